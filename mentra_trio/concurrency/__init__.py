@@ -1,0 +1,1 @@
+"""Floor 2, Trio shapes that know nothing of glasses or apps."""

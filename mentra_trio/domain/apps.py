@@ -1,0 +1,76 @@
+"""What is known of an app before it runs: its registration."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from .ids import PackageName
+
+
+PERMISSIONS: Final = frozenset(
+    {
+        "ALL",
+        "BACKGROUND_LOCATION",
+        "CALENDAR",
+        "CAMERA",
+        "LOCATION",
+        "MICROPHONE",
+        "NOTIFICATIONS",
+        "POST_NOTIFICATIONS",
+        "READ_NOTIFICATIONS",
+    }
+)
+"""What an app may declare (protocol.md 4.7)."""
+
+
+class AppKind(enum.Enum):
+    """How an app shares the glasses with others."""
+
+    STANDARD = "standard"
+    BACKGROUND = "background"
+    SYSTEM_DASHBOARD = "system_dashboard"
+
+
+@attrs.frozen(kw_only=True)
+class AppRegistration:
+    """An app server that users may start.
+
+    ``url`` is the base of the app server, without a trailing slash; webhooks go to
+    ``url + "/webhook"``. ``key_hash`` is the SHA-256 of the API key in hex; the key itself is
+    nowhere kept. ``permissions`` are the upper-case names of protocol.md 4.7. ``settings`` is the
+    app's settings schema: a tuple of JSON objects with at least ``key`` and ``defaultValue``.
+    """
+
+    package: PackageName
+    url: str
+    key_hash: str
+    name: str = ""
+    kind: AppKind = AppKind.STANDARD
+    permissions: frozenset[str] = frozenset()
+    settings: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name for people; the package name where none was given."""
+        return self.name or self.package
+
+
+def hash_api_key(key: str) -> str:
+    """SHA-256 of an API key, in hex: the only form in which a key is kept (protocol.md 1.3)."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_matches(presented: str, registration: AppRegistration | None) -> bool:
+    """Whether ``presented`` is the app's API key, compared in constant time.
+
+    An unknown app (``None``) takes the same path and the same time as a wrong key.
+    """
+    expected = registration.key_hash if registration is not None else hash_api_key("")
+    same = hmac.compare_digest(hash_api_key(presented), expected)
+    return same and registration is not None and bool(registration.key_hash)

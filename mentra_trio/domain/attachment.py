@@ -1,0 +1,62 @@
+"""A user session's life as a table: its glasses come, go, and come back or not."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from .errors import IllegalTransition
+
+
+class UserState(enum.Enum):
+    """Where a user session is in its life. The value is what the outside sees."""
+
+    CONNECTING = "CONNECTING"
+    """Made for glasses that are about to be attached."""
+    CONNECTED = "CONNECTED"
+    """Glasses are attached."""
+    DISCONNECTED = "DISCONNECTED"
+    """The glasses are gone; the user's grace period runs and every app goes on."""
+    DISCONNECTING = "DISCONNECTING"
+    """Being wound down; never left alive."""
+
+
+class UserEvent(enum.Enum):
+    """What moves a user session."""
+
+    GLASSES_ATTACHED = "glasses_attached"
+    GLASSES_REPLACED = "glasses_replaced"
+    GLASSES_LOST = "glasses_lost"
+    GRACE_EXPIRED = "grace_expired"
+    ENDED = "ended"
+
+
+S, E = UserState, UserEvent
+
+TRANSITIONS: Final[Mapping[UserState, Mapping[UserEvent, UserState]]] = MappingProxyType(
+    {
+        S.CONNECTING: {E.GLASSES_ATTACHED: S.CONNECTED, E.GRACE_EXPIRED: S.DISCONNECTING},
+        S.CONNECTED: {E.GLASSES_REPLACED: S.CONNECTED, E.GLASSES_LOST: S.DISCONNECTED},
+        S.DISCONNECTED: {
+            E.GLASSES_ATTACHED: S.CONNECTED,
+            E.GRACE_EXPIRED: S.DISCONNECTING,
+        },
+        S.DISCONNECTING: {},
+    }
+)
+
+
+def next_state(state: UserState, event: UserEvent) -> UserState:
+    """The state after ``event``; the only function that computes a new state.
+
+    Raises:
+        IllegalTransition: the table has no such pair, which is a bug in our own code.
+    """
+    if event is E.ENDED:
+        return S.DISCONNECTING  # logout, crash and server end hold in every state
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise IllegalTransition(f"{event.name} while {state.name}") from None

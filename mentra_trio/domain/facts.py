@@ -1,0 +1,173 @@
+"""What the system reports. Log lines, metrics and the journal are read off these.
+
+A fact is a frozen record of something that has happened, in the past tense. Each has exactly
+one place in the code that emits it. No fact carries a key, a token or a payload.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .attachment import UserState
+from .close_reasons import CloseReason
+from .ids import PackageName, UserId
+from .lifecycle import AppEvent, AppState
+
+
+@attrs.frozen(kw_only=True)
+class Fact:
+    """Root of all facts."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerStarted(Fact):
+    """The server listens on ``address``."""
+
+    address: str
+
+
+@attrs.frozen(kw_only=True)
+class ServerDraining(Fact):
+    """The server takes no new connections and ends the ones it has."""
+
+
+@attrs.frozen(kw_only=True)
+class UserStateChanged(Fact):
+    """A user session moved; ``old`` is ``None`` at its beginning, ``new`` at its end."""
+
+    user: UserId
+    old: UserState | None
+    new: UserState | None
+    cause: str
+
+
+@attrs.frozen(kw_only=True)
+class AppStateChanged(Fact):
+    """An app session moved; ``old`` and ``event`` are ``None`` at its beginning.
+
+    ``seconds`` is how long the old state lasted.
+    """
+
+    user: UserId
+    package: PackageName
+    old: AppState | None
+    new: AppState
+    event: AppEvent | None
+    cause: str
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class LinkAttached(Fact):
+    """A link began to serve a session. ``package`` is ``None`` for glasses."""
+
+    endpoint: str
+    user: UserId
+    package: PackageName | None
+    peer: str
+
+
+@attrs.frozen(kw_only=True)
+class LinkEnded(Fact):
+    """A link ceased to serve a session."""
+
+    endpoint: str
+    user: UserId
+    package: PackageName | None
+    peer: str
+    reason: CloseReason
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionRefused(Fact):
+    """A peer was turned away before it had a session: at the upgrade, or by its init."""
+
+    endpoint: str
+    peer: str
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class FrameIgnored(Fact):
+    """A peer sent something that we could not use; its link stays open."""
+
+    endpoint: str
+    peer: str
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class FrameDropped(Fact):
+    """A frame for a peer was not sent: the outbox was full, or the link was gone."""
+
+    endpoint: str
+    peer: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class WebhookCalled(Fact):
+    """A call to an app server ended. ``kind`` is ``session`` or ``stop``; ``result`` is ``ok``
+    or the value of a ``WebhookFailure``."""
+
+    user: UserId
+    package: PackageName
+    kind: str
+    result: str
+    seconds: float
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class StartJoined(Fact):
+    """Somebody asked for an app whose start was already under way, and waits for that one."""
+
+    user: UserId
+    package: PackageName
+
+
+@attrs.frozen(kw_only=True)
+class StartEnded(Fact):
+    """A start came to its end after ``seconds``; ``stage`` is empty when it succeeded."""
+
+    user: UserId
+    package: PackageName
+    stage: str
+    message: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionsChanged(Fact):
+    """An app's subscriptions are now ``streams``; ``rejected`` lack a permission."""
+
+    user: UserId
+    package: PackageName
+    streams: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class UpdateFailed(Fact):
+    """A queued update of an app raised; the next one was not blocked by it."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class StoreTrouble(Fact):
+    """The store could not do something for a user; what depends on it was left undone."""
+
+    user: UserId
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class Crashed(Fact):
+    """A crash was stopped at a bulkhead: ``connection``, ``user session`` or ``app session``."""
+
+    bulkhead: str
+    who: str
+    error: BaseException

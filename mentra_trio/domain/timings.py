@@ -1,0 +1,115 @@
+"""Every duration and bound, with unit and origin.
+
+Seconds of Trio time unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+
+def positive(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    """Validator: more than nothing."""
+    if not value > 0:
+        raise ValueError(f"{attribute.name} must be more than 0, not {value!r}")
+
+
+def not_negative(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    """Validator: nothing is allowed, less than that is not."""
+    if not value >= 0:
+        raise ValueError(f"{attribute.name} must not be negative, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class Lifecycle:
+    """How long things may be away, and how long attempts may take."""
+
+    grace_s: float = attrs.field(default=5.0, validator=not_negative)
+    """An app may be gone this long without consequence (seed 003: 5-8 s; protocol.md 2.9)."""
+    grace_jitter_s: float = attrs.field(default=0.8, validator=not_negative)
+    """Added uniformly, so that one crash does not become one herd (seed 003)."""
+    user_grace_s: float = attrs.field(default=60.0, validator=not_negative)
+    """Glasses may be gone this long (protocol.md 2.15)."""
+    connect_s: float = attrs.field(default=10.0, validator=positive)
+    """From the webhook's delivery to a valid init (protocol.md 7.1)."""
+    webhook_s: float = attrs.field(default=30.0, validator=positive)
+    """How long the answer to a session webhook is awaited (protocol.md 2.2)."""
+    webhook_connect_s: float = attrs.field(default=5.0, validator=positive)
+    """How long a connection to an app server may take."""
+    webhook_retry_s: float = attrs.field(default=1.0, validator=not_negative)
+    """Pause before the one repetition of a webhook that could not be delivered."""
+    stop_s: float = attrs.field(default=5.0, validator=positive)
+    """Bound on the end of an app session: stop webhook and close together (protocol.md 2.13)."""
+    resurrection_budget_s: float = attrs.field(default=180.0, validator=not_negative)
+    """How long a lost app is brought back before it is evicted."""
+    release_per_s: float = attrs.field(default=200.0, validator=positive)
+    """Waiting sessions released per second and app once its endpoint answers."""
+    empty_list_hold_s: float = attrs.field(default=1.0, validator=not_negative)
+    """After a reattach an empty subscription list is ignored this long (protocol.md 4.10)."""
+
+
+@attrs.frozen(kw_only=True)
+class Heartbeat:
+    """Liveness of links (protocol.md 3.5)."""
+
+    interval_s: float = attrs.field(default=10.0, validator=positive)
+    """Ping both kinds of link this often."""
+    app_pong_s: float = attrs.field(default=20.0, validator=positive)
+    """An app that is silent this long is lost."""
+    glasses_pong_s: float = attrs.field(default=30.0, validator=positive)
+    """Glasses that are silent this long are lost."""
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """Bounds on what a peer may cost us."""
+
+    message_bytes: int = attrs.field(default=1_048_576, validator=positive)
+    """A larger message closes its link with 1009."""
+    pre_auth_bytes: int = attrs.field(default=4_096, validator=positive)
+    """A larger first frame closes the socket before authentication."""
+    auth_s: float = attrs.field(default=4.0, validator=positive)
+    """From accept to a verified first frame (protocol.md 2.9)."""
+    outbox_bytes: int = attrs.field(default=4_194_304, validator=positive)
+    """Unsent bytes of one link; one more frame and the slow consumer is disconnected."""
+    outbox_frames: int = attrs.field(default=4_096, validator=positive)
+    """Unsent frames of one link, likewise."""
+    audio_backlog_bytes: int = attrs.field(default=65_536, validator=positive)
+    """With more than this unsent, audio frames are dropped instead of queued."""
+    updates_waiting: int = attrs.field(default=1_024, validator=positive)
+    """Subscription updates of one app that may wait; the next one closes its link."""
+    close_s: float = attrs.field(default=5.0, validator=positive)
+    """How long the orderly end of a link may take."""
+    head_bytes: int = attrs.field(default=65_536, validator=positive)
+    """Request line and headers of one HTTP request."""
+    head_s: float = attrs.field(default=10.0, validator=positive)
+    """From the first byte of an HTTP request to the end of its head."""
+    body_bytes: int = attrs.field(default=52_428_800, validator=positive)
+    """Body of one HTTP request (protocol.md 1.6: JSON bodies up to 50 MB)."""
+    body_s: float = attrs.field(default=30.0, validator=positive)
+    """Between two pieces of a request's body."""
+    send_s: float = attrs.field(default=30.0, validator=positive)
+    """A send of an HTTP response that makes no progress this long ends the connection."""
+    idle_s: float = attrs.field(default=75.0, validator=positive)
+    """Between two requests on one connection."""
+
+
+DISPLAY_THROTTLE_S: Final = 0.3
+"""At most one display frame per this time, the last one wins (protocol.md 5.3)."""
+
+STATE_CHANGE_DELAY_S: Final = 0.15
+"""``app_state_change`` is coalesced over this time (protocol.md 7.1)."""
+
+MICROPHONE_DELAY_S: Final = 0.1
+"""A change of microphone demand is sent after this time (protocol.md 6.1)."""
+
+MICROPHONE_OFF_HOLD_S: Final = 3.0
+"""The microphone is switched off only after nobody wanted it this long (protocol.md 6.1)."""
+
+MICROPHONE_REPEAT_S: Final = 10.0
+"""While it is on, the state is repeated this often (protocol.md 6.1)."""
+
+WIND_DOWN_S: Final = 2.0
+"""Bound on shielded clean-up that is not covered by a setting."""

@@ -1,0 +1,168 @@
+"""What sessions need from outside, as protocols; the prose is the contract.
+
+Every implementation, fake or real, must pass the suite for its port in ``testing.contracts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from .domain.apps import AppRegistration
+from .domain.close_reasons import CloseReason
+from .domain.facts import Fact
+from .domain.ids import AppSessionId, PackageName, UserId
+
+
+class Link(Protocol):
+    """One live two-way connection to glasses or to an app, as a session sees it.
+
+    The connection's task owns it and closes it; a session only borrows it. Text frames are
+    ``str``, binary frames ``bytes``. Nothing here ever blocks but ``receive`` and
+    ``until_failed``, both of which are safe to cancel.
+    """
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, for logs: an address, never a secret."""
+        ...
+
+    @property
+    def last_heard(self) -> float:
+        """Trio time at which the peer last gave a sign of life: any frame, pongs included."""
+        ...
+
+    async def receive(self) -> str | bytes:
+        """The next frame, in order.
+
+        Raises:
+            LinkClosed: the peer closed or vanished, or sent what no peer may send.
+        """
+        ...
+
+    def push(self, frame: str | bytes) -> bool:
+        """Queue ``frame`` behind those pushed before it.
+
+        ``False`` if it will not be sent: the link is over, or its outbox was full, which also
+        fails the link (see ``until_failed``).
+        """
+        ...
+
+    def push_audio(self, frame: bytes) -> bool:
+        """Queue ``frame`` unless the peer lags; ``False`` if dropped. Never fails the link."""
+        ...
+
+    def ping(self) -> None:
+        """Have a ping sent. The answer shows in ``last_heard``."""
+        ...
+
+    async def until_failed(self) -> CloseReason:
+        """Wait until the link cannot be used for sending any more, and say why."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class SessionCall:
+    """What a session webhook says (protocol.md 1.5). ``url`` is the app server's base URL."""
+
+    url: str
+    user: UserId
+    package: PackageName
+    session_id: AppSessionId
+    websocket_url: str
+    timestamp: str
+
+
+@attrs.frozen(kw_only=True)
+class StopCall:
+    """What a stop webhook says. ``reason`` is user_disabled, system_stop or error."""
+
+    url: str
+    user: UserId
+    package: PackageName
+    session_id: AppSessionId
+    reason: str
+    timestamp: str
+
+
+class Webhooks(Protocol):
+    """Calls to app servers. Each method makes one HTTP request and never repeats it."""
+
+    async def start(self, call: SessionCall, *, delivered: Callable[[], None]) -> None:
+        """Ask the app to open a session; returns when it answered 2xx, maybe after minutes.
+
+        ``delivered`` is called once, synchronously, as soon as the request is written: from
+        then on the app may connect at any moment, and the call must not be repeated.
+
+        Raises:
+            WebhookFailed: it could not be delivered, or the answer was not 2xx.
+        """
+        ...
+
+    async def stop(self, call: StopCall) -> None:
+        """Tell the app that its session is over.
+
+        Raises:
+            WebhookFailed: as for ``start``.
+        """
+        ...
+
+
+class Store(Protocol):
+    """What must be remembered. A write has happened when its method returns.
+
+    Raises, in every method:
+        StoreFailed: the operation could not be done; nothing was changed.
+    """
+
+    async def app(self, package: PackageName) -> AppRegistration | None:
+        """The registration of ``package``, if there is one."""
+        ...
+
+    async def apps(self) -> Sequence[AppRegistration]:
+        """All registrations, by package name."""
+        ...
+
+    async def put_app(self, registration: AppRegistration) -> None:
+        """Add a registration, or replace the one of the same package."""
+        ...
+
+    async def remove_app(self, package: PackageName) -> bool:
+        """Forget a registration and everything users stored for it; ``False`` if there was none."""
+        ...
+
+    async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+        """What the user wants running, in the order in which it was asked for."""
+        ...
+
+    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
+        """Record a user's command. Setting what is already so changes nothing."""
+        ...
+
+    async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
+        """The user's own values of the app's settings, by key; JSON values."""
+        ...
+
+    async def put_app_settings(
+        self, user: UserId, package: PackageName, changes: Mapping[str, Any]
+    ) -> None:
+        """Merge ``changes`` into the stored values."""
+        ...
+
+    async def user_settings(self, user: UserId) -> Mapping[str, Any]:
+        """The user's MentraOS settings that differ from the defaults; camelCase keys."""
+        ...
+
+    async def put_user_settings(self, user: UserId, changes: Mapping[str, Any]) -> None:
+        """Merge ``changes`` into the stored values."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Where facts go. ``emit`` never blocks and never raises."""
+
+    def emit(self, fact: Fact) -> None:
+        """Take note of ``fact``."""
+        ...
