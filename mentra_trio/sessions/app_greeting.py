@@ -1,0 +1,54 @@
+"""What an app is told first: the state of the glasses, then the ack with its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain.user_settings import complete_settings
+from ..ports import Link
+from ..wire.codec import encode
+from ..wire.to_app import DeviceStateUpdate, TpaConnectionAck
+from .app_session import AppSession
+
+
+async def greet(app: AppSession, link: Link) -> None:
+    """Send snapshot and ack over ``link``, and have messages go there from now on.
+
+    The snapshot comes first, so that the author's ``onSession`` finds it (protocol.md 2.6).
+    """
+    store, registration = app.surroundings.store, app.registration
+    own = await store.app_settings(app.user, app.package)
+    general = complete_settings(await store.user_settings(app.user))
+    defaults = registration.settings if registration is not None else ()
+    timestamp = app.surroundings.environment.timestamp()
+    snapshot = DeviceStateUpdate(
+        state=app.desk.device.snapshot, full_snapshot=True, timestamp=timestamp
+    )
+    ack = TpaConnectionAck(
+        session_id=app.session_id,
+        settings=merged_settings(defaults, own),
+        mentraos_settings=general,
+        augmentos_settings=general,
+        capabilities=app.desk.device.capabilities,
+        timestamp=timestamp,
+    )
+    link.push(encode(snapshot))
+    link.push(encode(ack))
+    app.link = link
+
+
+def merged_settings(
+    defaults: tuple[Mapping[str, Any], ...], own: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The app's settings as the SDK reads them: the user's values over the defaults.
+
+    A value whose key the schema does not know is kept: the app may have stored it for itself.
+    """
+    known = [
+        {**entry, "value": own.get(entry["key"], entry.get("value", entry.get("defaultValue")))}
+        for entry in defaults
+        if "key" in entry
+    ]
+    keys = {entry["key"] for entry in known}
+    return known + [{"key": key, "value": value} for key, value in own.items() if key not in keys]

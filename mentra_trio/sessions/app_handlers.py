@@ -1,0 +1,132 @@
+"""Messages of an app: each changes something now, or is queued in its order.
+
+One function per message. All are synchronous: the link's reader never waits for them. Nothing
+an app says here closes its link, with one exception: a flood of updates (protocol.md 3.6).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from ..domain.close_reasons import UPDATES_OVERFLOW, CloseReason
+from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
+from ..domain.facts import FrameIgnored, SubscriptionsChanged
+from ..domain.permissions import Rejection, split_by_permission
+from ..domain.subscriptions import SubscriptionSet, decide_update
+from ..wire.codec import decode_from_app, encode
+from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, SubscriptionUpdate
+from ..wire.message import Unrecognized
+from ..wire.to_app import PermissionError as PermissionErrorMessage
+from ..wire.to_app import PermissionErrorDetail
+from .app_session import AppSession
+from .refusals import refusal_of
+
+MAIN_VIEW = "main"
+
+
+def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
+    """Act on one frame of an app; the reason to close its link, if there is one."""
+    if isinstance(frame, bytes):
+        _ignore(app, "a binary frame")
+        return None
+    try:
+        message = decode_from_app(frame)
+    except DecodeError as error:
+        _ignore(app, error.problem)
+        return None
+    if isinstance(message, SubscriptionUpdate):
+        return subscription_update(app, message)
+    act(app, message)
+    return None
+
+
+def act(app: AppSession, message: FromApp | Unrecognized) -> None:
+    """What a message that needs no turn in a queue means."""
+    match message:
+        case DisplayEvent():
+            display_event(app, message)
+        case OwnershipRelease():
+            # The app will go away by itself; what follows depends on how its link then ends.
+            app.cause = f"ownership released: {message.reason}"
+        case Unrecognized():
+            _ignore(app, f"unknown type {message.type[:60]!r}")
+        case _:
+            answer = refusal_of(message, app.surroundings.environment.timestamp())
+            if answer is None:
+                _ignore(app, f"{type(message).__name__} is of no use here")
+            elif app.link is not None:
+                app.link.push(encode(answer))
+
+
+def subscription_update(app: AppSession, message: SubscriptionUpdate) -> CloseReason | None:
+    """Queue the new list behind those that came before it (seed 002)."""
+    requested = SubscriptionSet.from_wire(message.subscriptions)
+    try:
+        app.updates.submit(partial(apply_subscriptions, app, requested))
+    except UpdatesOverflow:
+        return UPDATES_OVERFLOW
+    except SessionEnded:
+        return None  # the reader outlived the worker by a moment; the link is being given back
+    return None
+
+
+async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> SubscriptionSet:
+    """Replace the app's subscriptions by those of ``requested`` that it may have.
+
+    Runs in the update worker only. Returns what is in force afterwards.
+    """
+    await trio.lowlevel.checkpoint()
+    granted = app.registration.permissions if app.registration is not None else frozenset()
+    allowed, rejections = split_by_permission(requested, granted)
+    held = app.list_due_at is not None and trio.current_time() < app.list_due_at
+    app.subscriptions = decide_update(app.subscriptions, allowed, held=held)
+    if not allowed.is_empty:
+        app.list_due_at = None
+    _report_rejections(app, rejections)
+    app.surroundings.telemetry.emit(
+        SubscriptionsChanged(
+            user=app.user,
+            package=app.package,
+            streams=app.subscriptions.texts,
+            rejected=tuple(rejection.stream for rejection in rejections),
+        )
+    )
+    app.desk.apps_changed()
+    return app.subscriptions
+
+
+def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> None:
+    """Tell the app, once per stream and link: the SDK repeats its list for every handler."""
+    news = [rejection for rejection in rejections if rejection.stream not in app.reported]
+    if not news or app.link is None:
+        return
+    app.reported.update(rejection.stream for rejection in news)
+    message = PermissionErrorMessage(
+        message="Some subscriptions were rejected due to missing permissions",
+        details=[
+            PermissionErrorDetail(
+                stream=rejection.stream,
+                required_permission=rejection.required_permission,
+                message=rejection.message,
+            )
+            for rejection in news
+        ],
+        timestamp=app.surroundings.environment.timestamp(),
+    )
+    app.link.push(encode(message))
+
+
+def display_event(app: AppSession, message: DisplayEvent) -> None:
+    """Have the glasses show it; the socket says whose it is, not the message."""
+    app.desk.screen.request(
+        app.package, message.view or MAIN_VIEW, message.layout, message.duration_ms
+    )
+
+
+def _ignore(app: AppSession, problem: str) -> None:
+    peer = app.link.peer if app.link is not None else ""
+    app.surroundings.telemetry.emit(
+        FrameIgnored(endpoint="app", peer=f"{app.package} at {peer}", problem=problem)
+    )

@@ -1,0 +1,143 @@
+"""The registered apps: adding, showing and removing them, with every input checked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..domain.apps import PERMISSIONS, AppKind, AppRegistration, hash_api_key
+from ..domain.errors import ConfigError, UnknownApp
+from ..domain.ids import PackageName, package_name
+from ..ports import Store
+from .directory import Directory
+
+KEY_PREFIX: Final = "mtk_"
+
+
+@attrs.frozen(kw_only=True)
+class AddedApp:
+    """A fresh registration, and the API key in clear: shown once, nowhere kept."""
+
+    registration: AppRegistration
+    api_key: str = attrs.field(repr=False)
+
+
+@attrs.define(eq=False)
+class AppCatalog:
+    """Registrations in ``store``. With a ``directory``, running apps follow what changes."""
+
+    store: Store
+    directory: Directory | None = None
+
+    async def add(
+        self,
+        package: str,
+        *,
+        url: str,
+        api_key: str | None = None,
+        name: str = "",
+        kind: str = "standard",
+        permissions: Iterable[str] = (),
+        settings: Sequence[Mapping[str, Any]] = (),
+    ) -> AddedApp:
+        """Register an app server, or replace the registration of the same package.
+
+        ``url`` is the app server's base URL. ``api_key`` is made where it is ``None``.
+
+        Raises:
+            ConfigError: one of the values is not usable; the text says which and why.
+        """
+        key = make_api_key() if api_key is None else api_key
+        if not key.strip():
+            raise ConfigError("the API key is empty")
+        registration = AppRegistration(
+            package=checked_package(package),
+            url=checked_url(url),
+            key_hash=hash_api_key(key),
+            name=name,
+            kind=checked_kind(kind),
+            permissions=checked_permissions(permissions),
+            settings=tuple(settings),
+        )
+        await self.store.put_app(registration)
+        return AddedApp(registration=registration, api_key=key)
+
+    async def get(self, package: str) -> AppRegistration | None:
+        """The registration of ``package``, if there is one."""
+        return await self.store.app(PackageName(package))
+
+    async def list(self) -> Sequence[AppRegistration]:
+        """All registrations, by package name."""
+        return await self.store.apps()
+
+    async def remove(self, package: str) -> bool:
+        """Forget an app and stop it for every user; ``False`` if there was none."""
+        removed = await self.store.remove_app(PackageName(package))
+        if removed and self.directory is not None:
+            self.directory.app_removed(PackageName(package))
+        return removed
+
+    async def rotate_key(self, package: str, api_key: str | None = None) -> str:
+        """Give an app a new API key, and return it; links that are up stay up.
+
+        Raises:
+            UnknownApp: no such app is registered.
+            ConfigError: ``api_key`` is empty.
+        """
+        key = make_api_key() if api_key is None else api_key
+        if not key.strip():
+            raise ConfigError("the API key is empty")
+        registration = await self.store.app(PackageName(package))
+        if registration is None:
+            raise UnknownApp(f"App {package} not found")
+        await self.store.put_app(attrs.evolve(registration, key_hash=hash_api_key(key)))
+        return key
+
+
+def make_api_key() -> str:
+    """A new API key: 32 random bytes, URL-safe, with a prefix by which leaks can be found."""
+    return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def checked_package(text: str) -> PackageName:
+    """``text`` as a package name, or a ConfigError."""
+    try:
+        return package_name(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def checked_url(text: str) -> str:
+    """``text`` as the base URL of an app server, without a trailing slash, or a ConfigError."""
+    try:
+        parts = urlsplit(text)
+        port_is_fine = parts.port != 0
+    except ValueError:
+        raise ConfigError(f"{text[:80]!r} is not a URL") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine:
+        raise ConfigError(f"{text[:80]!r} must be a URL such as http://127.0.0.1:7010")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError("the URL of an app server has no credentials, query or fragment")
+    return text.rstrip("/")
+
+
+def checked_kind(text: str) -> AppKind:
+    """``text`` as a kind of app, or a ConfigError."""
+    try:
+        return AppKind(text)
+    except ValueError:
+        kinds = ", ".join(kind.value for kind in AppKind)
+        raise ConfigError(f"{text[:40]!r} is not a kind of app: use one of {kinds}") from None
+
+
+def checked_permissions(names: Iterable[str]) -> frozenset[str]:
+    """``names`` as permissions, upper-cased, or a ConfigError."""
+    upper = frozenset(name.strip().upper() for name in names)
+    if unknown := sorted(upper - PERMISSIONS):
+        known = ", ".join(sorted(PERMISSIONS))
+        raise ConfigError(f"{unknown[0][:40]!r} is not a permission: use {known}")
+    return upper

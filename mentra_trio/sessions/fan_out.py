@@ -1,0 +1,50 @@
+"""One stream message of the glasses to every subscribed app, its body written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ..domain.permissions import permits
+from ..domain.streams import StreamEvent
+from ..wire.codec import encode
+from ..wire.to_app import DataStream
+from .app_session import AppSession
+
+
+def fan_out(
+    apps: Iterable[AppSession], event: StreamEvent, body: msgspec.Raw, timestamp: str
+) -> int:
+    """Send ``body`` to each attached app, once per subscription that matches ``event``.
+
+    The stream type is the app's own text, verbatim (protocol.md 4.8). An app that lags or is
+    away delays nobody. Returns the number of messages handed to links.
+    """
+    sent = 0
+    for app in apps:
+        link, registration = app.link, app.registration
+        if link is None or registration is None:
+            continue
+        for stream_type in app.subscriptions.matching(event):
+            if not permits(event, registration.permissions):
+                break
+            message = DataStream(
+                session_id=app.session_id,
+                stream_type=stream_type,
+                data=body,
+                timestamp=timestamp,
+            )
+            sent += link.push(encode(message))
+    return sent
+
+
+def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:
+    """Send ``frame`` as it is to each attached app that listens; never queued for a lost one."""
+    if not frame:
+        return 0  # an empty frame is an error event in the SDK (protocol.md 4.9)
+    return sum(
+        app.link.push_audio(frame)
+        for app in apps
+        if app.link is not None and app.subscriptions.wants_audio
+    )

@@ -1,0 +1,143 @@
+"""Messages of the glasses: each changes something now, or is handed on to the apps.
+
+All are synchronous: the link's reader never waits for them. Nothing the glasses say closes
+their link.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..domain.errors import DecodeError
+from ..domain.facts import FrameIgnored
+from ..domain.ids import PackageName, package_name
+from ..domain.streams import StreamEvent
+from ..wire import from_glasses as said
+from ..wire.codec import decode_from_glasses, encode
+from ..wire.from_glasses import FromGlasses
+from ..wire.message import Unrecognized
+from ..wire.stream_data import Transcription
+from ..wire.to_app import DeviceStateUpdate
+from ..wire.to_glasses import Pong, SettingsUpdate
+from .fan_out import fan_out, fan_out_audio
+
+if TYPE_CHECKING:
+    from .user_session import UserSession
+
+
+DEFAULT_LANGUAGE = "en-US"
+"""What a bare ``transcription`` means (protocol.md 4.2), and a recogniser that names none."""
+
+
+def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
+    """Act on one frame of the glasses."""
+    if isinstance(frame, bytes):
+        fan_out_audio(user.apps.values(), frame)
+        return
+    try:
+        message = decode_from_glasses(frame)
+    except DecodeError as error:
+        _ignore(user, error.problem)
+        return
+    act(user, message)
+    relay(user, message, frame)
+
+
+def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
+    """What a message means for the server itself, if anything."""
+    match message:
+        case said.ConnectionInit():
+            user.acknowledge()
+        case said.StartApp(package_name=name):
+            if (package := _package(user, name)) is not None:
+                user.begin_start(package)
+        case said.StopApp(package_name=name):
+            if (package := _package(user, name)) is not None:
+                user.begin_stop(package)
+        case said.Ping():
+            user.desk.eyepiece.send(Pong(timestamp=_now(user)))
+        case said.RequestSettings() | said.SettingsUpdateRequest():
+            settings = user.settings
+            user.desk.eyepiece.send(
+                SettingsUpdate(session_id=user.user, settings=settings, timestamp=_now(user))
+            )
+        case said.GlassesConnectionState():
+            connection_state(user, message)
+        case said.GlassesBatteryUpdate():
+            tell_device_change(user, user.desk.device.note_battery(message))
+        case _:
+            pass  # of interest to apps only
+
+
+def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
+    """Give the message to the apps that subscribed to it, as the glasses wrote it."""
+    apps = user.apps.values()
+    match message:
+        case said.LocalTranscription():
+            heard = transcription_of(message)
+            body = msgspec.Raw(encode(heard).encode())
+            event = StreamEvent(stream="transcription", language=heard.transcribe_language)
+            fan_out(apps, event, body, _now(user))
+        case said.TouchEvent(gesture_name=gesture):
+            event = StreamEvent(stream="touch_event", gesture=gesture)
+            fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
+        case said.LocationUpdate():
+            body = msgspec.Raw(frame.encode())
+            for stream in ("location_update", "location_stream"):
+                fan_out(apps, StreamEvent(stream=stream), body, _now(user))
+        case Unrecognized(type=name):
+            fan_out(apps, StreamEvent(stream=name), msgspec.Raw(frame.encode()), _now(user))
+        case _:
+            stream = str(message.__struct_config__.tag)
+            fan_out(apps, StreamEvent(stream=stream), msgspec.Raw(frame.encode()), _now(user))
+
+
+def transcription_of(message: said.LocalTranscription) -> Transcription:
+    """What the phone recognised, as apps get transcriptions (protocol.md 4.2)."""
+    return Transcription(
+        text=message.text,
+        is_final=bool(message.is_final),
+        transcribe_language=message.transcribe_language or DEFAULT_LANGUAGE,
+        start_time=message.start_time or 0,
+        end_time=message.end_time or 0,
+        speaker_id=message.speaker_id,
+        provider=message.provider,
+    )
+
+
+def connection_state(user: UserSession, message: said.GlassesConnectionState) -> None:
+    """The glasses came to, or went from, the phone: tell the apps what changed."""
+    model = user.desk.device.model_name
+    tell_device_change(user, user.desk.device.note_connection(message))
+    if user.desk.device.model_name != model:
+        user.tell_capabilities()
+    if message.status != "DISCONNECTED":
+        user.microphone.resend()
+
+
+def tell_device_change(user: UserSession, changed: dict[str, object]) -> None:
+    """Tell every attached app the keys that changed; nothing where nothing did."""
+    if not changed:
+        return
+    message = encode(DeviceStateUpdate(state=changed, timestamp=_now(user)))
+    user.tell_apps(message)
+
+
+def _package(user: UserSession, name: str) -> PackageName | None:
+    try:
+        return package_name(name)
+    except ValueError as error:
+        _ignore(user, str(error))
+        return None
+
+
+def _now(user: UserSession) -> str:
+    return user.surroundings.environment.timestamp()
+
+
+def _ignore(user: UserSession, problem: str) -> None:
+    user.surroundings.telemetry.emit(
+        FrameIgnored(endpoint="glasses", peer=user.user, problem=problem)
+    )

@@ -1,0 +1,29 @@
+"""What all sessions of one server share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from ..domain.timings import Heartbeat, Lifecycle, Limits
+from ..environment import Environment
+from ..ports import Store, Telemetry, Webhooks
+
+
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """The ports, settings and names that a session is given; one object per server.
+
+    ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
+    """
+
+    store: Store
+    webhooks: Webhooks
+    telemetry: Telemetry
+    environment: Environment
+    lifecycle: Lifecycle
+    heartbeat: Heartbeat
+    limits: Limits
+    websocket_url: Callable[[str], str]
+    dashboard_package: str

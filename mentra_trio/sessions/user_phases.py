@@ -1,0 +1,120 @@
+"""What a user session does while a state holds: one function per state, and its whole life."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Final
+
+import trio
+
+from ..concurrency.race import race
+from ..domain.attachment import UserEvent, UserState
+from ..domain.close_reasons import GLASSES_REPLACED, GLASSES_SILENT, CloseReason
+from ..domain.facts import LinkAttached, LinkEnded
+from ..domain.lifecycle import StopCause
+from ..domain.user_settings import complete_settings
+from ..ports import Link
+from .glasses_handlers import handle_glasses_frame
+from .heartbeat import heartbeat
+from .link_reader import read_until_closed
+from .user_session import UserSession
+
+Phase = Callable[[UserSession], Awaitable[UserEvent]]
+
+
+async def run_user(user: UserSession) -> None:
+    """Live until the glasses stay away for the user's grace period, or the session is ended."""
+    try:
+        with user.living:
+            user.settings = complete_settings(
+                await user.surroundings.store.user_settings(user.user)
+            )
+            async with trio.open_nursery() as nursery:
+                await nursery.start(user.intents.run)
+                nursery.start_soon(user.desk.screen.run, name="screen")
+                nursery.start_soon(user.microphone.run, name="microphone")
+                nursery.start_soon(user.announcements.run, name="announcements")
+                user.open_for_apps(nursery)
+                nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
+                while not user.over:
+                    user.advance(await PHASES[user.state](user))
+                user.end(StopCause.USER_SESSION_ENDED)
+    except* trio.Cancelled:
+        user.end(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
+        raise
+    finally:
+        user.end(StopCause.CRASHED)  # does nothing where a cause was given before
+        user.ready.set()
+
+
+async def waiting(user: UserSession) -> UserEvent:
+    """CONNECTING and DISCONNECTED: wait for glasses. This scope *is* the user's grace timer."""
+    with trio.move_on_after(user.surroundings.lifecycle.user_grace_s):
+        await user.offers.until_offered()
+        return UserEvent.GLASSES_ATTACHED
+    return UserEvent.GRACE_EXPIRED
+
+
+async def attached(user: UserSession) -> UserEvent:
+    """CONNECTED: use the glasses' link until one of its parts says why it is over."""
+    if not user.offers.waiting:
+        return UserEvent.GLASSES_LOST  # their connection ended before it could be used
+    link = user.attach()
+    user.microphone.resend()
+    _report_attached(user, link)
+    beat = user.surroundings.heartbeat
+    reason = await race(
+        partial(read_until_closed, link, partial(_handle, user)),
+        partial(
+            heartbeat,
+            link,
+            interval=beat.interval_s,
+            silence=beat.glasses_pong_s,
+            verdict=GLASSES_SILENT,
+        ),
+        partial(_until_replaced, user),
+        link.until_failed,
+    )
+    replaced = user.offers.waiting
+    user.detach(GLASSES_REPLACED if replaced else reason)
+    _report_ended(user, link, GLASSES_REPLACED if replaced else reason)
+    return UserEvent.GLASSES_REPLACED if replaced else UserEvent.GLASSES_LOST
+
+
+PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
+    {
+        UserState.CONNECTING: waiting,
+        UserState.CONNECTED: attached,
+        UserState.DISCONNECTED: waiting,
+    }
+)
+
+
+async def _start_wanted_after_ack(user: UserSession) -> None:
+    """Ack first, apps afterwards (protocol.md 2.15)."""
+    await user.acknowledged.wait()
+    await user.start_wanted()
+
+
+async def _until_replaced(user: UserSession) -> CloseReason:
+    await user.offers.until_offered()
+    return GLASSES_REPLACED
+
+
+def _handle(user: UserSession, frame: str | bytes) -> CloseReason | None:
+    handle_glasses_frame(user, frame)
+    return None
+
+
+def _report_attached(user: UserSession, link: Link) -> None:
+    user.surroundings.telemetry.emit(
+        LinkAttached(endpoint="glasses", user=user.user, package=None, peer=link.peer)
+    )
+
+
+def _report_ended(user: UserSession, link: Link, reason: CloseReason) -> None:
+    user.surroundings.telemetry.emit(
+        LinkEnded(endpoint="glasses", user=user.user, package=None, peer=link.peer, reason=reason)
+    )
