@@ -27,6 +27,7 @@ class Offers(Generic[R, W]):
             self._waiting.give_back(self.replaced)
         self._waiting = Loan(resource)
         self._came.set()
+        self._came = trio.Event()
         return self._waiting
 
     @property
@@ -37,7 +38,6 @@ class Offers(Generic[R, W]):
     async def until_offered(self) -> None:
         """Wait for an offer; at once if one waits. Does not take it."""
         while not self.waiting:
-            self._came = trio.Event()
             await self._came.wait()
 
     def take(self) -> Loan[R, W]:

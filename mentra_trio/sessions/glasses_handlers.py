@@ -13,7 +13,7 @@ import msgspec
 from ..domain.errors import DecodeError
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, package_name
-from ..domain.streams import StreamEvent
+from ..domain.streams import DEFAULT_LANGUAGE, StreamEvent
 from ..wire import from_glasses as said
 from ..wire.codec import decode_from_glasses, encode
 from ..wire.from_glasses import FromGlasses
@@ -25,10 +25,6 @@ from .fan_out import fan_out, fan_out_audio
 
 if TYPE_CHECKING:
     from .user_session import UserSession
-
-
-DEFAULT_LANGUAGE = "en-US"
-"""What a bare ``transcription`` means (protocol.md 4.2), and a recogniser that names none."""
 
 
 def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
@@ -83,10 +79,6 @@ def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) ->
         case said.TouchEvent(gesture_name=gesture):
             event = StreamEvent(stream="touch_event", gesture=gesture)
             fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
-        case said.LocationUpdate():
-            body = msgspec.Raw(frame.encode())
-            for stream in ("location_update", "location_stream"):
-                fan_out(apps, StreamEvent(stream=stream), body, _now(user))
         case Unrecognized(type=name):
             fan_out(apps, StreamEvent(stream=name), msgspec.Raw(frame.encode()), _now(user))
         case _:

@@ -68,7 +68,7 @@ class UpdateQueue:
         except trio.WouldBlock:
             raise UpdatesOverflow(f"more than {self.capacity} updates wait") from None
         except trio.BrokenResourceError:
-            raise SessionEnded("the app session has ended") from None
+            raise SessionEnded("the session has ended") from None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until cancelled. A failing operation is reported and does not block the next."""
@@ -85,7 +85,7 @@ class UpdateQueue:
             with contain(partial(self._failed, job)):
                 job.result.settle(outcome.Value(await job.operation()))
         finally:
-            job.result.settle(outcome.Error(SessionEnded("the app session has ended")))
+            job.result.settle(outcome.Error(SessionEnded("the session has ended")))
 
     def _failed(self, job: _Job[object], error: BaseException) -> None:
         job.result.settle(outcome.Error(error))
@@ -97,4 +97,4 @@ class UpdateQueue:
                 job = self._receiver.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel):
                 return
-            job.result.settle(outcome.Error(SessionEnded("the app session has ended")))
+            job.result.settle(outcome.Error(SessionEnded("the session has ended")))

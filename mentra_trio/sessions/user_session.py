@@ -23,7 +23,7 @@ from ..domain.close_reasons import (
     CloseReason,
 )
 from ..domain.demand import MicrophoneDemand, microphone_demand
-from ..domain.errors import StoreFailed
+from ..domain.errors import SessionEnded, StoreFailed
 from ..domain.facts import Crashed, StartJoined, StoreTrouble, UserStateChanged
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import ENDED, StopCause
@@ -173,7 +173,7 @@ class UserSession:
         app = await self._obtain(package, mark)
         if app is None:
             return failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
-        await self.intents.enqueue(partial(self._record, package, wanted=True))
+        await self._record_in_turn(package, wanted=True)
         return await app.started.wait()
 
     async def stop_app(self, package: PackageName) -> bool:
@@ -182,7 +182,7 @@ class UserSession:
         It is stopped at once; this returns when the command is recorded.
         """
         running = self.stop_now(package, StopCause.USER)
-        await self.intents.enqueue(partial(self._record, package, wanted=False))
+        await self._record_in_turn(package, wanted=False)
         return running
 
     def begin_start(self, package: PackageName) -> None:
@@ -315,6 +315,13 @@ class UserSession:
     def _app_crashed(self, app: AppSession, error: BaseException) -> None:
         who = f"{app.package} of {self.user}"
         self.surroundings.telemetry.emit(Crashed(bulkhead="app session", who=who, error=error))
+
+    async def _record_in_turn(self, package: PackageName, *, wanted: bool) -> None:
+        record = partial(self._record, package, wanted=wanted)
+        try:
+            await self.intents.enqueue(record)
+        except SessionEnded:
+            await record()  # a command outlives the session in which it was given
 
     async def _record(self, package: PackageName, *, wanted: bool) -> None:
         store = self.surroundings.store

@@ -1,0 +1,160 @@
+"""Sessions without a network: a directory on fake ports, for tests of what sessions do and when."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Any
+
+import attrs
+import trio
+
+from ..domain.ids import PackageName, UserId, package_name, user_id
+from ..domain.timings import Heartbeat, Lifecycle, Limits
+from ..environment import Environment
+from ..ports import SessionCall, Store
+from ..sessions.catalog import AppCatalog
+from ..sessions.directory import AppClaim, Directory
+from ..sessions.snapshots import AppSnapshot
+from ..sessions.surroundings import Surroundings
+from ..storage.memory_store import MemoryStore
+from .links import FakeWebhooks, MemoryLink, RecordingTelemetry
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+USER = user_id("u-1@x.org")
+APP = package_name("com.t.a")
+ALL = ("ALL",)
+
+
+def virtual_environment(seed: int = 0) -> Environment:
+    """Wall time that follows Trio's clock, seeded randomness, and tokens ``t1``, ``t2`` ..."""
+    names = count(1)
+    began = trio.current_time()
+    return Environment(
+        utcnow=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
+        random=Random(seed),  # noqa: S311  jitter, not a secret
+        new_token=lambda: f"t{next(names)}",
+    )
+
+
+@attrs.define(eq=False, kw_only=True)
+class Household:
+    """A directory with fake webhooks and a store in memory, and links made by the test."""
+
+    directory: Directory
+    store: Store
+    webhooks: FakeWebhooks
+    telemetry: RecordingTelemetry
+    _connections: trio.Nursery
+
+    @property
+    def catalog(self) -> AppCatalog:
+        """The registered apps."""
+        return AppCatalog(self.store, self.directory)
+
+    async def add_app(
+        self,
+        package: str = APP,
+        *,
+        permissions: Iterable[str] = ALL,
+        settings: Sequence[Mapping[str, Any]] = (),
+    ) -> PackageName:
+        """Register an app whose server nobody needs."""
+        added = await self.catalog.add(
+            package,
+            url=f"http://{package}.test",
+            api_key="key",
+            permissions=permissions,
+            settings=settings,
+        )
+        return added.registration.package
+
+    def glasses(self, user: UserId = USER, *, name: str = "glasses") -> MemoryLink:
+        """A link of glasses, on its way to the user's session."""
+        link = MemoryLink(name)
+        self._connections.start_soon(link.lend, partial(self.directory.serve_glasses, user))
+        return link
+
+    async def attached_glasses(self, user: UserId = USER) -> MemoryLink:
+        """The same, once it was greeted."""
+        link = self.glasses(user)
+        await link.expect("connection_ack")
+        return link
+
+    def app(
+        self,
+        user: UserId = USER,
+        package: PackageName = APP,
+        *,
+        token: str | None = None,
+        name: str = "app",
+        link: MemoryLink | None = None,
+    ) -> MemoryLink:
+        """A link of an app whose key was verified, on its way to the user's session."""
+        link = link or MemoryLink(name)
+        claim = AppClaim(package=package, session_id=f"{user}-{package}", user=None, token=token)
+        self._connections.start_soon(link.lend, partial(self.directory.serve_app, claim))
+        return link
+
+    def answer(self, call: SessionCall) -> MemoryLink:
+        """A link of the app server that was called, over the URL that it was given."""
+        token = call.websocket_url.split("/")[-2]
+        return self.app(call.user, call.package, token=token)
+
+    async def running_app(self, user: UserId = USER, package: PackageName = APP) -> MemoryLink:
+        """An app that was started and greeted; the glasses must be attached."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.directory.start_app, user, package)
+            link = self.answer(await self.webhooks.next_start())
+            await link.expect("tpa_connection_ack")
+        return link
+
+    def snapshot(self, user: UserId = USER, package: PackageName = APP) -> AppSnapshot | None:
+        """How an app session looks now; ``None`` if there is none."""
+        session = self.directory.user(user)
+        apps = session.apps if session is not None else ()
+        return next((app for app in apps if app.package == package), None)
+
+    def state(self, user: UserId = USER, package: PackageName = APP) -> str | None:
+        """The public name of an app's state now; ``None`` if it has no session."""
+        found = self.snapshot(user, package)
+        return found.state if found is not None else None
+
+
+@asynccontextmanager
+async def open_household(
+    *,
+    lifecycle: Lifecycle | None = None,
+    heartbeat: Heartbeat | None = None,
+    limits: Limits | None = None,
+    store: Store | None = None,
+    environment: Environment | None = None,
+) -> AsyncGenerator[Household, None]:
+    """Sessions that live while the block runs; afterwards all are ended and all links closed."""
+    webhooks, telemetry = FakeWebhooks(), RecordingTelemetry()
+    store = store or MemoryStore()
+    surroundings = Surroundings(
+        store=store,
+        webhooks=webhooks,
+        telemetry=telemetry,
+        environment=environment or virtual_environment(),
+        lifecycle=lifecycle or Lifecycle(),
+        heartbeat=heartbeat or Heartbeat(),
+        limits=limits or Limits(),
+        websocket_url=lambda token: f"ws://server.test/s/{token}/app-ws",
+        dashboard_package="system.augmentos.dashboard",
+    )
+    async with trio.open_nursery() as sessions, trio.open_nursery() as connections:
+        directory = Directory(surroundings, sessions)
+        yield Household(
+            directory=directory,
+            store=store,
+            webhooks=webhooks,
+            telemetry=telemetry,
+            connections=connections,
+        )
+        directory.drain()

@@ -1,0 +1,110 @@
+"""Frames to messages and back, one decoder per direction and one error for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar, get_args
+
+import msgspec
+
+from ..domain.errors import DecodeError
+from .from_app import FromApp
+from .from_glasses import FromGlasses
+from .message import Unrecognized
+from .to_app import ToApp
+from .to_glasses import ToGlasses
+
+T = TypeVar("T")
+
+_UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
+"""All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_HEAD: Final = msgspec.json.Decoder(Unrecognized)
+_WHERE: Final = re.compile(r"^(?P<what>.*) - at `(?P<path>\$[^`]*)`$", re.DOTALL)
+_QUOTED_VALUE: Final = re.compile(r"'.*'", re.DOTALL)
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong and where, without any of the sender's own text."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply at $"
+    if isinstance(error, UnicodeError):
+        return "not valid UTF-8 at $"
+    found = _WHERE.match(str(error))
+    what, path = (found["what"], found["path"]) if found else (str(error), "$")
+    return f"{_QUOTED_VALUE.sub('', what).rstrip()} at {path}"
+
+
+def _refuse(error: Exception) -> NoReturn:
+    raise DecodeError(_problem(error)) from None
+
+
+def _decoder(union: Any) -> Callable[[str | bytes], Any]:
+    """A function that decodes one direction.
+
+    A frame of a known type is read in one pass. Only when that fails is the type looked at by
+    itself, to tell a bad message from one that we do not know.
+    """
+    read: Final = msgspec.json.Decoder(union).decode
+    known: Final = frozenset(member.__struct_config__.tag for member in get_args(union))
+
+    def decode(data: str | bytes) -> Any:
+        try:
+            if isinstance(data, bytes):
+                data = data.decode()  # msgspec does not look into text that it skips
+            return read(data)
+        except UnicodeError as error:
+            _refuse(error)
+        except _UNREADABLE as error:
+            first = error
+        try:
+            head = _HEAD.decode(data)
+        except _UNREADABLE as error:
+            _refuse(error)
+        if head.type in known:
+            _refuse(first)
+        return head
+
+    return decode
+
+
+_from_app: Final = _decoder(FromApp)
+_from_glasses: Final = _decoder(FromGlasses)
+_to_app: Final = _decoder(ToApp)
+_to_glasses: Final = _decoder(ToGlasses)
+
+
+def decode_from_app(data: str | bytes) -> FromApp | Unrecognized:
+    """The message in a text frame of an app.
+
+    Raises:
+        DecodeError: not a JSON object with a text ``type``, or one of a known type with a field
+            missing or of the wrong kind. The problem names the path and repeats nothing of it.
+    """
+    message: FromApp | Unrecognized = _from_app(data)
+    return message
+
+
+def decode_from_glasses(data: str | bytes) -> FromGlasses | Unrecognized:
+    """The message in a text frame of the glasses; raises as ``decode_from_app``."""
+    message: FromGlasses | Unrecognized = _from_glasses(data)
+    return message
+
+
+def decode_to_app(data: str | bytes) -> ToApp | Unrecognized:
+    """The message in a text frame to an app; raises as ``decode_from_app``."""
+    message: ToApp | Unrecognized = _to_app(data)
+    return message
+
+
+def decode_to_glasses(data: str | bytes) -> ToGlasses | Unrecognized:
+    """The message in a text frame to the glasses; raises as ``decode_from_app``."""
+    message: ToGlasses | Unrecognized = _to_glasses(data)
+    return message
+
+
+def encode(message: msgspec.Struct) -> str:
+    """The text frame of ``message``; the one place where messages become JSON."""
+    return _ENCODER.encode(message).decode()

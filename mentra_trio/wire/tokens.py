@@ -1,0 +1,137 @@
+"""Signed tokens: who a user is, and who an app is (protocol.md 1.2, 1.3).
+
+HS256 and nothing else. The time is passed in: the JWT library never looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, TypeGuard
+
+import jwt
+from jwt.types import Options
+
+from ..domain.errors import ConfigError, TokenError
+from ..domain.ids import PackageName, UserId, package_name, user_id
+
+ALGORITHM: Final = "HS256"
+SECRET_BYTES_MIN: Final = 32
+"""A shorter secret can be guessed offline from one token (RFC 7518, 3.2)."""
+NOT_BEFORE_LEEWAY_S: Final = 60
+"""A token made by a machine whose clock is a little ahead of ours is accepted."""
+
+NO_TOKEN: Final = "No core token provided"
+NO_USER: Final = "Invalid core token - no user ID"
+INVALID: Final = "Invalid core token"
+INVALID_APP: Final = "Invalid app token"
+
+_SIGNATURE_ONLY: Final[Options] = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+def verify_core_token(token: str, secret: str, *, now: datetime) -> UserId:
+    """The user whose phone presents ``token``.
+
+    Raises:
+        TokenError: empty, not signed by us, out of its time, or without an e-mail address; the
+            text is what the phone is told (protocol.md 1.2).
+        ConfigError: ``secret`` has fewer than 32 bytes.
+    """
+    check_secret(secret)
+    if not token:
+        raise TokenError(NO_TOKEN)
+    claims = _claims(token, secret, now, INVALID)
+    email = claims.get("email")
+    if not isinstance(email, str):
+        raise TokenError(NO_USER)
+    try:
+        return user_id(email)
+    except ValueError:
+        raise TokenError(NO_USER) from None
+
+
+def mint_core_token(user: UserId, secret: str, *, now: datetime, ttl_s: float | None) -> str:
+    """A core token for ``user``, valid for ``ttl_s`` seconds, or for ever.
+
+    Raises:
+        ConfigError: ``secret`` has fewer than 32 bytes.
+    """
+    check_secret(secret)
+    issued = now.timestamp()
+    claims: dict[str, Any] = {"sub": user, "email": user, "iat": int(issued)}
+    if ttl_s is not None:
+        claims["exp"] = issued + ttl_s
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def verify_app_token(token: str, secret: str, *, now: datetime) -> tuple[PackageName, str]:
+    """The app that presents ``token``, and the API key it carries, which is still to be checked.
+
+    Raises:
+        TokenError: not signed by us, out of its time, or without package name and key.
+        ConfigError: ``secret`` has fewer than 32 bytes.
+    """
+    check_secret(secret)
+    claims = _claims(token, secret, now, INVALID_APP)
+    package, key = claims.get("packageName"), claims.get("apiKey")
+    if not isinstance(package, str) or not isinstance(key, str):
+        raise TokenError(INVALID_APP)
+    try:
+        return package_name(package), key
+    except ValueError:
+        raise TokenError(INVALID_APP) from None
+
+
+def mint_app_token(package: PackageName, api_key: str, secret: str) -> str:
+    """The token with which an app names itself in a header (protocol.md 1.3 B); never expires.
+
+    Raises:
+        ConfigError: ``secret`` has fewer than 32 bytes.
+    """
+    check_secret(secret)
+    return jwt.encode({"packageName": package, "apiKey": api_key}, secret, algorithm=ALGORITHM)
+
+
+def check_secret(secret: str) -> None:
+    """Refuse a secret that is too short.
+
+    Raises:
+        ConfigError: fewer than 32 bytes.
+    """
+    if len(secret.encode()) < SECRET_BYTES_MIN:
+        raise ConfigError(f"the JWT secret must have at least {SECRET_BYTES_MIN} bytes")
+
+
+def _claims(token: str, secret: str, now: datetime, refusal: str) -> Mapping[str, Any]:
+    try:
+        claims = jwt.decode(token, secret, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        # Beside its own errors the library lets through what broken JSON and Base64 cause.
+        raise TokenError(refusal) from None
+    moment = now.timestamp()
+    if not _before(moment, claims.get("exp")) or not _reached(moment, claims.get("nbf")):
+        raise TokenError(refusal)
+    return claims
+
+
+def _before(moment: float, expiry: object) -> bool:
+    return expiry is None or (_is_number(expiry) and moment < expiry)
+
+
+def _reached(moment: float, not_before: object) -> bool:
+    return not_before is None or (
+        _is_number(not_before) and moment + NOT_BEFORE_LEEWAY_S >= not_before
+    )
+
+
+def _is_number(claim: object) -> TypeGuard[int | float]:
+    return isinstance(claim, int | float) and not isinstance(claim, bool)

@@ -1,0 +1,295 @@
+"""Starts: one webhook, one shared result, whatever the callers do."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from mentra_trio.domain.errors import SessionEnded, UnknownApp, WebhookFailed, WebhookFailure
+from mentra_trio.domain.facts import StartJoined, WebhookCalled
+from mentra_trio.domain.ids import package_name
+from mentra_trio.domain.lifecycle import StopCause
+from mentra_trio.domain.starting import StartResult, StartStage
+from mentra_trio.testing.household import APP, USER, Household, open_household
+from mentra_trio.testing.links import WebhookScript
+
+
+def refused() -> WebhookFailed:
+    return WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
+
+
+async def start_into(house: Household, results: list[StartResult]) -> None:
+    results.append(await house.directory.start_app(USER, APP))
+
+
+async def test_fifty_concurrent_starters_make_one_webhook_and_share_one_result(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            for _ in range(50):
+                callers.start_soon(start_into, house, results)
+            house.answer(await house.webhooks.next_start())
+        assert len(house.webhooks.starts) == 1
+        assert len(results) == 50
+        assert results[0].success
+        assert all(result is results[0] for result in results)
+        assert len(house.telemetry.of(StartJoined)) == 49
+
+
+async def test_a_cancelled_starter_takes_nobody_elses_attempt_with_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            with trio.move_on_after(0.5) as first:
+                await house.directory.start_app(USER, APP)
+            assert first.cancelled_caught
+            callers.start_soon(start_into, house, results)
+            house.answer(await house.webhooks.next_start())
+        assert results == [StartResult(success=True)]
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_the_webhook_may_be_answered_long_after_the_app_is_up(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(answer_after=25))
+        began = trio.current_time()
+        await house.running_app()
+        assert trio.current_time() - began < 1
+        await trio.sleep(40)
+        assert house.state() == "running"
+        assert [fact.result for fact in house.telemetry.of(WebhookCalled)] == ["ok"]
+
+
+async def test_a_late_failure_of_the_webhook_means_nothing_once_the_app_is_up(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        late = WebhookFailed(WebhookFailure.ERROR, "500", delivered=True)
+        house.webhooks.plan(APP, WebhookScript(answer_after=8, failure=late))
+        await house.running_app()
+        await trio.sleep(20)
+        assert house.state() == "running"
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_without_a_valid_init_the_start_times_out_ten_seconds_after_delivery(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(deliver_after=3, answer_after=60))
+        began = trio.current_time()
+        result = await house.directory.start_app(USER, APP)
+        assert trio.current_time() - began == pytest.approx(13)
+        assert (result.success, result.stage) == (False, StartStage.TIMEOUT)
+        await wait_all_tasks_blocked()
+        assert house.state() is None
+        assert glasses.of_type("app_state_change")[-1]["error"] == result.message
+        assert house.webhooks.in_flight == 0, "nothing of the attempt runs on"
+
+
+@pytest.mark.parametrize(
+    "failure", [WebhookFailure.GONE, WebhookFailure.MISCONFIGURED, WebhookFailure.ERROR]
+)
+async def test_a_delivered_webhook_is_never_sent_again(
+    failure: WebhookFailure, autojump_clock: MockClock
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        error = WebhookFailed(failure, "no", delivered=True)
+        house.webhooks.plan(APP, WebhookScript(failure=error))
+        result = await house.directory.start_app(USER, APP)
+        assert result.stage is StartStage.WEBHOOK
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_a_webhook_that_could_not_be_delivered_is_tried_once_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(failure=refused()), WebhookScript())
+        async with trio.open_nursery() as callers:
+            results: list[StartResult] = []
+            callers.start_soon(start_into, house, results)
+            await house.webhooks.next_start()
+            house.answer(await house.webhooks.next_start())
+        assert results[0].success
+        first, second = house.webhooks.starts
+        assert first.websocket_url == second.websocket_url, "it is one attempt"
+
+
+async def test_an_app_server_that_is_down_fails_the_start_at_stage_webhook(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(failure=refused()))
+        result = await house.directory.start_app(USER, APP)
+        assert result.stage is StartStage.WEBHOOK
+        assert "connection refused" in result.message
+        assert len(house.webhooks.starts) == 2
+
+
+async def test_a_wrong_key_over_the_attempts_own_url_ends_the_wait(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            callers.start_soon(start_into, house, results)
+            call = await house.webhooks.next_start()
+            token = call.websocket_url.split("/")[-2]
+            house.directory.key_rejected(APP, call.session_id, None, "another token")
+            await wait_all_tasks_blocked()
+            assert house.state() == "connecting", "only the attempt's own token counts"
+            house.directory.key_rejected(APP, call.session_id, None, token)
+        assert results[0].stage is StartStage.AUTHENTICATION
+
+
+async def test_a_second_start_of_a_running_app_is_a_success_without_a_webhook(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        await house.running_app()
+        assert (await house.directory.start_app(USER, APP)).success
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_stop_and_start_again_makes_a_new_life_after_the_old_one_is_wound_down(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        first = await house.running_app()
+        house.webhooks.stop_after = 2
+        await house.directory.stop_app(USER, APP)
+        began = trio.current_time()
+        second = await house.running_app()
+        assert trio.current_time() - began == pytest.approx(2)
+        assert not first.is_open
+        assert second.is_open
+        snapshot = house.snapshot()
+        assert snapshot is not None
+        assert snapshot.epoch == 2
+        urls = {call.websocket_url for call in house.webhooks.starts}
+        assert len(urls) == 2, "each attempt has a URL of its own"
+
+
+async def test_a_stop_wins_over_a_start_that_waits_for_the_old_life(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        await house.running_app()
+        house.webhooks.stop_after = 2
+        await house.directory.stop_app(USER, APP)
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            callers.start_soon(start_into, house, results)
+            await wait_all_tasks_blocked()
+            await house.directory.stop_app(USER, APP)
+        assert results[0].stage is StartStage.CONNECTION
+        assert len(house.webhooks.starts) == 1
+        assert await house.store.wanted_apps(USER) == []
+
+
+async def test_the_end_of_the_user_session_fails_all_waiters_in_the_same_turn(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            for _ in range(10):
+                callers.start_soon(start_into, house, results)
+            await house.webhooks.next_start()
+            began = trio.current_time()
+            house.directory.drain()
+            await wait_all_tasks_blocked()
+            assert len(results) == 10
+            assert trio.current_time() == began
+        assert {result.stage for result in results} == {StartStage.CONNECTION}
+        assert all(result is results[0] for result in results)
+
+
+async def test_unknown_apps_and_absent_users_are_told_apart(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        with pytest.raises(UnknownApp):
+            await house.directory.start_app(USER, package_name("com.never.seen"))
+        await house.add_app()
+        with pytest.raises(SessionEnded):
+            await house.directory.start_app(USER, APP)
+        with pytest.raises(SessionEnded):
+            await house.directory.stop_app(USER, APP)
+
+
+async def test_a_failed_start_does_not_erase_what_the_user_wants(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(failure=refused()))
+        assert not (await house.directory.start_app(USER, APP)).success
+        assert list(await house.store.wanted_apps(USER)) == [APP]
+        await house.directory.stop_app(USER, APP)
+        assert list(await house.store.wanted_apps(USER)) == []
+
+
+async def test_glasses_that_start_and_stop_in_one_burst_end_with_the_app_stopped(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        for _ in range(20):
+            glasses.say(
+                {"type": "start_app", "packageName": APP},
+                {"type": "stop_app", "packageName": APP},
+            )
+        await trio.sleep(30)
+        assert house.state() is None
+        assert list(await house.store.wanted_apps(USER)) == []
+
+
+async def test_removing_an_app_ends_it_for_its_users(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        link = await house.running_app()
+        assert await house.catalog.remove(APP)
+        await wait_all_tasks_blocked()
+        assert house.state() is None
+        assert link.closed_with is not None
+        assert link.closed_with.code == 1000
+        assert link.of_type("app_stopped")[0]["reason"] == "system_stop"
+        assert StopCause.REMOVED.value in {
+            fact.cause for fact in house.telemetry.facts if hasattr(fact, "cause")
+        }
