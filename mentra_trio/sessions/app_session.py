@@ -80,6 +80,8 @@ class AppSession:
     offers: Offers[Link, CloseReason] = attrs.field(init=False)
     started: OneShot[StartResult] = attrs.field(factory=OneShot, init=False)
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    moved: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and replaced by a new one, with every change of the state."""
     serving: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     updates: UpdateQueue = attrs.field(init=False)
     _loan: AppLoan | None = attrs.field(default=None, init=False)
@@ -133,6 +135,8 @@ class AppSession:
             self.stop_cause = cause
         self.cause = cause.value if cause is not None else event.value.replace("_", " ")
         self._emit_state(old, event, seconds)
+        self.moved.set()
+        self.moved = trio.Event()
         if self.state is AppState.STOPPING:
             self._say_farewell(self.stop_cause or StopCause.CRASHED)
         self.desk.apps_changed()

@@ -97,12 +97,12 @@ class Directory:
         session = self._session_of(claim)
         if session is None or session.over:
             raise InitRefused("SESSION_NOT_FOUND", "Session not found", NO_SESSION)
-        app = session.apps.get(claim.package)
-        named = session.remembers(claim.token) if claim.token else None
+        app = session.roster.apps.get(claim.package)
+        named = session.roster.remembers(claim.token) if claim.token else None
         if named is not None and named[0] != claim.package:
             raise InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)
         if app is None or app.state in ENDED:
-            if not session.has_run(claim.package):
+            if not session.roster.has_run(claim.package):
                 raise InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)
             raise InitRefused("", "the app was stopped", APP_STOPPED)
         if named is not None and named[1] != app.epoch:
@@ -118,7 +118,7 @@ class Directory:
         """
         claim = AppClaim(package=package, session_id=session_id, user=user, token=token)
         session = self._session_of(claim)
-        app = session.apps.get(package) if session is not None else None
+        app = session.roster.apps.get(package) if session is not None else None
         if app is not None and app.attempt is not None and app.attempt.token == token:
             app.attempt.key_rejected.set()
 
@@ -132,7 +132,7 @@ class Directory:
             SessionEnded: the user has no session.
         """
         await self._known(package)
-        return await self._live(user).start_app(package)
+        return await self._live(user).roster.start(package)
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:
         """Stop an app as its user wants it; ``False`` if it was not running.
@@ -142,12 +142,12 @@ class Directory:
             SessionEnded: the user has no session.
         """
         await self._known(package)
-        return await self._live(user).stop_app(package)
+        return await self._live(user).roster.stop(package)
 
     def app_removed(self, package: PackageName) -> None:
         """An app's registration is gone: end it for every user."""
         for session in self._users.values():
-            session.stop_now(package, StopCause.REMOVED)
+            session.roster.stop_now(package, StopCause.REMOVED)
 
     async def change_user_settings(
         self, user: UserId, changes: Mapping[str, Any]

@@ -6,11 +6,12 @@ their link.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..domain.errors import DecodeError
+from ..domain.errors import DecodeError, UpdatesOverflow
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, package_name
 from ..domain.streams import DEFAULT_LANGUAGE, StreamEvent
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
     """Act on one frame of the glasses."""
     if isinstance(frame, bytes):
-        fan_out_audio(user.apps.values(), frame)
+        fan_out_audio(user.roster.apps.values(), frame)
         return
     try:
         message = decode_from_glasses(frame)
@@ -47,11 +48,9 @@ def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
         case said.ConnectionInit():
             user.acknowledge()
         case said.StartApp(package_name=name):
-            if (package := _package(user, name)) is not None:
-                user.begin_start(package)
+            command(user, user.roster.begin_start, name)
         case said.StopApp(package_name=name):
-            if (package := _package(user, name)) is not None:
-                user.begin_stop(package)
+            command(user, user.roster.begin_stop, name)
         case said.Ping():
             user.desk.eyepiece.send(Pong(timestamp=_now(user)))
         case said.RequestSettings() | said.SettingsUpdateRequest():
@@ -69,7 +68,7 @@ def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
 
 def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
     """Give the message to the apps that subscribed to it, as the glasses wrote it."""
-    apps = user.apps.values()
+    apps = user.roster.apps.values()
     match message:
         case said.LocalTranscription():
             heard = transcription_of(message)
@@ -114,15 +113,15 @@ def tell_device_change(user: UserSession, changed: dict[str, object]) -> None:
     if not changed:
         return
     message = encode(DeviceStateUpdate(state=changed, timestamp=_now(user)))
-    user.tell_apps(message)
+    user.roster.tell(message)
 
 
-def _package(user: UserSession, name: str) -> PackageName | None:
+def command(user: UserSession, give: Callable[[PackageName], None], name: str) -> None:
+    """A command about the app ``name``; the outcome shows in ``app_state_change``."""
     try:
-        return package_name(name)
-    except ValueError as error:
+        give(package_name(name))
+    except (ValueError, UpdatesOverflow) as error:
         _ignore(user, str(error))
-        return None
 
 
 def _now(user: UserSession) -> str:

@@ -32,11 +32,11 @@ async def run_user(user: UserSession) -> None:
                 await user.surroundings.store.user_settings(user.user)
             )
             async with trio.open_nursery() as nursery:
-                await nursery.start(user.intents.run)
+                await nursery.start(user.roster.intents.run)
                 nursery.start_soon(user.desk.screen.run, name="screen")
                 nursery.start_soon(user.microphone.run, name="microphone")
                 nursery.start_soon(user.announcements.run, name="announcements")
-                user.open_for_apps(nursery)
+                user.roster.open(nursery)
                 nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
                 while not user.over:
                     user.advance(await PHASES[user.state](user))
@@ -46,7 +46,6 @@ async def run_user(user: UserSession) -> None:
         raise
     finally:
         user.end(StopCause.CRASHED)  # does nothing where a cause was given before
-        user.ready.set()
 
 
 async def waiting(user: UserSession) -> UserEvent:
@@ -95,7 +94,7 @@ PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
 async def _start_wanted_after_ack(user: UserSession) -> None:
     """Ack first, apps afterwards (protocol.md 2.15)."""
     await user.acknowledged.wait()
-    await user.start_wanted()
+    await user.roster.start_wanted()
 
 
 async def _until_replaced(user: UserSession) -> CloseReason:

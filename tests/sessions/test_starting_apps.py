@@ -293,3 +293,39 @@ async def test_removing_an_app_ends_it_for_its_users(autojump_clock: MockClock) 
         assert StopCause.REMOVED.value in {
             fact.cause for fact in house.telemetry.facts if hasattr(fact, "cause")
         }
+
+
+async def test_a_start_in_grace_waits_for_the_app_to_come_back(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        link = await house.running_app()
+        link.cut()
+        await trio.sleep(1)
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            callers.start_soon(start_into, house, results)
+            await trio.sleep(1)
+            assert results == []
+            house.app()
+        assert results[0].success
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_a_start_in_grace_starts_the_app_anew_if_it_does_not_come_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        link = await house.running_app()
+        link.cut()
+        await trio.sleep(1)
+        for _ in range(3):
+            glasses.say({"type": "start_app", "packageName": APP})
+        call = await house.webhooks.next_start(within=8)
+        assert trio.current_time() >= 5
+        await house.answer(call).expect("tpa_connection_ack")
+        await trio.sleep(10)
+        assert house.state() == "running"
+        assert len(house.webhooks.starts) == 2
