@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import trio
@@ -25,5 +26,11 @@ async def race(*parts: Callable[[], Awaitable[T]]) -> T:
 
     async with trio.open_nursery() as nursery:
         for part in parts:
-            nursery.start_soon(run, part, name=f"race: {part!r}")
+            nursery.start_soon(run, part, name=f"race: {_name_of(part)}")
     return winners[0]
+
+
+def _name_of(part: Callable[[], object]) -> str:
+    """What a task-tree dump shows. Never the arguments: their repr may be large, or secret."""
+    function = part.func if isinstance(part, partial) else part
+    return str(getattr(function, "__qualname__", type(function).__name__))

@@ -186,7 +186,7 @@ def touch_stream(gesture: str | None = None) -> str:
 
 def matches(subscription: Subscription, event: StreamEvent) -> bool:
     """Whether the subscriber is to hear ``event``; permissions are decided elsewhere."""
-    if subscription.is_wildcard:
+    if subscription.stream in WILDCARDS:
         return True
     if event.stream == TRANSCRIPTION:
         return subscription.stream == TRANSCRIPTION and _hears(subscription, event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Final
 
 import attrs
@@ -54,7 +55,7 @@ class SubscriptionSet:
                 found[subscription.text] = subscription
         return cls(tuple(found.values()))
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """What the app listed, without duplicates."""
         return tuple(subscription.text for subscription in self.subscriptions)
@@ -64,7 +65,7 @@ class SubscriptionSet:
         """Whether the app asks for nothing."""
         return not self.subscriptions
 
-    @property
+    @cached_property
     def wants_audio(self) -> bool:
         """Whether audio frames go to the app, permission provided (protocol.md 4.9)."""
         return any(s.is_wildcard or s.stream == AUDIO_CHUNK for s in self.subscriptions)
@@ -83,8 +84,8 @@ class SubscriptionSet:
 
     def matching(self, event: StreamEvent) -> tuple[str, ...]:
         """The stream types under which the app hears ``event``: one ``data_stream`` for each."""
-        heard = (stream_type_for(s, event) for s in self.subscriptions if matches(s, event))
-        return tuple(dict.fromkeys(heard))
+        heard = [stream_type_for(s, event) for s in self.subscriptions if matches(s, event)]
+        return tuple(heard) if len(heard) < 2 else tuple(dict.fromkeys(heard))
 
 
 NOTHING: Final = SubscriptionSet()

@@ -43,7 +43,7 @@ from .update_queue import UpdateQueue
 AppLoan = Loan[Link, CloseReason]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Attempt:
     """One call of the app server on behalf of this session, and what has become of it."""
 
@@ -53,7 +53,7 @@ class Attempt:
     key_rejected: trio.Event = attrs.field(factory=trio.Event)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class AppSession:
     """An app session: state, subscriptions and link. Its life is ``app_phases.run_app``."""
 

@@ -11,7 +11,7 @@ from .eyepiece import Eyepiece
 from .screen import Screen
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Desk:
     """Given to every app session of a user; it knows no app by itself.
 

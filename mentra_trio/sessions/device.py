@@ -11,7 +11,7 @@ from ..domain.capabilities import capabilities_of
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Device:
     """The state of the glasses in the wire's words (GlassesInfo of protocol.md 6.10)."""
 

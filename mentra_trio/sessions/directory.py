@@ -49,7 +49,7 @@ class AppClaim:
     token: str | None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Directory:
     """All user sessions of one server. They run in ``nursery``, which outlives every connection."""
 

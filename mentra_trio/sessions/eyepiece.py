@@ -9,7 +9,7 @@ from ..ports import Link
 from ..wire.codec import encode
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Eyepiece:
     """Where messages to the user's glasses go; the link behind it comes and goes."""
 

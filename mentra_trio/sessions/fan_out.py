@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
 from ..domain.permissions import permits
-from ..domain.streams import StreamEvent
+from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
 from ..wire.to_app import DataStream
 from .app_session import AppSession
+
+
+AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 
 
 def fan_out(
@@ -46,5 +50,10 @@ def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:
     return sum(
         app.link.push_audio(frame)
         for app in apps
-        if app.link is not None and app.subscriptions.wants_audio
+        if app.link is not None and app.subscriptions.wants_audio and _may_listen(app)
     )
+
+
+def _may_listen(app: AppSession) -> bool:
+    """A wildcard is nobody's permission: it is looked at for every event (protocol.md 4.6)."""
+    return app.registration is not None and permits(AUDIO, app.registration.permissions)

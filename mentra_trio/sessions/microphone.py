@@ -16,7 +16,7 @@ from .eyepiece import Eyepiece
 OFF = MicrophoneDemand(pcm=False, transcription=False)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Microphone:
     """Keeps the glasses' microphone as the apps need it (protocol.md 6.1).
 

@@ -29,7 +29,7 @@ UNDECIDED: Final = ENDED | {AppState.GRACE_PERIOD}
 """States in which a start waits for what comes next: at most the grace or the wind-down."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Roster:
     """A user's app sessions. They run in a nursery of the user session (``open``).
 

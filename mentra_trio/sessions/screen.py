@@ -19,7 +19,7 @@ CLEARED: Final = TextWall(text="")
 """An empty wall, not ``clear_view``: what glasses of every age understand (protocol.md 5.3)."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Screen:
     """The display of one user, as far as it is shared by the user's apps.
 

@@ -11,7 +11,7 @@ from ..environment import Environment
 from ..ports import Store, Telemetry, Webhooks
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Surroundings:
     """The ports, settings and names that a session is given; one object per server.
 

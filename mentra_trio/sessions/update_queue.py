@@ -17,13 +17,13 @@ from ..domain.errors import SessionEnded, UpdatesOverflow
 T = TypeVar("T")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Job(Generic[T]):
     operation: Callable[[], Awaitable[T]]
     result: OneShot[outcome.Maybe[T]] = attrs.field(factory=OneShot)
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class UpdateQueue:
     """Applies operations strictly one after another, whatever each of them takes (seed 002).
 

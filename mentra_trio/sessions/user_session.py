@@ -44,7 +44,7 @@ GLASSES_FAREWELLS = {
 }
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class UserSession:
     """A user's session: state, glasses and apps. Its life is ``user_phases.run_user``."""
 

@@ -195,8 +195,10 @@ async def test_a_wildcard_gets_what_its_permissions_allow(autojump_clock: MockCl
             {"type": "location_update", "lat": 1, "lng": 2},
             {"type": "phone_notification", "notificationId": "1", "app": "x", "title": "t"},
             speech("en-US"),
+            b"pcm",
         )
         await wait_all_tasks_blocked()
+        assert app.audio == []
         assert "button_press" in heard(app)
         assert "location_update" in heard(app)
         assert "phone_notification" not in heard(app)

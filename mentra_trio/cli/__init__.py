@@ -1,0 +1,176 @@
+"""Floor 8, the command ``mentra-trio``: its options, its exit codes, its one-line complaints.
+
+What a command does is in a module of its own, imported when the command runs: asking for help
+does not load a server.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from ..domain.apps import AppKind
+from ..domain.errors import MentraTrioError
+
+WRONG_CALL: Final = 2
+INTERRUPTED: Final = 130
+NAME: Final = "mentra-trio"
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what is wrong is one line on standard error."""
+    try:
+        result = commands.main(args=arguments, prog_name=NAME, standalone_mode=False)
+    except click.ClickException as error:
+        return _complain(error.format_message())
+    except MentraTrioError as error:
+        return _complain(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _complain(text: str) -> int:
+    click.echo(f"{NAME}: {' '.join(text.split())}", err=True)
+    return WRONG_CALL
+
+
+def _with_data_dir(command: C) -> C:
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        help="Where data is kept; default: the platform's folder for user data.",
+    )(command)
+
+
+def _help_if_alone(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@click.group(invoke_without_command=True)
+@click.version_option(version(NAME), prog_name=NAME)
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """A server for smart-glasses apps."""
+    _help_if_alone(context)
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port; 0 picks a free one.  [default: 8002]")
+@_with_data_dir
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Settings in TOML.")
+@click.option("--public-url", help="Where apps and phones reach this server.")
+@click.option("--tls-cert", help="Certificate chain in PEM.")
+@click.option("--tls-key", help="Key of the certificate in PEM.")
+@click.option("--set", "sets", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+def serve(file: Path | None, sets: tuple[str, ...], **options: object) -> None:
+    """Run the server until SIGTERM or SIGINT, then end all sessions in order."""
+    from .settings import settings
+
+    config = settings(file=file, options=options, sets=sets)  # before the server is loaded
+    from .serve import serve as run
+
+    run(config)
+
+
+@commands.command()
+@_with_data_dir
+def demo(data_dir: Path | None) -> None:
+    """Show it all in one process: server, simulated glasses, a sample app.
+
+    Nothing is kept: --data-dir is accepted as everywhere, and not used.
+    """
+    import trio
+
+    from .demo import run_demo
+
+    trio.run(run_demo, click.echo)
+
+
+@commands.command()
+@click.argument("user_id")
+@click.option("--ttl", type=click.FloatRange(min=0, min_open=True), help="Seconds it is valid.")
+@_with_data_dir
+def token(user_id: str, ttl: float | None, data_dir: Path | None) -> None:
+    """Print a core token with which the glasses of USER_ID may connect."""
+    from .manage import make_token
+    from .settings import settings
+
+    click.echo(make_token(settings(options={"data_dir": data_dir}), user_id, ttl))
+
+
+@commands.group(invoke_without_command=True)
+@click.pass_context
+def apps(context: click.Context) -> None:
+    """Register app servers; works while the server runs, and while it does not."""
+    _help_if_alone(context)
+
+
+@apps.command("add")
+@click.argument("package")
+@click.option("--url", required=True, help="Base URL of the app server.")
+@click.option("--api-key", help="Key of the app; made and printed once if not given.")
+@click.option("--name", default="", help="Name for people.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice([kind.value for kind in AppKind]),
+    default=AppKind.STANDARD.value,
+    show_default=True,
+)
+@click.option("--permission", "permissions", multiple=True, metavar="TYPE", help="May be repeated.")
+@_with_data_dir
+def apps_add(package: str, data_dir: Path | None, **values: Any) -> None:
+    """Register the app PACKAGE, or replace its registration."""
+    _manage("add", data_dir, package, **values)
+
+
+@apps.command("list")
+@_with_data_dir
+def apps_list(data_dir: Path | None) -> None:
+    """List the registered apps."""
+    _manage("show_all", data_dir)
+
+
+@apps.command("show")
+@click.argument("package")
+@_with_data_dir
+def apps_show(package: str, data_dir: Path | None) -> None:
+    """Show what is registered of the app PACKAGE."""
+    _manage("show", data_dir, package)
+
+
+@apps.command("remove")
+@click.argument("package")
+@_with_data_dir
+def apps_remove(package: str, data_dir: Path | None) -> None:
+    """Forget the app PACKAGE and everything users stored for it."""
+    _manage("remove", data_dir, package)
+
+
+@apps.command("rotate-key")
+@click.argument("package")
+@click.option("--api-key", help="The new key; made and printed once if not given.")
+@_with_data_dir
+def apps_rotate_key(package: str, data_dir: Path | None, api_key: str | None) -> None:
+    """Give the app PACKAGE a new API key."""
+    _manage("rotate_key", data_dir, package, api_key=api_key)
+
+
+def _manage(what: str, data_dir: Path | None, /, *arguments: str, **values: Any) -> None:
+    """Run the function ``what`` of ``manage`` on the catalog, and print what it returns."""
+    from . import manage
+    from .settings import settings
+
+    action = functools.partial(getattr(manage, what), *arguments, **values)
+    for line in manage.with_catalog(settings(options={"data_dir": data_dir}), action):
+        click.echo(line)

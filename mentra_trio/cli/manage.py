@@ -1,0 +1,115 @@
+"""Registering apps and minting tokens, straight on the data folder: no server is needed.
+
+A server that runs sees the change at its next look, because it caches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import trio
+
+from ..config import Config
+from ..domain.apps import AppRegistration
+from ..domain.errors import ConfigError, UnknownApp
+from ..domain.ids import user_id
+from ..sessions.catalog import AppCatalog
+from ..storage.secrets import jwt_secret
+from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from ..wire.tokens import mint_core_token
+
+
+def with_catalog(config: Config, action: Callable[[AppCatalog], Awaitable[list[str]]]) -> list[str]:
+    """What ``action`` says about the catalog in the data folder.
+
+    Raises:
+        MentraTrioError: the data folder cannot be used, or ``action`` refuses.
+    """
+    assert config.data_dir is not None, "a command has a data folder"
+    path = config.data_dir / DATABASE_NAME
+
+    async def run() -> list[str]:
+        async with open_sqlite_store(path, inline=True) as store:
+            return await action(AppCatalog(store))
+
+    return trio.run(run)
+
+
+async def add(package: str, catalog: AppCatalog, **values: Any) -> list[str]:
+    """Register an app; the key is told only if it was made here."""
+    added = await catalog.add(package, **values)
+    app = added.registration
+    lines = [f"{app.package} is registered: webhooks go to {app.url}/webhook"]
+    return lines if values["api_key"] is not None else [*lines, *_key_lines(added.api_key)]
+
+
+async def show_all(catalog: AppCatalog) -> list[str]:
+    """One line per app: package, kind, URL, name."""
+    found = await catalog.list()
+    rows = [(app.package, app.kind.value, app.url, app.name) for app in found]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ] or ["no apps are registered; add one with: mentra-trio apps add PACKAGE --url URL"]
+
+
+async def show(package: str, catalog: AppCatalog) -> list[str]:
+    """What is registered of an app, one value per line."""
+    app = await _registered(package, catalog)
+    values = {
+        "package": app.package,
+        "name": app.title,
+        "type": app.kind.value,
+        "url": app.url,
+        "webhook": f"{app.url}/webhook",
+        "permissions": " ".join(sorted(app.permissions)) or "none",
+        "settings": str(len(app.settings)),
+        "api key": "set; only its hash is kept",
+    }
+    return [f"{name + ':':13}{value}" for name, value in values.items()]
+
+
+async def remove(package: str, catalog: AppCatalog) -> list[str]:
+    """Forget an app."""
+    if not await catalog.remove(package):
+        raise _unknown(package)
+    return [f"{package} is removed"]
+
+
+async def rotate_key(package: str, catalog: AppCatalog, *, api_key: str | None) -> list[str]:
+    """Replace the key of an app; the new one is told only if it was made here."""
+    await _registered(package, catalog)
+    key = await catalog.rotate_key(package, api_key)
+    lines = [f"{package} has a new API key; the old one is no longer accepted"]
+    return lines if api_key is not None else [*lines, *_key_lines(key)]
+
+
+def make_token(config: Config, user: str, ttl_s: float | None) -> str:
+    """A core token for ``user``.
+
+    Raises:
+        MentraTrioError: the user id is not usable, or the data folder is not.
+    """
+    try:
+        subject = user_id(user)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return mint_core_token(subject, jwt_secret(config), now=datetime.now(UTC), ttl_s=ttl_s)
+
+
+async def _registered(package: str, catalog: AppCatalog) -> AppRegistration:
+    app = await catalog.get(package)
+    if app is None:
+        raise _unknown(package)
+    return app
+
+
+def _unknown(package: str) -> UnknownApp:
+    return UnknownApp(f"no app {package} is registered; see: mentra-trio apps list")
+
+
+def _key_lines(key: str) -> list[str]:
+    return ["its API key, shown only this once:", key]

@@ -1,0 +1,259 @@
+"""An app server written in Python: what ``@mentra/sdk`` is for Node, on Trio."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import attrs
+import trio
+
+from ..concurrency.bulkhead import contain
+from ..domain.close_reasons import CloseReason
+from ..domain.facts import Crashed, Fact
+from ..domain.timings import Limits
+from ..transport.port import Port
+from ..transport.tcp import bound_address, open_listeners
+from ..transport.upgrade import Upgrade
+from ..wire import to_app
+from .app_connection import ACK_S, AppConnection
+from .app_session import AppSession
+from .app_webhook import WebhookEndpoint
+from .dialing import Dial
+from .reconnecting import reconnect_delay
+
+log: Final = logging.getLogger(__name__)
+
+SessionHandler = Callable[[AppSession], Awaitable[None]]
+StopHandler = Callable[[AppSession, str], Awaitable[None]]
+S = TypeVar("S", bound=SessionHandler)
+E = TypeVar("E", bound=StopHandler)
+
+RELEASE_S: Final = 0.1
+"""Between telling that a session moves on and ending it (protocol.md 2.10)."""
+
+STOP_S: Final = 5.0
+"""How long the author's ``on_stop`` may take."""
+
+
+@attrs.define(eq=False)
+class App:
+    """An app: its name, its key, and what it does with a session.
+
+    ::
+
+        app = App("com.example.captions", api_key="secret")
+
+        @app.session
+        async def captions(session: AppSession) -> None:
+            session.on_transcription(lambda said: session.show_text(said.text))
+
+        async with app.serve("127.0.0.1", 7010):
+            await trio.sleep_forever()
+    """
+
+    package: str
+    api_key: str = attrs.field(repr=False)
+    _begin: SessionHandler | None = attrs.field(default=None, init=False)
+    _stop: StopHandler | None = attrs.field(default=None, init=False)
+
+    def session(self, handler: S) -> S:
+        """Decorator: run ``handler`` once per session, as soon as it is acknowledged.
+
+        It registers handlers and draws the first display; when it returns, the webhook is
+        answered. If it raises, the session ends.
+        """
+        self._begin = handler
+        return handler
+
+    def on_stop(self, handler: E) -> E:
+        """Decorator: run ``handler`` with a reason once when a session has ended."""
+        self._stop = handler
+        return handler
+
+    @asynccontextmanager
+    async def serve(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        listeners: Sequence[trio.abc.Listener[Any]] | None = None,
+        dial: Dial | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> AsyncGenerator[AppServer]:
+        """Answer webhooks and keep sessions for as long as the block runs.
+
+        Args:
+            host, port: where to listen; port 0 picks a free one.
+            listeners: instead of them: where to accept connections; closed at the end.
+            dial, ssl_context: how to connect to the server that called; ``None``: TCP, and the
+                system's trust.
+
+        Raises:
+            ConfigError: the address cannot be used.
+        """
+        if listeners is None:
+            listeners = await open_listeners(host, port)
+            host, port = bound_address(listeners)
+        async with trio.open_nursery() as sessions:
+            server = AppServer(
+                self.package, self.api_key, self._begin, self._stop, sessions, dial, ssl_context
+            )
+            server.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            door = Port(WebhookEndpoint(server), _no_websockets, Limits(), server)
+            async with trio.open_nursery() as accepting:
+                await accepting.start(trio.serve_listeners, door.serve, list(listeners))
+                yield server
+                accepting.cancel_scope.cancel("app server closes")
+            server.end_all("app server closes")
+
+
+@attrs.define(eq=False)
+class AppServer:
+    """An app that is being served.
+
+    Attributes:
+        url: the base to register with the server, such as ``http://127.0.0.1:7010``.
+        crashes: what has gone wrong and was contained: in the author's session handlers and
+            ``on_stop``, in the tasks of a session, and in the webhook endpoint.
+    """
+
+    package: str
+    _api_key: str = attrs.field(repr=False)
+    _begin: SessionHandler | None
+    _stop: StopHandler | None
+    _nursery: trio.Nursery
+    _dial: Dial | None
+    _ssl_context: ssl.SSLContext | None
+    url: str = attrs.field(default="", init=False)
+    crashes: list[BaseException] = attrs.field(factory=list, init=False)
+    _sessions: dict[str, AppSession] = attrs.field(factory=dict, init=False)
+    _came: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    @property
+    def sessions(self) -> list[AppSession]:
+        """The sessions that are not over, oldest first."""
+        return list(self._sessions.values())
+
+    @property
+    def session_count(self) -> int:
+        """How many sessions are not over."""
+        return len(self._sessions)
+
+    async def next_session(self) -> AppSession:
+        """The newest session, as soon as there is one."""
+        while not self._sessions:
+            await self._came.wait()
+        return self.sessions[-1]
+
+    def end_all(self, reason: str) -> None:
+        """End every session; each closes its connection in order."""
+        for session in self.sessions:
+            session.end(reason)
+
+    # --- what the webhook endpoint calls ---
+
+    async def start(self, *, session_id: str, user: str, url: str) -> bool:
+        """Open a session; whether it was acknowledged and the author's handler succeeded.
+
+        A session that exists under the same id gives way: it tells the server so, and ends.
+        """
+        session = AppSession(user, session_id, self.package)
+        older = self._sessions.get(session_id)
+        if older is not None:
+            await older.release("switching_clouds")
+            await trio.sleep(RELEASE_S)
+            older.end("replaced by a newer session")
+        self._sessions[session_id] = session
+        self._came.set()
+        self._came = trio.Event()
+        self._nursery.start_soon(self._live, session, url, name=f"app session {session_id}")
+        return await session.ready.wait()
+
+    async def stop(self, *, session_id: str, reason: str) -> bool:
+        """End a session, if there is one; whether the author's ``on_stop`` succeeded."""
+        await trio.lowlevel.checkpoint()
+        session = self._sessions.get(session_id)
+        if session is None:
+            return True
+        session.end(reason)
+        return await session.ended.wait()
+
+    def settings_changed(self, user: str, settings: Sequence[Any]) -> int:
+        """Tell every session of ``user``; how many there are."""
+        told = [session for session in self.sessions if session.user == user]
+        for session in told:
+            session.accept(to_app.SettingsUpdate(settings=settings))
+        return len(told)
+
+    def emit(self, fact: Fact) -> None:
+        """Take note of what the endpoint's port reports; only crashes matter here."""
+        if isinstance(fact, Crashed):
+            self._note_crash(fact.error)
+
+    # --- a session's life ---
+
+    async def _live(self, session: AppSession, url: str) -> None:
+        """The bulkhead of one session, from webhook to ``on_stop``."""
+        with contain(self._note_crash):
+            await self._run(session, url)
+        if self._sessions.get(session.session_id) is session:
+            del self._sessions[session.session_id]
+        session.ready.settle(False)
+        session.end_reason.settle("crashed")
+        session.ended.settle(await self._say_stopped(session))
+
+    async def _run(self, session: AppSession, url: str) -> None:
+        connection = AppConnection(
+            session=session,
+            url=url,
+            api_key=self._api_key,
+            dial=self._dial,
+            ssl_context=self._ssl_context,
+        )
+        with session.life:
+            await self._serve(session, connection)
+
+    async def _serve(self, session: AppSession, connection: AppConnection) -> None:
+        async with trio.open_nursery() as session.nursery:
+            session.nursery.start_soon(session.handle_events)
+            session.nursery.start_soon(self._set_up, session)
+            reason = await connection.run()
+            session.end(_told(reason))
+
+    async def _set_up(self, session: AppSession) -> None:
+        with trio.move_on_after(ACK_S):
+            await session.acked.wait()
+        if not session.acked.settled:
+            session.end("no acknowledgement in time")
+            return
+        if self._begin is not None:
+            await self._begin(session)
+        session.ready.settle(True)
+
+    async def _say_stopped(self, session: AppSession) -> bool:
+        succeeded = self._stop is None
+        if self._stop is not None:
+            with contain(self._note_crash), trio.move_on_after(STOP_S, shield=True):
+                await self._stop(session, session.end_reason.peek() or "")
+                succeeded = True
+        return succeeded
+
+    def _note_crash(self, error: BaseException) -> None:
+        self.crashes.append(error)
+        log.error("app %s: contained a crash", self.package, exc_info=error)
+
+
+def _told(reason: CloseReason) -> str:
+    """A close reason as ``on_stop`` gets it, in the words of the SDK (protocol.md 2.8)."""
+    if reason.code in {1000, 1001}:
+        return f"Clean disconnect: {reason.text}"
+    gave_up = reconnect_delay(reason, 0) is not None
+    return "Connection permanently lost" if gave_up else reason.text
+
+
+async def _no_websockets(upgrade: Upgrade) -> None:
+    await upgrade.reject(404, b'{"status":"error","message":"Not found"}')

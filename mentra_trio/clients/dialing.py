@@ -1,0 +1,366 @@
+"""WebSocket connections from our side: over a socket, TLS, or any stream that a dial gives."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+import trio_websocket
+from wsproto.utilities import LocalProtocolError
+
+from ..concurrency.oneshot import OneShot
+from ..concurrency.race import race
+from ..domain.close_reasons import LINK_LOST, CloseReason
+from ..domain.errors import LinkClosed, MentraTrioError
+from .inbox import INBOX_MAX, Inbox
+
+T = TypeVar("T")
+
+Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
+"""Connects to a host and port; replaces look-up and TCP in tests."""
+
+CONNECT_S = 10.0
+"""How long connecting, and then the WebSocket handshake, may take each."""
+
+CLOSE_S = 2.0
+"""How long the orderly end of a connection may take."""
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""A larger message ends the connection (protocol.md 0.3)."""
+
+FRAMES_WAITING = 64
+"""Frames that wait for the writer; one more and ``send`` waits."""
+
+NO_STATUS = 1005
+"""What a close frame without a code counts as (RFC 6455 7.1.5)."""
+
+
+class UpgradeRefused(MentraTrioError):
+    """The server did not open a WebSocket.
+
+    ``status`` is the HTTP status, or 0 where the connection ended or hung before an answer;
+    ``body`` is the answer's body.
+    """
+
+    def __init__(self, status: int, body: bytes, problem: str) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.body = body
+
+
+@runtime_checkable
+class Cuttable(Protocol):
+    """A stream of a simulated network: it can be reset."""
+
+    def cut(self) -> None:
+        """Reset the connection: both ends fail at once."""
+        ...
+
+
+@attrs.define(eq=False)
+class ClientLink(Generic[T]):
+    """One WebSocket connection that we opened.
+
+    Attributes:
+        inbox: what has come and was not taken yet; ends with ``LinkClosed``.
+    """
+
+    inbox: Inbox[T]
+    _decode: Callable[[str | bytes], T]
+    _stream: _NoticingStream
+    _opened: OneShot[UpgradeRefused | None] = attrs.field(factory=OneShot, init=False)
+    _closed: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
+    _life: trio.CancelScope = attrs.field(init=False)
+    _websocket: trio_websocket.WebSocketConnection = attrs.field(init=False)
+    _outgoing: trio.MemorySendChannel[str | bytes] = attrs.field(init=False)
+    _written: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a text or binary frame. Safe to cancel: the frame goes out whole, or not at all.
+
+        Raises:
+            LinkClosed: the connection is over.
+        """
+        await trio.lowlevel.checkpoint()
+        reason = self._closed.peek()
+        if reason is not None:
+            raise LinkClosed(reason)
+        try:
+            await self._outgoing.send(frame)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise LinkClosed(self._closed.peek() or LINK_LOST) from None
+
+    async def receive(self) -> T:
+        """The oldest message not taken yet.
+
+        Raises:
+            LinkClosed: the connection is over, and everything that came was taken.
+        """
+        return await self.inbox.take()
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why the connection is over; ``None`` while it is not."""
+        return self._closed.peek()
+
+    async def until_closed(self) -> CloseReason:
+        """Why the connection is over, as soon as it is: the code and text of whoever closed it.
+
+        1006 if it was lost, 1005 if the peer closed it without a code.
+        """
+        return await self._closed.wait()
+
+    async def close(self, code: int = 1000, text: str = "") -> None:
+        """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent."""
+        if self._closed.settled:
+            await trio.lowlevel.checkpoint()
+            return
+        self._outgoing.close()
+        with trio.move_on_after(CLOSE_S):
+            await self._written.wait()
+        self._closed.settle(CloseReason(code, text))
+        with trio.move_on_after(CLOSE_S):
+            await self._websocket.aclose(code, text or None)
+
+    def cut(self) -> None:
+        """Let the connection fail as if the cable were cut: the peer sees a reset, no close."""
+        _reset(self._stream.inner)
+
+    def __attrs_post_init__(self) -> None:
+        # A close needs the reader to live, so an outer cancellation must not reach it directly:
+        # it reaches the block of `open_websocket`, which then ends this scope.
+        self._life = trio.CancelScope(shield=True)
+
+    async def _hold(self, target: _Target, headers: Sequence[tuple[str, str]]) -> None:
+        """Own the stream to its end."""
+        try:
+            with self._life:
+                await self._converse(target, headers)
+        except* trio_websocket.ConnectionRejected as rejections:
+            self._opened.settle(_refusal(rejections))
+        except* (LocalProtocolError, trio.ClosedResourceError, trio.BrokenResourceError):
+            pass  # its reader raises when it must answer on a connection that is closing
+        finally:
+            self._opened.settle(UpgradeRefused(0, b"", f"{target.authority}: connection lost"))
+            self._end(LINK_LOST)
+            await trio.aclose_forcefully(self._stream)
+
+    async def _converse(self, target: _Target, headers: Sequence[tuple[str, str]]) -> None:
+        async with trio.open_nursery() as nursery:
+            refused = await self._shake_hands(nursery, target, headers)
+            if refused is None:
+                nursery.start_soon(self._write, self._open_outgoing())
+                self._opened.settle(None)
+                await self._read()
+                with trio.move_on_after(CLOSE_S):
+                    await self._stream.over.wait()
+            else:
+                self._opened.settle(refused)
+            nursery.cancel_scope.cancel("connection over")
+
+    async def _shake_hands(
+        self, nursery: trio.Nursery, target: _Target, headers: Sequence[tuple[str, str]]
+    ) -> UpgradeRefused | None:
+        opening = partial(
+            trio_websocket.wrap_client_stream,
+            nursery,
+            self._stream,  # type: ignore[arg-type]  # any stream will do
+            target.authority,
+            target.resource,
+            extra_headers=[(name.encode(), value.encode()) for name, value in headers],
+            max_message_size=MESSAGE_BYTES_MAX,
+        )
+        problem = "no answer to the upgrade"
+        with trio.move_on_after(CONNECT_S):
+            websocket = await race(opening, self._stream.until_over)
+            if websocket is not None:
+                self._websocket = websocket
+                return None
+            problem = "the connection ended before the upgrade was answered"
+        return UpgradeRefused(0, b"", f"{target.authority}{target.resource}: {problem}")
+
+    def _open_outgoing(self) -> trio.MemoryReceiveChannel[str | bytes]:
+        self._outgoing, waiting = trio.open_memory_channel[str | bytes](FRAMES_WAITING)
+        return waiting
+
+    async def _write(self, waiting: trio.MemoryReceiveChannel[str | bytes]) -> None:
+        """The only sender, so that a cancelled ``send`` never leaves half a frame."""
+        await trio.lowlevel.checkpoint()
+        try:
+            with waiting:
+                async for frame in waiting:
+                    await self._websocket.send_message(frame)
+        except trio_websocket.ConnectionClosed:
+            pass
+        finally:
+            self._written.set()
+
+    async def _read(self) -> None:
+        await trio.lowlevel.checkpoint()
+        try:
+            while True:
+                self.inbox.put(self._decode(await self._websocket.get_message()))
+        except trio_websocket.ConnectionClosed as closed:
+            reason = closed.reason
+            if reason is not None:
+                self._end(CloseReason(reason.code, reason.reason or ""))
+
+    def _end(self, reason: CloseReason) -> None:
+        self._closed.settle(reason)
+        known = self._closed.peek() or reason
+        self.inbox.end(lambda: LinkClosed(known))
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str,
+    *,
+    decode: Callable[[str | bytes], T],
+    headers: Sequence[tuple[str, str]] = (),
+    dial: Dial | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    inbox_max: int = INBOX_MAX,
+) -> AsyncGenerator[ClientLink[T]]:
+    """A WebSocket connection to ``url`` for as long as the block runs.
+
+    Args:
+        decode: what is kept of each frame; must not raise.
+        headers: sent with the upgrade.
+        dial: how to connect; ``None`` is TCP.
+        ssl_context: for ``wss``; ``None`` is the system's trust.
+        inbox_max: messages kept while nobody takes them.
+
+    Raises:
+        OSError: nothing answers there.
+        UpgradeRefused: something answers, but does not open a WebSocket.
+        trio.TooSlowError: no connection within ``CONNECT_S`` seconds.
+    """
+    target = _Target.of(url)
+    with trio.fail_after(CONNECT_S):
+        stream = await _connect(target, dial, ssl_context)
+    link = ClientLink(Inbox(inbox_max), decode, _NoticingStream(stream))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(link._hold, target, headers, name=f"websocket {target.authority}")
+        try:
+            refused = await link._opened.wait()
+            if refused is None:
+                try:
+                    yield link
+                finally:
+                    with trio.move_on_after(2 * CLOSE_S, shield=True):
+                        await link.close()
+        finally:
+            link._life.cancel("left the block")
+    if refused is not None:
+        raise refused
+
+
+def verbatim(frame: str | bytes) -> str | bytes:
+    """The ``decode`` of those who want frames as they are."""
+    return frame
+
+
+@attrs.frozen(kw_only=True)
+class _Target:
+    """A WebSocket URL, taken apart."""
+
+    host: str
+    port: int
+    tls: bool
+    authority: str
+    resource: str
+
+    @classmethod
+    def of(cls, url: str) -> _Target:
+        parts = urlsplit(url)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+            raise ValueError(f"{url!r} is not a ws:// or wss:// address")
+        tls = parts.scheme == "wss"
+        return cls(
+            host=parts.hostname,
+            port=parts.port or (443 if tls else 80),
+            tls=tls,
+            authority=parts.netloc.rpartition("@")[2],
+            resource=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        )
+
+
+async def _connect(
+    target: _Target, dial: Dial | None, ssl_context: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    stream = await (dial or trio.open_tcp_stream)(target.host, target.port)
+    if not target.tls:
+        return stream
+    context = ssl_context or ssl.create_default_context()
+    return trio.SSLStream(stream, context, server_hostname=target.host, https_compatible=True)
+
+
+@attrs.define(eq=False)
+class _NoticingStream(trio.abc.Stream):
+    """A stream that tells when its peer has ended it.
+
+    trio-websocket waits for ever when a connection ends during the client's handshake.
+    """
+
+    inner: trio.abc.Stream
+    over: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        try:
+            data = await self.inner.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.over.set()
+            raise
+        if not data:
+            self.over.set()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            await self.inner.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.over.set()
+            raise
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+    async def until_over(self) -> None:
+        await self.over.wait()
+
+
+def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> UpgradeRefused:
+    error: BaseException = rejections
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, trio_websocket.ConnectionRejected)
+    return UpgradeRefused(error.status_code, error.body or b"", f"HTTP {error.status_code}")
+
+
+def _reset(stream: trio.abc.Stream) -> None:
+    """Close a connection so that the peer sees a reset.
+
+    Raises:
+        TypeError: it is no stream that we know how to reset.
+    """
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if isinstance(stream, trio.SocketStream):
+        lingering = struct.pack("ii", 1, 0)  # on, for no time: a close sends RST
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+        stream.socket.close()
+    elif isinstance(stream, Cuttable):
+        stream.cut()
+    else:
+        raise TypeError(f"cannot reset a {type(stream).__name__}")

@@ -1,0 +1,81 @@
+"""What an app's handlers are given: the data of streams, decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from ..wire.from_glasses import (
+    ButtonPress,
+    CalendarEvent,
+    GlassesBatteryUpdate,
+    GlassesConnectionState,
+    HeadPosition,
+    LocationUpdate,
+    PhoneBatteryUpdate,
+    PhoneNotification,
+    TouchEvent,
+    Vad,
+)
+from ..wire.message import Number, Part
+
+
+class Transcription(Part, frozen=True, kw_only=True):
+    """What was said (protocol.md 4.2); the times are the recogniser's own."""
+
+    text: str
+    is_final: bool = True
+    transcribe_language: str | None = None
+    detected_language: str | None = None
+    utterance_id: str | None = None
+    start_time: Number | None = None
+    end_time: Number | None = None
+    speaker_id: str | int | None = None
+    provider: str | None = None
+    confidence: Number | None = None
+
+
+class Translation(Part, frozen=True, kw_only=True):
+    """What was said, in another language (protocol.md 4.2)."""
+
+    text: str
+    is_final: bool = True
+    original_text: str | None = None
+    transcribe_language: str | None = None
+    translate_language: str | None = None
+    did_translate: bool | None = None
+    speaker_id: str | int | None = None
+
+
+_KINDS: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
+    {
+        "transcription": Transcription,
+        "translation": Translation,
+        "button_press": ButtonPress,
+        "head_position": HeadPosition,
+        "touch_event": TouchEvent,
+        "location_update": LocationUpdate,
+        "location_stream": LocationUpdate,
+        "glasses_battery_update": GlassesBatteryUpdate,
+        "phone_battery_update": PhoneBatteryUpdate,
+        "glasses_connection_state": GlassesConnectionState,
+        "phone_notification": PhoneNotification,
+        "calendar_event": CalendarEvent,
+        "VAD": Vad,
+    }
+)
+
+
+def decode_event(stream_type: str, data: msgspec.Raw) -> Any:
+    """The event in the data of a stream: a class of this module or of ``wire.from_glasses``.
+
+    Streams without a class of their own give what the JSON says.
+
+    Raises:
+        msgspec.MsgspecError: the data is not what the stream carries.
+    """
+    kind: Any = _KINDS.get(stream_type.partition(":")[0].partition("?")[0], Any)
+    return msgspec.json.decode(data, type=kind)

@@ -1,0 +1,261 @@
+"""Assembly: opens everything in order, and closes it in the reverse order.
+
+Order of opening is order of trust: what is opened first outlives what is opened after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any, Final
+
+import attrs
+import trio
+
+from .config import Config
+from .domain.facts import ServerDraining, ServerStarted
+from .domain.ids import package_name, user_id
+from .domain.starting import StartResult
+from .environment import Environment
+from .ports import Store, Telemetry, Webhooks
+from .sessions.catalog import AppCatalog
+from .sessions.directory import Directory
+from .sessions.snapshots import UserSnapshot
+from .sessions.surroundings import Surroundings
+from .storage.memory_store import MemoryStore
+from .storage.secrets import load_or_make_secret
+from .storage.sqlite_store import open_sqlite_store
+from .telemetry.fan import Telemetries
+from .telemetry.journal import Journal
+from .telemetry.metrics import Metrics
+from .transport.admission import Admission
+from .transport.port import Port
+from .transport.tcp import bound_address, is_loopback, open_listeners
+from .web.asgi import Services, make_app
+from .webhooks.client import HttpWebhooks
+from .wire.tokens import mint_core_token
+
+VERSION: Final = version("mentra-trio")
+DATABASE: Final = "mentra.sqlite3"
+
+Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Server:
+    """A running server: what an embedder may ask of it.
+
+    Attributes:
+        url: base of the WebSocket endpoints, such as ``ws://127.0.0.1:8002``.
+        http_url: base of the HTTP routes.
+        apps: the registered apps.
+        directory: the live sessions.
+        admin_token: opens the ``/api/admin`` routes.
+    """
+
+    url: str
+    apps: AppCatalog
+    directory: Directory
+    admin_token: str = attrs.field(repr=False)
+    _jwt_secret: str = attrs.field(repr=False)
+    _environment: Environment
+
+    @property
+    def http_url(self) -> str:
+        """Base of the HTTP routes, such as ``http://127.0.0.1:8002``."""
+        return "http" + self.url.removeprefix("ws")
+
+    async def start_app(self, user: str, package: str) -> StartResult:
+        """Start an app for a user whose glasses are, or were just, connected.
+
+        Everybody who asks while the start is under way gets the same result object. Raises as
+        ``Directory.start_app``.
+        """
+        return await self.directory.start_app(user_id(user), package_name(package))
+
+    async def stop_app(self, user: str, package: str) -> bool:
+        """Stop an app as its user wants it; ``False`` if it was not running."""
+        return await self.directory.stop_app(user_id(user), package_name(package))
+
+    def users(self) -> list[UserSnapshot]:
+        """All user sessions at this moment, by user id."""
+        return self.directory.users()
+
+    def token(self, user: str, ttl_s: float | None = None) -> str:
+        """A core token with which glasses of ``user`` may connect; valid ``ttl_s`` seconds."""
+        now = self._environment.utcnow()
+        return mint_core_token(user_id(user), self._jwt_secret, now=now, ttl_s=ttl_s)
+
+
+@asynccontextmanager
+async def open_server(
+    config: Config,
+    *,
+    store: Store | None = None,
+    webhooks: Webhooks | None = None,
+    telemetry: Telemetry | None = None,
+    environment: Environment | None = None,
+    listeners: Listeners | None = None,
+) -> AsyncGenerator[Server, None]:
+    """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
+
+    Everything that is not given is made from ``config``: a store in the data folder, or in
+    memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``.
+    ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
+
+    Raises:
+        ConfigError: a setting is wrong or cannot be used.
+        StoreFailed: the store cannot be opened.
+        OSError: the address cannot be listened on.
+    """
+    environment = environment or Environment()
+    async with AsyncExitStack() as opened:
+        if store is None:
+            store = await opened.enter_async_context(_open_store(config))
+        if listeners is None:
+            listeners = await _listen(config)
+            for listener in listeners:
+                opened.push_async_callback(listener.aclose)
+        parts = _Parts(
+            config=config,
+            store=store,
+            webhooks=webhooks or _http_webhooks(config),
+            telemetry=telemetry,
+            environment=environment,
+            url=_websocket_base(config, listeners),
+        )
+        server = await opened.enter_async_context(_serve(parts, listeners))
+        yield server
+
+
+@attrs.frozen(kw_only=True)
+class _Parts:
+    """What the assembly is made of, once every default is settled."""
+
+    config: Config
+    store: Store
+    webhooks: Webhooks
+    telemetry: Telemetry | None
+    environment: Environment
+    url: str
+
+
+@asynccontextmanager
+async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, None]:
+    config, environment = parts.config, parts.environment
+    metrics, journal = Metrics(), Journal(environment)
+    sinks = [metrics, journal] + ([parts.telemetry] if parts.telemetry is not None else [])
+    telemetry = Telemetries(*sinks)
+    jwt_secret = config.jwt_secret or load_or_make_secret(config.data_dir, "jwt-secret")
+    admin_token = config.admin_token or load_or_make_secret(config.data_dir, "admin-token")
+    async with trio.open_nursery() as sessions:  # outermost: outlives every connection
+        directory = Directory(_surroundings(parts, telemetry), sessions)
+        catalog = AppCatalog(parts.store, directory)
+        services = Services(
+            directory=directory,
+            catalog=catalog,
+            store=parts.store,
+            jwt_secret=jwt_secret,
+            admin_token=admin_token,
+            environment=environment,
+            metrics=metrics.render,
+            journal=journal.entries,
+            why=journal.why,
+            draining=lambda: directory.draining,
+            version=VERSION,
+        )
+        admission = Admission(
+            directory=directory,
+            store=parts.store,
+            jwt_secret=jwt_secret,
+            limits=config.limits,
+            telemetry=telemetry,
+            environment=environment,
+        )
+        port = Port(
+            app=make_app(services), websockets=admission, limits=config.limits, telemetry=telemetry
+        )
+        try:
+            async with _accepting(port, listeners, directory, telemetry, config.drain_s):
+                telemetry.emit(ServerStarted(address=parts.url))
+                yield Server(
+                    url=parts.url,
+                    apps=catalog,
+                    directory=directory,
+                    admin_token=admin_token,
+                    jwt_secret=jwt_secret,
+                    environment=environment,
+                )
+        finally:
+            directory.drain()  # also where an error or a cancellation brought us here
+            sessions.cancel_scope.deadline = trio.current_time() + config.lifecycle.stop_s
+
+
+@asynccontextmanager
+async def _accepting(
+    port: Port, listeners: Listeners, directory: Directory, telemetry: Telemetry, drain_s: float
+) -> AsyncGenerator[None, None]:
+    """Accept connections while the block runs, then end those there are."""
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            serve: Callable[..., Any] = partial(
+                trio.serve_listeners, port.serve, list(listeners), handler_nursery=connections
+            )
+            await accepting.start(serve)
+            yield
+            accepting.cancel_scope.cancel("draining")  # 1. no new connections
+        telemetry.emit(ServerDraining())
+        port.closing.set()  # 2. idle connections end, and none is kept alive
+        directory.drain()  # 3. sessions give their links back, and those are closed in order
+        connections.cancel_scope.deadline = trio.current_time() + drain_s
+
+
+def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
+    return Surroundings(
+        store=parts.store,
+        webhooks=parts.webhooks,
+        telemetry=telemetry,
+        environment=parts.environment,
+        lifecycle=parts.config.lifecycle,
+        heartbeat=parts.config.heartbeat,
+        limits=parts.config.limits,
+        websocket_url=lambda token: f"{parts.url}/s/{token}/app-ws",
+        dashboard_package=parts.config.dashboard_package,
+    )
+
+
+@asynccontextmanager
+async def _open_store(config: Config) -> AsyncGenerator[Store, None]:
+    if config.data_dir is None:
+        yield MemoryStore()
+        return
+    async with open_sqlite_store(config.data_dir / DATABASE) as store:
+        yield store
+
+
+def _websocket_base(config: Config, listeners: Listeners) -> str:
+    """What peers put before the paths: the public URL, or else the address that is listened on."""
+    if config.public_url is not None:
+        scheme, _, rest = config.public_url.rstrip("/").partition("://")
+        return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}"
+    host, port = bound_address(listeners)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared only
+    scheme = "ws" if config.tls_cert is None else "wss"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _http_webhooks(config: Config) -> HttpWebhooks:
+    allowed = config.webhooks.allow_private_networks
+    return HttpWebhooks(
+        allow_private_networks=is_loopback(config.host) if allowed is None else allowed,
+        connect_s=config.lifecycle.webhook_connect_s,
+        read_s=config.lifecycle.webhook_s,
+    )
+
+
+async def _listen(config: Config) -> Listeners:
+    return await open_listeners(
+        config.host, config.port, tls_cert=config.tls_cert, tls_key=config.tls_key
+    )

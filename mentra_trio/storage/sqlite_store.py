@@ -1,0 +1,153 @@
+"""Store in one SQLite file: one writer thread, write-ahead log, one commit for many writers.
+
+Nothing is cached: what another process writes, such as ``mentra-trio apps add``, is seen at the
+next look.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from ..domain.apps import AppKind, AppRegistration
+from ..domain.errors import StoreFailed
+from ..domain.ids import PackageName, UserId
+from .database import Job, Work
+from .json_text import from_json, to_json
+from .writer import Runner, inline_runner, thread_runner
+
+DATABASE_NAME: Final = "mentra.sqlite3"
+"""The file's name in the data folder."""
+
+_APP_COLUMNS: Final = "package, url, key_hash, name, kind, permissions, settings"
+
+
+@asynccontextmanager
+async def open_sqlite_store(path: Path, *, inline: bool = False) -> AsyncGenerator[SqliteStore]:
+    """The store in the file at ``path``, which is made if absent.
+
+    Args:
+        inline: without a thread, in the event loop: for virtual time, which does not wait for
+            threads, and for commands that do one thing.
+
+    Raises:
+        StoreFailed: one line that names the file and what is wrong with it.
+    """
+    async with inline_runner(path) if inline else thread_runner(path) as runner:
+        yield SqliteStore(runner)
+
+
+@attrs.define(eq=False)
+class SqliteStore:
+    """Implements ``ports.Store``. A write is on disk when its method returns."""
+
+    _runner: Runner
+
+    async def app(self, package: PackageName) -> AppRegistration | None:
+        """See ``ports.Store``."""
+        query = f"SELECT {_APP_COLUMNS} FROM apps WHERE package = ?"
+        rows = await self._read(query, package)
+        return _registration(rows[0]) if rows else None
+
+    async def apps(self) -> Sequence[AppRegistration]:
+        """See ``ports.Store``."""
+        rows = await self._read(f"SELECT {_APP_COLUMNS} FROM apps ORDER BY package")
+        return [_registration(row) for row in rows]
+
+    async def put_app(self, registration: AppRegistration) -> None:
+        """See ``ports.Store``."""
+        statement = f"INSERT OR REPLACE INTO apps ({_APP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        row = _row(registration)
+        await self._write(lambda database: database.execute(statement, row))
+
+    async def remove_app(self, package: PackageName) -> bool:
+        """See ``ports.Store``."""
+
+        def remove(database: sqlite3.Connection) -> bool:
+            for table in ("wanted_apps", "app_settings"):
+                database.execute(f"DELETE FROM {table} WHERE package = ?", (package,))
+            return database.execute("DELETE FROM apps WHERE package = ?", (package,)).rowcount > 0
+
+        return bool(await self._write(remove))
+
+    async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+        """See ``ports.Store``."""
+        query = "SELECT package FROM wanted_apps WHERE user = ? ORDER BY position"
+        return [PackageName(package) for (package,) in await self._read(query, user)]
+
+    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
+        """See ``ports.Store``."""
+        statement = (
+            "INSERT INTO wanted_apps (user, package) VALUES (?, ?) ON CONFLICT DO NOTHING"
+            if wanted
+            else "DELETE FROM wanted_apps WHERE user = ? AND package = ?"
+        )
+        await self._write(lambda database: database.execute(statement, (user, package)))
+
+    async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
+        """See ``ports.Store``."""
+        query = "SELECT key, value FROM app_settings WHERE user = ? AND package = ?"
+        return _values(await self._read(query, user, package))
+
+    async def put_app_settings(
+        self, user: UserId, package: PackageName, changes: Mapping[str, Any]
+    ) -> None:
+        """See ``ports.Store``."""
+        statement = "INSERT OR REPLACE INTO app_settings (user, package, key, value)"
+        rows = [(user, package, key, to_json(value)) for key, value in changes.items()]
+        await self._write(
+            lambda database: database.executemany(f"{statement} VALUES (?, ?, ?, ?)", rows)
+        )
+
+    async def user_settings(self, user: UserId) -> Mapping[str, Any]:
+        """See ``ports.Store``."""
+        return _values(
+            await self._read("SELECT key, value FROM user_settings WHERE user = ?", user)
+        )
+
+    async def put_user_settings(self, user: UserId, changes: Mapping[str, Any]) -> None:
+        """See ``ports.Store``."""
+        statement = "INSERT OR REPLACE INTO user_settings (user, key, value) VALUES (?, ?, ?)"
+        rows = [(user, key, to_json(value)) for key, value in changes.items()]
+        await self._write(lambda database: database.executemany(statement, rows))
+
+    async def _read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+        def fetch(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return database.execute(query, parameters).fetchall()
+
+        rows: list[tuple[Any, ...]] = await self._runner.run(Job(fetch, writes=False))
+        return rows
+
+    async def _write(self, work: Work) -> Any:
+        return await self._runner.run(Job(work, writes=True))
+
+
+def _row(app: AppRegistration) -> tuple[str, ...]:
+    permissions, settings = to_json(sorted(app.permissions)), to_json(list(app.settings))
+    return (app.package, app.url, app.key_hash, app.name, app.kind.value, permissions, settings)
+
+
+def _registration(row: tuple[Any, ...]) -> AppRegistration:
+    package, url, key_hash, name, kind, permissions, settings = row
+    try:
+        known_kind = AppKind(kind)
+    except ValueError:
+        raise StoreFailed(f"the registration of {package} is damaged") from None
+    return AppRegistration(
+        package=PackageName(package),
+        url=url,
+        key_hash=key_hash,
+        name=name,
+        kind=known_kind,
+        permissions=frozenset(from_json(permissions)),
+        settings=tuple(from_json(settings)),
+    )
+
+
+def _values(rows: list[tuple[str, str]]) -> dict[str, Any]:
+    return {key: from_json(text) for key, text in rows}

@@ -1,0 +1,153 @@
+"""The ways to run work on a database from Trio: in one thread, or in place."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeAlias
+
+import attrs
+import outcome
+import trio
+
+from .database import Database, Job, open_database
+
+BATCH_MAX: Final = 1_000
+"""Jobs that share one commit, at most."""
+
+
+class Runner(Protocol):
+    """Runs jobs one after another; each is on disk when its call returns."""
+
+    async def run(self, job: Job) -> Any:
+        """The result of ``job``. Once begun it is not cancelled: the caller learns the truth."""
+        ...
+
+
+@attrs.define(eq=False)
+class InlineRunner:
+    """Runs every job at once, in the event loop: for virtual time and for short commands."""
+
+    _database: Database
+
+    async def run(self, job: Job) -> Any:
+        """See ``Runner``."""
+        await trio.lowlevel.checkpoint()
+        return self._database.run([job])[0].unwrap()
+
+
+@asynccontextmanager
+async def inline_runner(path: Path) -> AsyncGenerator[InlineRunner, None]:
+    """A runner without a thread.
+
+    Raises:
+        StoreFailed: as ``open_database``.
+    """
+    database = open_database(path)
+    try:
+        yield InlineRunner(database)
+    finally:
+        database.close()
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    """A job in the queue and the task that sleeps until it is done."""
+
+    job: Job
+    task: trio.lowlevel.Task
+    result: outcome.Maybe[Any] | None = None
+
+
+_Queue: TypeAlias = "queue.SimpleQueue[_Waiting | None]"
+
+
+@attrs.define(eq=False)
+class ThreadRunner:
+    """Hands jobs to one thread; all that queued up during a commit share the next one.
+
+    The queue is bounded by the number of tasks, since each waits for its own job.
+    """
+
+    _queue: _Queue
+
+    async def run(self, job: Job) -> Any:
+        """See ``Runner``."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        waiting = _Waiting(job, trio.lowlevel.current_task())
+        self._queue.put(waiting)
+        await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
+        assert waiting.result is not None
+        return waiting.result.unwrap()
+
+
+@asynccontextmanager
+async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
+    """A runner with one thread, which owns the database.
+
+    Raises:
+        StoreFailed: as ``open_database``.
+    """
+    jobs: _Queue = queue.SimpleQueue()
+    opened: list[outcome.Maybe[None]] = []
+    ready = trio.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def report(result: outcome.Maybe[None]) -> None:
+        opened.append(result)
+        token.run_sync_soon(ready.set)
+
+    thread = threading.Thread(
+        target=_own_database, args=(path, jobs, report, token), name="storage", daemon=True
+    )
+    thread.start()
+    try:
+        # Opening cannot be interrupted, and is bounded by the wait for another writer.
+        with trio.CancelScope(shield=True):
+            await ready.wait()
+        opened[0].unwrap()
+        yield ThreadRunner(jobs)
+    finally:
+        jobs.put(None)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(thread.join)
+
+
+def _own_database(path: Path, jobs: _Queue, report: Any, token: trio.lowlevel.TrioToken) -> None:
+    opened = outcome.capture(open_database, path)
+    if isinstance(opened, outcome.Error):
+        report(opened)
+        return
+    database = opened.unwrap()
+    report(outcome.Value(None))
+    try:
+        while batch := _next_batch(jobs):
+            for waiting, result in zip(
+                batch, database.run([one.job for one in batch]), strict=True
+            ):
+                waiting.result = result
+            token.run_sync_soon(_wake, batch)
+    finally:
+        database.close()
+
+
+def _next_batch(jobs: _Queue) -> list[_Waiting]:
+    """What waits now, at least one; nothing when the runner is closed."""
+    batch: list[_Waiting] = []
+    one = jobs.get()
+    while one is not None:
+        batch.append(one)
+        if len(batch) == BATCH_MAX or jobs.empty():
+            return batch
+        one = jobs.get()
+    if batch:
+        jobs.put(None)  # closed behind these
+    return batch
+
+
+def _wake(batch: list[_Waiting]) -> None:
+    for waiting in batch:
+        trio.lowlevel.reschedule(waiting.task)

@@ -1,0 +1,1 @@
+"""Floor 5, where facts go: log lines, metrics, the journal."""

@@ -1,0 +1,134 @@
+"""What happened to each user, lately: a bounded timeline that can say why an app is as it is."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ..domain import facts as f
+from ..domain.facts import Fact
+from ..domain.ids import PackageName, UserId
+from ..environment import Environment, wire_time
+from .plain import ITEMS_MAX, plain_fields, told
+
+WHY_LINES_MAX: Final = 5
+
+_NAMES: Final = MappingProxyType({"user": "userId", "package": "packageName"})
+
+
+@attrs.frozen
+class _Entry:
+    at: datetime
+    fact: Fact
+
+
+@attrs.define(eq=False)
+class Journal:
+    """Implements ``ports.Telemetry``: keeps the latest facts of the latest users.
+
+    Attributes:
+        per_user: facts kept for one user; older ones are forgotten.
+        users: users kept; the one who has been quiet longest is forgotten.
+    """
+
+    _environment: Environment = attrs.field(factory=Environment)
+    per_user: int = attrs.field(default=200, kw_only=True)
+    users: int = attrs.field(default=1_000, kw_only=True)
+    _timelines: OrderedDict[UserId, deque[_Entry]] = attrs.field(factory=OrderedDict, init=False)
+
+    def emit(self, fact: Fact) -> None:
+        """See ``ports.Telemetry``. Facts that concern no user are not kept."""
+        user: UserId | None = getattr(fact, "user", None)
+        if user is None:
+            return
+        timeline = self._timelines.setdefault(user, deque(maxlen=self.per_user))
+        self._timelines.move_to_end(user)
+        timeline.append(_Entry(self._environment.utcnow(), _trimmed(fact)))
+        if len(self._timelines) > self.users:
+            self._timelines.popitem(last=False)
+
+    def entries(self, user: UserId, limit: int) -> list[dict[str, Any]]:
+        """The latest ``limit`` facts of ``user`` as JSON objects, newest last."""
+        timeline = list(self._timelines.get(user, ()))
+        return [_as_json(entry) for entry in timeline[max(0, len(timeline) - limit) :]]
+
+    def why(self, user: UserId, package: PackageName) -> list[str]:
+        """Why an app of ``user`` is in its state: that state, then what led to it, newest first.
+
+        At most five lines; one line that says so if nothing is known.
+        """
+        relevant = self._life_of(user, package)
+        state = next((e for e in relevant if isinstance(e.fact, f.AppStateChanged)), None)
+        if state is None:
+            return [f"nothing is known of {package} for this user"]
+        others = [entry for entry in relevant if entry is not state]
+        return [_line(entry) for entry in [state, *others[: WHY_LINES_MAX - 1]]]
+
+    def _life_of(self, user: UserId, package: PackageName) -> list[_Entry]:
+        """What concerns the app's latest session, newest first."""
+        found = []
+        for entry in reversed(self._timelines.get(user, ())):
+            if type(entry.fact) not in _SENTENCES:
+                continue
+            if getattr(entry.fact, "package", None) in {None, package}:
+                found.append(entry)
+                if isinstance(entry.fact, f.AppStateChanged) and entry.fact.old is None:
+                    break
+        return found
+
+
+def _trimmed(fact: Fact) -> Fact:
+    if isinstance(fact, f.SubscriptionsChanged):
+        return attrs.evolve(
+            fact, streams=fact.streams[:ITEMS_MAX], rejected=fact.rejected[:ITEMS_MAX]
+        )
+    return fact
+
+
+def _as_json(entry: _Entry) -> dict[str, Any]:
+    fields = {_NAMES.get(name, name): value for name, value in plain_fields(entry.fact).items()}
+    return {"at": wire_time(entry.at), "fact": type(entry.fact).__name__, **fields}
+
+
+def _line(entry: _Entry) -> str:
+    return f"{wire_time(entry.at)} {_SENTENCES[type(entry.fact)](entry.fact)}"
+
+
+def _app_state(fact: f.AppStateChanged) -> str:
+    before = "" if fact.old is None else f" after {fact.seconds:.1f} s {fact.old.value}"
+    return f"{fact.package} became {fact.new.value}{before}: {fact.cause}"
+
+
+def _user_state(fact: f.UserStateChanged) -> str:
+    return f"the user became {fact.new.value if fact.new else 'absent'}: {fact.cause}"
+
+
+def _webhook(fact: f.WebhookCalled) -> str:
+    told_problem = f" ({fact.problem})" if fact.problem else ""
+    return f"{fact.kind} webhook: {fact.result} after {fact.seconds:.1f} s{told_problem}"
+
+
+def _start(fact: f.StartEnded) -> str:
+    if not fact.stage:
+        return f"the start succeeded after {fact.seconds:.1f} s"
+    return f"the start failed after {fact.seconds:.1f} s at {fact.stage}: {fact.message}"
+
+
+_SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
+    {
+        f.AppStateChanged: _app_state,
+        f.UserStateChanged: _user_state,
+        f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
+        f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",
+        f.WebhookCalled: _webhook,
+        f.StartEnded: _start,
+        f.UpdateFailed: lambda fact: f"a subscription update failed: {fact.problem}",
+        f.StoreTrouble: lambda fact: f"the store failed: {fact.problem}",
+    }
+)
+"""The facts that can explain a state, each as a sentence."""

@@ -1,0 +1,146 @@
+"""Facts as log lines: one structured event per fact."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Final, TextIO
+
+import attrs
+import structlog
+
+from ..domain import facts as f
+from ..domain.facts import Fact
+from .plain import plain_fields
+
+_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[0-9a-fA-F:.]+|[A-Za-z0-9.-]+):\d{1,5}")
+_NO_USERS: Final = frozenset({"", "memory", "local", "unknown"})
+_MAIL: Final = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
+
+_PEERS: Final = frozenset({"peer", "who"})
+_SENTENCES: Final = frozenset({"cause", "problem", "message", "reason"})
+"""Fields in which a user may be named, beside ``user``."""
+
+_RENAMED: Final = MappingProxyType({"event": "trigger"})
+"""structlog's own ``event`` is the name of the line."""
+
+
+def _fixed(level: str) -> Callable[[Any], str]:
+    return lambda _: level
+
+
+LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingProxyType(
+    {
+        f.ServerStarted: ("server started", _fixed("info")),
+        f.ServerDraining: ("server draining", _fixed("info")),
+        f.UserStateChanged: ("user state changed", _fixed("info")),
+        f.AppStateChanged: ("app state changed", _fixed("info")),
+        f.LinkAttached: ("link attached", _fixed("info")),
+        f.LinkEnded: ("link ended", _fixed("info")),
+        f.ConnectionRefused: ("connection refused", _fixed("info")),
+        f.FrameIgnored: ("frame ignored", _fixed("info")),
+        f.FrameDropped: ("frame dropped", _fixed("debug")),
+        f.WebhookCalled: (
+            "webhook called",
+            lambda fact: "info" if fact.result == "ok" else "warning",
+        ),
+        f.StartJoined: ("start joined", _fixed("debug")),
+        f.StartEnded: ("start ended", lambda fact: "warning" if fact.stage else "info"),
+        f.SubscriptionsChanged: ("subscriptions changed", _fixed("debug")),
+        f.UpdateFailed: ("update failed", _fixed("error")),
+        f.StoreTrouble: ("store trouble", _fixed("error")),
+        f.Crashed: ("crashed", _fixed("error")),
+    }
+)
+"""Event name of every fact, and its level."""
+
+
+@attrs.define(eq=False)
+class LogLines:
+    """Implements ``ports.Telemetry`` on a structlog logger.
+
+    A user is named by a short hash that stays the same for the same user, so that the lines of
+    one user can be found, but not who it is; ``user_ids_as_given`` is for debugging.
+    """
+
+    _logger: structlog.typing.FilteringBoundLogger
+    user_ids_as_given: bool = attrs.field(default=False, kw_only=True)
+
+    def emit(self, fact: Fact) -> None:
+        """See ``ports.Telemetry``. A log that cannot be written is given up silently."""
+        event, level_of = LINES[type(fact)]
+        fields = {_RENAMED.get(name, name): value for name, value in plain_fields(fact).items()}
+        if not self.user_ids_as_given:
+            fields = _without_names(fact, fields)
+        with suppress(OSError, ValueError):  # standard error was closed, or its reader is gone
+            getattr(self._logger, level_of(fact))(event, **fields)
+
+
+def make_logger(stream: TextIO, level: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger that writes one ``key=value`` line per event to ``stream``.
+
+    Args:
+        level: the lowest that is written: debug, info, warning or error.
+    """
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _on_one_line,
+            structlog.processors.LogfmtRenderer(
+                key_order=["timestamp", "level", "event"], drop_missing=True
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def user_hash(user: str) -> str:
+    """The short stable name of a user in logs: 12 hex digits of SHA-256."""
+    return "u:" + hashlib.sha256(user.encode()).hexdigest()[:12]
+
+
+def _on_one_line(_: object, __: str, event: Any) -> Any:
+    """Whatever a peer sent, it cannot forge a second line or colour the terminal."""
+    for key, value in event.items():
+        text = ",".join(value) if isinstance(value, list) else value
+        if isinstance(text, str):
+            event[key] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        elif isinstance(value, float):
+            event[key] = round(value, 3)
+    return event
+
+
+def _without_names(fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:
+    user = getattr(fact, "user", None)
+    hidden = dict(fields)
+    if user is not None:
+        hidden["user"] = user_hash(user)
+    for name in _PEERS & fields.keys():
+        hidden[name] = _without_user_name(fields[name])
+    for name in _SENTENCES & fields.keys():
+        text = fields[name].replace(user, user_hash(user)) if user else fields[name]
+        hidden[name] = _MAIL.sub(lambda match: user_hash(match[0]), text)
+    return hidden
+
+
+def _without_user_name(text: str) -> str:
+    """``text`` names a peer: an address, ``<package> at <address>``, ``<package> of <user>``, or
+    a user."""
+    app, at, address = text.rpartition(" at ")
+    if at and _ADDRESS.fullmatch(address):
+        return text
+    app, of, user = text.partition(" of ")
+    if of:
+        return f"{app} of {user_hash(user)}"
+    return text if text in _NO_USERS or _ADDRESS.fullmatch(text) else user_hash(text)

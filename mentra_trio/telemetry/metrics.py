@@ -1,0 +1,185 @@
+"""Facts as Prometheus metrics, in a registry of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import attrs
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from ..domain import facts as f
+from ..domain.close_reasons import CloseReason
+from ..domain.facts import Fact
+from ..domain.lifecycle import AppEvent, AppState
+from .plain import told
+
+LABEL_VALUES_MAX: Final = 500
+"""Different values of one label that are told apart; the rest share the value ``other``."""
+
+_SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 2, 3, 5, 8, 10, 15, 30, 60, 180)
+
+
+@attrs.define(eq=False)
+class Labels:
+    """Bounds how many values a label takes, because every value costs memory for ever."""
+
+    _seen: dict[str, set[str]] = attrs.field(factory=dict, init=False)
+
+    def bounded(self, label: str, value: str) -> str:
+        """``value``, or ``other`` when there are too many already."""
+        seen = self._seen.setdefault(label, set())
+        if value in seen or len(seen) < LABEL_VALUES_MAX:
+            seen.add(value)
+            return value
+        return "other"
+
+
+class Metrics:
+    """Implements ``ports.Telemetry``; ``render`` gives the text for a scrape.
+
+    Names and labels are fixed, other programs read them.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._registry = registry or CollectorRegistry()
+        self._labels = Labels()
+        self._make_session_metrics()
+        self._make_call_metrics()
+        self._handlers: Mapping[type[Fact], Callable[[Any], None]] = {
+            f.UserStateChanged: self._user_state_changed,
+            f.AppStateChanged: self._app_state_changed,
+            f.LinkEnded: self._link_ended,
+            f.ConnectionRefused: self._connection_refused,
+            f.FrameIgnored: self._frame_ignored,
+            f.FrameDropped: self._frame_dropped,
+            f.WebhookCalled: self._webhook_called,
+            f.StartJoined: self._start_joined,
+            f.StartEnded: self._start_ended,
+            f.Crashed: self._crashed,
+        }
+
+    def emit(self, fact: Fact) -> None:
+        """See ``ports.Telemetry``."""
+        handler = self._handlers.get(type(fact))
+        if handler is not None:
+            handler(fact)
+
+    def render(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mentra_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"mentra_{name}", text, registry=self._registry, buckets=_SECONDS)
+
+    def _make_session_metrics(self) -> None:
+        self._users = Gauge(
+            "mentra_user_sessions", "User sessions now", ["state"], registry=self._registry
+        )
+        self._apps = Gauge(
+            "mentra_app_sessions", "App sessions now", ["state"], registry=self._registry
+        )
+        self._reconnects = self._counter(
+            "reconnects_total", "Lost app links: came back, or not", "package", "result"
+        )
+        self._reconnect_s = self._histogram(
+            "reconnect_seconds", "From the loss of an app link to its return within grace"
+        )
+        self._resurrections = self._counter(
+            "resurrections_total", "Attempts to bring an app back by webhook", "package", "result"
+        )
+        self._fresh = self._counter(
+            "fresh_sessions_total", "App sessions that began anew", "package", "cause"
+        )
+        self._crashes = self._counter("crashes_total", "Crashes stopped at a bulkhead", "bulkhead")
+
+    def _make_call_metrics(self) -> None:
+        self._webhooks = self._counter(
+            "webhooks_total", "Calls to app servers", "package", "kind", "result"
+        )
+        self._webhook_s = self._histogram("webhook_seconds", "Duration of calls to app servers")
+        self._start_s = self._histogram("start_wait_seconds", "Duration of app starts")
+        self._joined = self._counter(
+            "starts_joined_total", "Callers who waited for a start under way", "package"
+        )
+        self._closed = self._counter("links_closed_total", "Links that ended", "endpoint", "reason")
+        self._refused = self._counter(
+            "connections_refused_total", "Peers turned away before a session", "endpoint"
+        )
+        self._ignored = self._counter(
+            "frames_ignored_total", "Frames of peers that could not be used", "endpoint"
+        )
+        self._dropped = self._counter(
+            "outbox_dropped_total", "Frames that were not sent", "endpoint", "reason"
+        )
+
+    def _user_state_changed(self, fact: f.UserStateChanged) -> None:
+        if fact.old is not None:
+            self._users.labels(fact.old.value).dec()
+        if fact.new is not None:
+            self._users.labels(fact.new.value).inc()
+
+    def _app_state_changed(self, fact: f.AppStateChanged) -> None:
+        package = self._package(fact)
+        if fact.old is None:
+            cause = self._labels.bounded("cause", fact.cause)
+            self._fresh.labels(package, cause).inc()
+        else:
+            self._apps.labels(fact.old.value).dec()
+        if fact.new is not AppState.STOPPED:
+            self._apps.labels(fact.new.value).inc()
+        self._count_return(fact, package)
+
+    def _count_return(self, fact: f.AppStateChanged, package: str) -> None:
+        match fact.old, fact.event:
+            case AppState.GRACE_PERIOD, AppEvent.LINK_ATTACHED:
+                self._reconnects.labels(package, "in_grace").inc()
+                self._reconnect_s.observe(fact.seconds)
+            case AppState.GRACE_PERIOD, AppEvent.GRACE_EXPIRED | AppEvent.GAVE_UP:
+                self._reconnects.labels(package, "too_late").inc()
+            case AppState.RESURRECTING, AppEvent.LINK_ATTACHED:
+                self._resurrections.labels(package, "ok").inc()
+            case AppState.RESURRECTING, AppEvent.ATTEMPT_FAILED:
+                self._resurrections.labels(package, "failed").inc()
+            case AppState.BACKOFF, AppEvent.BUDGET_SPENT:
+                self._resurrections.labels(package, "evicted").inc()
+
+    def _link_ended(self, fact: f.LinkEnded) -> None:
+        reason = self._labels.bounded("close", _reason_label(fact.reason))
+        self._closed.labels(self._endpoint(fact), reason).inc()
+
+    def _connection_refused(self, fact: f.ConnectionRefused) -> None:
+        self._refused.labels(self._endpoint(fact)).inc()
+
+    def _frame_ignored(self, fact: f.FrameIgnored) -> None:
+        self._ignored.labels(self._endpoint(fact)).inc()
+
+    def _frame_dropped(self, fact: f.FrameDropped) -> None:
+        reason = self._labels.bounded("reason", fact.reason)
+        self._dropped.labels(self._endpoint(fact), reason).inc()
+
+    def _webhook_called(self, fact: f.WebhookCalled) -> None:
+        self._webhooks.labels(self._package(fact), fact.kind, fact.result).inc()
+        self._webhook_s.observe(fact.seconds)
+
+    def _start_joined(self, fact: f.StartJoined) -> None:
+        self._joined.labels(self._package(fact)).inc()
+
+    def _start_ended(self, fact: f.StartEnded) -> None:
+        self._start_s.observe(fact.seconds)
+
+    def _crashed(self, fact: f.Crashed) -> None:
+        self._crashes.labels(fact.bulkhead).inc()
+
+    def _package(self, fact: Any) -> str:
+        return self._labels.bounded("package", fact.package)
+
+    def _endpoint(self, fact: Any) -> str:
+        return self._labels.bounded("endpoint", fact.endpoint)
+
+
+def _reason_label(reason: CloseReason) -> str:
+    return told(reason) if reason.code < 3000 or told(reason) == str(reason) else "other"

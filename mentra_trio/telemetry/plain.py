@@ -1,0 +1,73 @@
+"""Facts as plain values, for people and for JSON; what a peer could have put in is left out."""
+
+from __future__ import annotations
+
+import enum
+import traceback
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, Final
+
+import attrs
+
+from ..domain import close_reasons
+from ..domain.close_reasons import CloseReason
+from ..domain.facts import Fact
+
+TEXT_MAX: Final = 300
+ITEMS_MAX: Final = 20
+FRAMES_MAX: Final = 8
+
+_OURS: Final = frozenset(
+    reason for reason in vars(close_reasons).values() if isinstance(reason, CloseReason)
+)
+
+
+def plain_fields(fact: Fact) -> dict[str, Any]:
+    """The fields of ``fact`` by name: texts, numbers, ``None``, and lists of texts.
+
+    Long texts and lists are cut. An exception is told by its type and place alone, because its
+    message may quote what it stumbled over.
+    """
+    fields = attrs.fields(type(fact))
+    return {field.name: _plain(getattr(fact, field.name)) for field in fields}
+
+
+def _plain(value: object) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case enum.Enum():
+            return value.value
+        case CloseReason():
+            return told(value)
+        case BaseException():
+            return place_of(value)
+        case tuple():
+            return [_plain(item) for item in value[:ITEMS_MAX]]
+        case _:
+            return str(value)[:TEXT_MAX]
+
+
+def told(reason: CloseReason) -> str:
+    """``reason`` as it may be shown: the text only if it is one of ours, not a peer's."""
+    return str(reason) if reason in _OURS else str(reason.code)
+
+
+def place_of(error: BaseException) -> str:
+    """Which exceptions there were, and where: ``KeyError < sessions/screen.py:12 in draw``."""
+    return "; ".join(_where(leaf) for leaf in _leaves(error))[: TEXT_MAX * 4]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _leaves(part)
+    else:
+        yield error
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+    places = [f"{'/'.join(PurePath(f.filename).parts[-2:])}:{f.lineno} in {f.name}" for f in frames]
+    return " < ".join([type(error).__name__, *reversed(places)])

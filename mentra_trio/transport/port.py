@@ -1,0 +1,113 @@
+"""The one door: everything that happens on an accepted stream, and the bulkhead around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+
+import attrs
+import h11
+import trio
+
+from ..concurrency.bulkhead import contain
+from ..concurrency.wind_down import wind_down
+from ..domain.facts import ConnectionRefused, Crashed
+from ..domain.timings import WIND_DOWN_S, Limits
+from ..ports import Telemetry
+from .http_bridge import AsgiApp, run_app
+from .http_connection import HttpConnection, Refusal
+from .tcp import peer_of
+from .upgrade import Upgrade, read_upgrade, wants_websocket
+
+ENDPOINT: Final = "http"
+_DRAINING: Final = Refusal(503, "the server is restarting")
+_MORE_HEADERS: Final[Mapping[int, tuple[tuple[bytes, bytes], ...]]] = {
+    426: ((b"sec-websocket-version", b"13"), (b"upgrade", b"websocket")),
+    503: ((b"retry-after", b"1"),),
+}
+
+
+@attrs.define(eq=False)
+class Port:
+    """HTTP and WebSocket on one port: hands each accepted stream to whom it asks for.
+
+    Attributes:
+        app: answers plain requests.
+        websockets: answers upgrades, by ``accept`` or ``reject``; the connection ends with it.
+        closing: once set, requests under way are finished, idle connections end, and nothing
+            new begins.
+    """
+
+    app: AsgiApp
+    websockets: Callable[[Upgrade], Awaitable[None]]
+    limits: Limits
+    telemetry: Telemetry
+    closing: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    async def serve(self, stream: trio.abc.Stream) -> None:
+        """Own ``stream`` to its end. Whatever goes wrong here ends this connection and no other."""
+        peer = peer_of(stream)
+        try:
+            with contain(partial(self._crashed, peer)):
+                if not isinstance(stream, trio.SSLStream) or await self._shake_hands(stream, peer):
+                    await self._serve(HttpConnection(stream, self.limits, self.closing, peer))
+        finally:
+            with wind_down(WIND_DOWN_S):
+                await trio.aclose_forcefully(stream)
+
+    async def _shake_hands(self, stream: trio.SSLStream[trio.abc.Stream], peer: str) -> bool:
+        problem = "the TLS handshake took too long"
+        with trio.move_on_after(self.limits.head_s):
+            try:
+                await stream.do_handshake()
+                return True
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                problem = "the TLS handshake failed"
+        self._note(peer, problem)
+        return False
+
+    async def _serve(self, http: HttpConnection) -> None:
+        while (request := await http.next_request()) is not None:
+            if isinstance(request, Refusal):
+                outcome: Refusal | bool = request
+            elif wants_websocket(request):
+                asked = await read_upgrade(http, request)
+                outcome = asked if isinstance(asked, Refusal) else False
+                if isinstance(asked, Upgrade):
+                    outcome = await self._upgrade(asked)
+            else:
+                outcome = await self._answer(http, request)
+            if isinstance(outcome, Refusal):
+                await self._refuse(http, outcome)
+            if outcome is not True:
+                return
+
+    async def _upgrade(self, upgrade: Upgrade) -> Refusal | bool:
+        if self.closing.is_set():
+            return _DRAINING
+        await self.websockets(upgrade)
+        return False
+
+    async def _answer(self, http: HttpConnection, request: h11.Request) -> Refusal | bool:
+        outcome: Refusal | bool = Refusal(500, "an error inside the server")
+        with contain(partial(self._crashed, http.peer)):
+            outcome = await run_app(http, request, self.app)
+        return outcome
+
+    def _crashed(self, peer: str, error: BaseException) -> None:
+        self.telemetry.emit(Crashed(bulkhead="connection", who=peer, error=error))
+
+    async def _refuse(self, http: HttpConnection, refusal: Refusal) -> None:
+        if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._note(http.peer, refusal.problem)
+        code = HTTPStatus(refusal.status).name
+        body = {"success": False, "code": code, "message": refusal.problem}
+        headers = [(b"content-type", b"application/json"), *_MORE_HEADERS.get(refusal.status, ())]
+        if await http.answer(refusal.status, json.dumps(body).encode(), headers):
+            await http.linger()
+
+    def _note(self, peer: str, problem: str) -> None:
+        self.telemetry.emit(ConnectionRefused(endpoint=ENDPOINT, peer=peer, problem=problem))

@@ -1,0 +1,240 @@
+"""Calls to app servers: the one module that speaks HTTP as a client.
+
+Every call is one request on one fresh connection. A pool would save little, because an app
+answers its session webhook only when its own start is over, and httpx loses a pool's slot
+whenever a request is cancelled on Trio.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import attrs
+import httpcore
+import httpx
+import msgspec
+import trio
+
+from ..domain.errors import WebhookFailed, WebhookFailure
+from ..ports import SessionCall, StopCall
+from ..wire.webhook_bodies import SessionRequest, StopRequest
+from .connecting import CheckedDial, Connections, Dial, open_connections
+
+_HEADERS: Final = {
+    "content-type": "application/json",
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    "user-agent": "mentra-trio",
+    "connection": "close",
+}
+_HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
+_BY_STATUS: Final = {
+    404: WebhookFailure.GONE,
+    410: WebhookFailure.GONE,
+    502: WebhookFailure.UNAVAILABLE,
+    503: WebhookFailure.UNAVAILABLE,
+    504: WebhookFailure.UNAVAILABLE,
+}
+
+
+@attrs.define(eq=False)
+class HttpWebhooks:
+    """Implements ``ports.Webhooks`` over HTTP.
+
+    Redirects are not followed, proxies of the environment are not used.
+
+    Attributes:
+        allow_private_networks: may app URLs point at private addresses.
+        connect_s: how long a connection may take: look-up, TCP and TLS together.
+        read_s: how long the request may take to be written, and then the answer to come.
+        dial: replaces look-up, check and connect; for networks in memory.
+        ssl_context: replaces the trust store of certifi or ``SSL_CERT_FILE``.
+    """
+
+    allow_private_networks: bool = attrs.field(kw_only=True)
+    connect_s: float = attrs.field(kw_only=True)
+    read_s: float = attrs.field(kw_only=True)
+    dial: Dial | None = attrs.field(default=None, kw_only=True)
+    ssl_context: ssl.SSLContext | None = attrs.field(default=None, kw_only=True)
+
+    async def start(self, call: SessionCall, *, delivered: Callable[[], None]) -> None:
+        """See ``ports.Webhooks`` (protocol.md 1.5, 2.1)."""
+        body = SessionRequest(
+            session_id=call.session_id,
+            user_id=call.user,
+            timestamp=call.timestamp,
+            mentraos_websocket_url=call.websocket_url,
+            augmentos_websocket_url=call.websocket_url,
+        )
+        await self._post(call.url, msgspec.json.encode(body), delivered)
+
+    async def stop(self, call: StopCall) -> None:
+        """See ``ports.Webhooks`` (protocol.md 1.5)."""
+        body = StopRequest(
+            session_id=call.session_id,
+            user_id=call.user,
+            timestamp=call.timestamp,
+            reason=call.reason,
+        )
+        await self._post(call.url, msgspec.json.encode(body), _nobody_waits)
+
+    async def _post(self, url: str, body: bytes, delivered: Callable[[], None]) -> None:
+        target = webhook_url(url)
+        dial = self.dial or CheckedDial(allow_private_networks=self.allow_private_networks)
+        exchange = _Exchange(read_s=self.read_s, on_delivered=delivered)
+        context = self._trust if target.scheme == "https" else None
+        async with open_connections(dial) as network:
+            with trio.move_on_after(self.connect_s) as exchange.limit:
+                await exchange.run(network, context, target, body)
+        exchange.judge(f"{target.host}:{target.port or _default_port(target)}")
+
+    @functools.cached_property
+    def _trust(self) -> ssl.SSLContext:
+        """Made at the first TLS call: reading a trust store takes tens of milliseconds."""
+        return self.ssl_context or httpx.create_ssl_context()
+
+
+def webhook_url(base: str) -> httpx.URL:
+    """Where the webhooks of the app server at ``base`` go.
+
+    Raises:
+        WebhookFailed: MISCONFIGURED; not http or https, no host, or credentials in it.
+    """
+    try:
+        url = httpx.URL(base.rstrip("/") + "/webhook")
+    except (httpx.InvalidURL, ValueError):
+        raise _unusable("the app's URL is not one") from None
+    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.raw_host.decode()):
+        raise _unusable("the app's URL must begin with http:// or https:// and a host")
+    if not 0 < (url.port or _default_port(url)) < 65536:
+        raise _unusable("the app's URL has an impossible port")
+    if url.userinfo or url.query or url.fragment:
+        raise _unusable("the app's URL must not contain credentials, '?' or '#'")
+    return url
+
+
+@attrs.define(eq=False, kw_only=True)
+class _Exchange:
+    """One request and what became of it; ``limit`` is pushed forward as it proceeds."""
+
+    read_s: float
+    on_delivered: Callable[[], None]
+    limit: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    connected: bool = attrs.field(default=False, init=False)
+    delivered: bool = attrs.field(default=False, init=False)
+    status: int | None = attrs.field(default=None, init=False)
+    broken: str | None = attrs.field(default=None, init=False)
+
+    async def run(
+        self, network: Connections, context: ssl.SSLContext | None, url: httpx.URL, body: bytes
+    ) -> None:
+        """Send the request and read the answer, as far as both go."""
+        pool = httpcore.AsyncConnectionPool(
+            ssl_context=context, network_backend=network, max_connections=1
+        )
+        client = httpx.AsyncClient(transport=_Transport(pool), trust_env=False, timeout=None)
+        try:
+            async with client:
+                request = client.build_request(
+                    "POST",
+                    url,
+                    content=body,
+                    headers=_HEADERS,
+                    extensions={"trace": self._note},
+                )
+                response = await client.send(request, stream=True, follow_redirects=False)
+                self.status = response.status_code
+                async for _ in response.aiter_raw():
+                    pass  # let the app finish its answer; the status alone has a meaning
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            self.broken = str(error)
+
+    async def _note(self, event: str, _: object) -> None:
+        """What the HTTP library tells as it proceeds."""
+        if event == "http11.send_request_headers.started":
+            self.connected = True
+            self.limit.deadline = trio.current_time() + self.read_s
+        elif event == "http11.send_request_body.complete":
+            self.limit.deadline = trio.current_time() + self.read_s
+            self.delivered = True
+            self.on_delivered()
+        await trio.lowlevel.checkpoint()
+
+    def judge(self, peer: str) -> None:
+        """Return if the answer was 2xx.
+
+        Raises:
+            WebhookFailed: in every other case.
+        """
+        if self.status is not None:
+            if not 200 <= self.status < 300:
+                raise self._failed(_failure_of(self.status), f"{peer} answered {self.status}")
+        elif self.broken is not None:
+            lost = WebhookFailure.UNAVAILABLE if self.delivered else WebhookFailure.REFUSED
+            raise self._failed(lost, f"{peer} broke the connection, or did not speak HTTP")
+        else:
+            what = "answer" if self.connected else "connection"
+            raise self._failed(WebhookFailure.TIMEOUT, f"{peer}: no {what} in time")
+
+    def _failed(self, failure: WebhookFailure, message: str) -> WebhookFailed:
+        return WebhookFailed(failure, message, delivered=self.delivered)
+
+
+@attrs.define(eq=False)
+class _Transport(httpx.AsyncBaseTransport):
+    """httpx on an ``httpcore`` pool with our own network; httpx itself offers no such option."""
+
+    pool: httpcore.AsyncConnectionPool
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self.pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(
+                    scheme=request.url.raw_scheme,
+                    host=request.url.raw_host,
+                    port=request.url.port,
+                    target=request.url.raw_path,
+                ),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    async def aclose(self) -> None:
+        await self.pool.aclose()
+
+
+@attrs.define(eq=False)
+class _Body(httpx.AsyncByteStream):
+    response: httpcore.Response
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self.response.aiter_stream()
+
+    async def aclose(self) -> None:
+        await self.response.aclose()
+
+
+def _failure_of(status: int) -> WebhookFailure:
+    if 300 <= status < 500:  # a redirect, too: what answers there is not the app
+        return _BY_STATUS.get(status, WebhookFailure.MISCONFIGURED)
+    return _BY_STATUS.get(status, WebhookFailure.ERROR)
+
+
+def _default_port(url: httpx.URL) -> int:
+    return 443 if url.scheme == "https" else 80
+
+
+def _unusable(message: str) -> WebhookFailed:
+    return WebhookFailed(WebhookFailure.MISCONFIGURED, message, delivered=False)
+
+
+def _nobody_waits() -> None:
+    """Delivery of a stop webhook interests nobody."""
