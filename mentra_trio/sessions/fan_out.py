@@ -13,7 +13,6 @@ from ..wire.codec import encode
 from ..wire.to_app import DataStream
 from .app_session import AppSession
 
-
 AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 
 

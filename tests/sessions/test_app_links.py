@@ -18,10 +18,11 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.facts import AppStateChanged
 from mentra_trio.domain.ids import PackageName, UserId, package_name
+from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, open_household, virtual_environment
-from mentra_trio.testing.links import WebhookScript
+from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 CONNECTED = {
     "type": "glasses_connection_state",
@@ -359,3 +360,20 @@ async def test_a_crash_inside_one_app_stays_inside_it(autojump_clock: MockClock)
         assert neighbour.is_open
         assert house.state(package=package_name("com.t.b")) == "running"
         assert house.state() is None
+
+
+async def test_a_link_that_is_offered_in_the_turn_of_a_stop_is_given_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        link = await house.running_app()
+        link.cut()
+        await trio.sleep(1)
+        app = house.directory._users[USER].roster.apps[APP]
+        loan = app.borrow(MemoryLink())
+        app.stop(StopCause.USER)
+        assert loan.over
+        assert await loan.returned() == APP_STOPPED
+        loan.resource.cut()

@@ -105,7 +105,14 @@ async def test_without_a_valid_init_the_start_times_out_ten_seconds_after_delive
 
 
 @pytest.mark.parametrize(
-    "failure", [WebhookFailure.GONE, WebhookFailure.MISCONFIGURED, WebhookFailure.ERROR]
+    "failure",
+    [
+        WebhookFailure.GONE,
+        WebhookFailure.MISCONFIGURED,
+        WebhookFailure.ERROR,
+        WebhookFailure.UNAVAILABLE,
+        WebhookFailure.REFUSED,
+    ],
 )
 async def test_a_delivered_webhook_is_never_sent_again(
     failure: WebhookFailure, autojump_clock: MockClock

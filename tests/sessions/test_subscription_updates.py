@@ -85,7 +85,15 @@ async def test_malformed_entries_are_dropped_and_the_valid_ones_kept(
         await house.add_app()
         glasses = await house.attached_glasses()
         app = await house.running_app()
-        entries = [None, 7, [], {"stream": 3}, "translation:x-to-", "button_press", {"rate": "high"}]
+        entries = [
+            None,
+            7,
+            [],
+            {"stream": 3},
+            "translation:x-to-",
+            "button_press",
+            {"rate": "high"},
+        ]
         app.say({"type": "subscription_update", "subscriptions": entries})
         await wait_all_tasks_blocked()
         glasses.say({"type": "button_press", "buttonId": "b"})
