@@ -15,13 +15,13 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
 from .domain.errors import ConfigError
-from .domain.timings import Heartbeat, Lifecycle, Limits
+from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
 
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
 SECRET_BYTES_MIN: Final = 32
@@ -33,34 +33,41 @@ _SECRETS: Final = types.MappingProxyType(
 )
 
 
-def _port(_: object, __: object, value: int) -> None:
+_Field: TypeAlias = "attrs.Attribute[Any]"
+
+
+def _port(_: object, field: _Field, value: int) -> None:
     if not 0 <= value <= 65535:
-        raise ValueError("must be 0 to 65535 (0 picks a free one)")
+        raise ValueError(f"{field.name} must be 0 to 65535 (0 picks a free one), not {value}")
 
 
-def _not_empty(_: object, __: object, value: str) -> None:
+def _not_empty(_: object, field: _Field, value: str) -> None:
     if not value:
-        raise ValueError("must not be empty")
+        raise ValueError(f"{field.name} must not be empty")
 
 
-def _web_address(_: object, __: object, value: str | None) -> None:
+def _web_address(_: object, field: _Field, value: str | None) -> None:
     if value is None:
         return
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
-        raise ValueError("must be an address such as https://glasses.example.com")
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "https", "ws", "wss"} and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not parts.hostname:
+        raise ValueError(f"{field.name} must be an address such as https://glasses.example.com")
     if parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("must be a plain address, without credentials, '?' or '#'")
+        raise ValueError(f"{field.name} must be an address without credentials, '?' or '#'")
 
 
-def _log_level(_: object, __: object, value: str) -> None:
+def _log_level(_: object, field: _Field, value: str) -> None:
     if value not in LOG_LEVELS:
-        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+        raise ValueError(f"{field.name} must be one of {', '.join(LOG_LEVELS)}")
 
 
-def _long_enough(_: object, __: object, value: str | None) -> None:
+def _long_enough(_: object, field: _Field, value: str | None) -> None:
     if value is not None and len(value.encode()) < SECRET_BYTES_MIN:
-        raise ValueError(f"must be at least {SECRET_BYTES_MIN} bytes long")
+        raise ValueError(f"{field.name} must be at least {SECRET_BYTES_MIN} bytes long")
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +102,7 @@ class Config:
     data_dir: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    drain_s: float = attrs.field(default=10.0, validator=attrs.validators.ge(0))
+    drain_s: float = attrs.field(default=10.0, validator=not_negative)
     jwt_secret: str | None = attrs.field(default=None, repr=False, validator=_long_enough)
     admin_token: str | None = attrs.field(default=None, repr=False)
     lifecycle: Lifecycle = attrs.field(factory=Lifecycle)
@@ -277,23 +284,8 @@ def _converted(given: _Given) -> object:
 def _build(cls: type[typing.Any], values: Mapping[str, Any], section: str) -> Any:
     try:
         return cls(**values)
-    except ValueError as error:
-        raise ConfigError(_complaint(cls, values, section, error)) from None
-
-
-def _complaint(
-    cls: type[typing.Any], values: Mapping[str, Any], section: str, error: ValueError
-) -> str:
-    """Which of ``values`` it is that ``cls`` refuses, found by trying them one by one."""
-    for name, value in values.items():
-        try:
-            cls(**{name: value})
-        except ValueError as alone:
-            text = str(alone).removeprefix(f"'{name}' ").rpartition(": ")
-            return f"{section}.{name} {text[0] or text[2]}, not {_shown(value)}"
-        except ConfigError:
-            continue  # half of a pair of TLS files; not what is wrong here
-    return f"{section}: {_one_line(error)}"
+    except ValueError as error:  # its text begins with the name of the field
+        raise ConfigError(f"{section}.{_one_line(error)}") from None
 
 
 def _read_text(value: object) -> str:

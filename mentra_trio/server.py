@@ -25,20 +25,19 @@ from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
 from .storage.memory_store import MemoryStore
-from .storage.secrets import load_or_make_secret
-from .storage.sqlite_store import open_sqlite_store
+from .storage.secrets import admin_token, jwt_secret
+from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
 from .telemetry.metrics import Metrics
 from .transport.admission import Admission
 from .transport.port import Port
-from .transport.tcp import bound_address, is_loopback, open_listeners
+from .transport.tcp import bound_address, open_listeners
 from .web.asgi import Services, make_app
 from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
 
 VERSION: Final = version("mentra-trio")
-DATABASE: Final = "mentra.sqlite3"
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
 
@@ -144,53 +143,60 @@ class _Parts:
 
 @asynccontextmanager
 async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, None]:
-    config, environment = parts.config, parts.environment
-    metrics, journal = Metrics(), Journal(environment)
-    sinks = [metrics, journal] + ([parts.telemetry] if parts.telemetry is not None else [])
-    telemetry = Telemetries(*sinks)
-    jwt_secret = config.jwt_secret or load_or_make_secret(config.data_dir, "jwt-secret")
-    admin_token = config.admin_token or load_or_make_secret(config.data_dir, "admin-token")
+    metrics, journal = Metrics(), Journal(parts.environment)
+    sinks: list[Telemetry] = [metrics, journal]
+    telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
     async with trio.open_nursery() as sessions:  # outermost: outlives every connection
         directory = Directory(_surroundings(parts, telemetry), sessions)
-        catalog = AppCatalog(parts.store, directory)
-        services = Services(
+        server = Server(
+            url=parts.url,
+            apps=AppCatalog(parts.store, directory),
             directory=directory,
-            catalog=catalog,
-            store=parts.store,
-            jwt_secret=jwt_secret,
-            admin_token=admin_token,
-            environment=environment,
-            metrics=metrics.render,
-            journal=journal.entries,
-            why=journal.why,
-            draining=lambda: directory.draining,
-            version=VERSION,
+            admin_token=admin_token(parts.config),
+            jwt_secret=jwt_secret(parts.config),
+            environment=parts.environment,
         )
-        admission = Admission(
-            directory=directory,
-            store=parts.store,
-            jwt_secret=jwt_secret,
-            limits=config.limits,
-            telemetry=telemetry,
-            environment=environment,
-        )
-        port = Port(
-            app=make_app(services), websockets=admission, limits=config.limits, telemetry=telemetry
-        )
+        port = _port(parts, server, telemetry, metrics, journal)
         try:
-            async with _accepting(port, listeners, directory, telemetry, config.drain_s):
+            async with _accepting(port, listeners, directory, telemetry, parts.config.drain_s):
                 telemetry.emit(ServerStarted(address=parts.url))
-                yield Server(
-                    url=parts.url,
-                    apps=catalog,
-                    directory=directory,
-                    admin_token=admin_token,
-                    jwt_secret=jwt_secret,
-                    environment=environment,
-                )
+                yield server
         finally:
             directory.drain()  # also where an error or a cancellation brought us here
-            sessions.cancel_scope.deadline = trio.current_time() + config.lifecycle.stop_s
+            sessions.cancel_scope.deadline = trio.current_time() + parts.config.lifecycle.stop_s
+
+
+def _port(
+    parts: _Parts, server: Server, telemetry: Telemetry, metrics: Metrics, journal: Journal
+) -> Port:
+    directory, secret = server.directory, server._jwt_secret
+    services = Services(
+        directory=directory,
+        catalog=server.apps,
+        store=parts.store,
+        jwt_secret=secret,
+        admin_token=server.admin_token,
+        environment=parts.environment,
+        metrics=metrics.render,
+        journal=journal.entries,
+        why=journal.why,
+        draining=lambda: directory.draining,
+        version=VERSION,
+    )
+    admission = Admission(
+        directory=directory,
+        store=parts.store,
+        jwt_secret=secret,
+        limits=parts.config.limits,
+        telemetry=telemetry,
+        environment=parts.environment,
+    )
+    return Port(
+        app=make_app(services),
+        websockets=admission,
+        limits=parts.config.limits,
+        telemetry=telemetry,
+    )
 
 
 @asynccontextmanager
@@ -231,7 +237,7 @@ async def _open_store(config: Config) -> AsyncGenerator[Store, None]:
     if config.data_dir is None:
         yield MemoryStore()
         return
-    async with open_sqlite_store(config.data_dir / DATABASE) as store:
+    async with open_sqlite_store(config.data_dir / DATABASE_NAME) as store:
         yield store
 
 
@@ -241,15 +247,14 @@ def _websocket_base(config: Config, listeners: Listeners) -> str:
         scheme, _, rest = config.public_url.rstrip("/").partition("://")
         return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}"
     host, port = bound_address(listeners)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared only
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "ws" if config.tls_cert is None else "wss"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _http_webhooks(config: Config) -> HttpWebhooks:
-    allowed = config.webhooks.allow_private_networks
     return HttpWebhooks(
-        allow_private_networks=is_loopback(config.host) if allowed is None else allowed,
+        allow_private_networks=config.allows_private_networks,
         connect_s=config.lifecycle.webhook_connect_s,
         read_s=config.lifecycle.webhook_s,
     )

@@ -6,8 +6,7 @@ with an error.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import attrs
@@ -18,6 +17,7 @@ from ..clients.app_session import AppSession
 from ..clients.events import Transcription
 from ..clients.glasses import Glasses, open_glasses
 from ..clients.inbox import Inbox
+from ..concurrency.bulkhead import single
 from ..config import Config
 from ..domain.errors import MentraTrioError
 from ..domain.facts import AppStateChanged, Fact, StartEnded, SubscriptionsChanged, WebhookCalled
@@ -43,10 +43,20 @@ async def run_demo(write: Callable[[str], None]) -> None:
     Raises:
         DemoFailed: a step did not happen, or not in time.
     """
+    failure: BaseException | None = None
+    try:
+        await _perform(write)
+    except* DemoFailed as failures:
+        failure = single(failures)  # one line for a person, not a tree of nurseries
+    if failure is not None:
+        raise failure
+
+
+async def _perform(write: Callable[[str], None]) -> None:
     facts = _Facts()
     async with (
         open_server(Config(port=0), telemetry=facts) as server,
-        _captions() as captions,
+        captions_app().serve() as captions,
     ):
         stage = _Stage(write, facts, server, captions)
         await stage.set_up()
@@ -68,12 +78,6 @@ def captions_app() -> App:
         await session.show_text("Captions are on")
 
     return app
-
-
-@asynccontextmanager
-async def _captions() -> AsyncGenerator[AppServer]:
-    async with captions_app().serve() as server:
-        yield server
 
 
 @attrs.define(eq=False)
@@ -158,7 +162,7 @@ class _Stage:
         await self._until(AppState.GRACE_PERIOD)
         lost_at = trio.current_time()
         self.say("app", "its connection is cut; the grace period runs, everything is kept")
-        await self._until(AppState.RUNNING)
+        await self._until(AppState.RUNNING, after=AppState.GRACE_PERIOD)
         away = trio.current_time() - lost_at
         if self._facts.session_webhooks() != 1 or self._session() is not session:
             raise DemoFailed("the app did not come back by itself, but was started again")
@@ -188,5 +192,7 @@ class _Stage:
             raise DemoFailed(f"the app has {len(sessions)} sessions instead of one")
         return sessions[0]
 
-    async def _until(self, state: AppState) -> None:
-        await self._facts.next(AppStateChanged, lambda one: one.new is state)
+    async def _until(self, state: AppState, *, after: AppState | None = None) -> None:
+        await self._facts.next(
+            AppStateChanged, lambda one: one.new is state and after in {None, one.old}
+        )

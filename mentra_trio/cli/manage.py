@@ -6,7 +6,6 @@ A server that runs sees the change at its next look, because it caches nothing.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import trio
@@ -15,6 +14,7 @@ from ..config import Config
 from ..domain.apps import AppRegistration
 from ..domain.errors import ConfigError, UnknownApp
 from ..domain.ids import user_id
+from ..environment import Environment
 from ..sessions.catalog import AppCatalog
 from ..storage.secrets import jwt_secret
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -97,7 +97,7 @@ def make_token(config: Config, user: str, ttl_s: float | None) -> str:
         subject = user_id(user)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    return mint_core_token(subject, jwt_secret(config), now=datetime.now(UTC), ttl_s=ttl_s)
+    return mint_core_token(subject, jwt_secret(config), now=Environment().utcnow(), ttl_s=ttl_s)
 
 
 async def _registered(package: str, catalog: AppCatalog) -> AppRegistration:

@@ -27,8 +27,8 @@ from .reconnecting import reconnect_delay
 
 log: Final = logging.getLogger(__name__)
 
-SessionHandler = Callable[[AppSession], Awaitable[None]]
-StopHandler = Callable[[AppSession, str], Awaitable[None]]
+SessionHandler = Callable[[AppSession], Awaitable[object] | None]
+StopHandler = Callable[[AppSession, str], Awaitable[object] | None]
 S = TypeVar("S", bound=SessionHandler)
 E = TypeVar("E", bound=StopHandler)
 
@@ -48,7 +48,7 @@ class App:
         app = App("com.example.captions", api_key="secret")
 
         @app.session
-        async def captions(session: AppSession) -> None:
+        def captions(session: AppSession) -> None:
             session.on_transcription(lambda said: session.show_text(said.text))
 
         async with app.serve("127.0.0.1", 7010):
@@ -63,8 +63,8 @@ class App:
     def session(self, handler: S) -> S:
         """Decorator: run ``handler`` once per session, as soon as it is acknowledged.
 
-        It registers handlers and draws the first display; when it returns, the webhook is
-        answered. If it raises, the session ends.
+        It may be ``async`` or not. It registers handlers and draws the first display; when it
+        returns, the webhook is answered. If it raises, the session ends.
         """
         self._begin = handler
         return handler
@@ -231,20 +231,26 @@ class AppServer:
             session.end("no acknowledgement in time")
             return
         if self._begin is not None:
-            await self._begin(session)
+            await _awaited(self._begin(session))
         session.ready.settle(True)
 
     async def _say_stopped(self, session: AppSession) -> bool:
         succeeded = self._stop is None
         if self._stop is not None:
             with contain(self._note_crash), trio.move_on_after(STOP_S, shield=True):
-                await self._stop(session, session.end_reason.peek() or "")
+                await _awaited(self._stop(session, session.end_reason.peek() or ""))
                 succeeded = True
         return succeeded
 
     def _note_crash(self, error: BaseException) -> None:
         self.crashes.append(error)
         log.error("app %s: contained a crash", self.package, exc_info=error)
+
+
+async def _awaited(result: Awaitable[object] | None) -> None:
+    """The end of a handler, whether it is ``async`` or not."""
+    if result is not None:
+        await result
 
 
 def _told(reason: CloseReason) -> str:

@@ -26,7 +26,7 @@ from .inbox import Inbox
 
 log: Final = logging.getLogger(__name__)
 
-Handler = Callable[[Any], Awaitable[None] | None]
+Handler = Callable[[Any], Awaitable[object] | None]
 """Is called with each event of a stream, one event at a time; may be ``async``."""
 
 FromServer = to_app.ToApp | Unrecognized | bytes
@@ -77,14 +77,14 @@ class AppSession:
     # --- streams ---
 
     def on_transcription(
-        self, handler: Callable[[Transcription], Awaitable[None] | None], language: str = "en-US"
+        self, handler: Callable[[Transcription], Awaitable[object] | None], language: str = "en-US"
     ) -> Callable[[], None]:
         """Hear what is said in ``language``, such as ``de-DE``; ``auto`` detects it."""
         return self.on_stream(f"transcription:{language}", handler)
 
     def on_translation(
         self,
-        handler: Callable[[Translation], Awaitable[None] | None],
+        handler: Callable[[Translation], Awaitable[object] | None],
         *,
         source: str,
         target: str,
@@ -93,38 +93,38 @@ class AppSession:
         return self.on_stream(f"translation:{source}-to-{target}", handler)
 
     def on_button_press(
-        self, handler: Callable[[from_glasses.ButtonPress], Awaitable[None] | None]
+        self, handler: Callable[[from_glasses.ButtonPress], Awaitable[object] | None]
     ) -> Callable[[], None]:
         """A button of the glasses is pressed."""
         return self.on_stream("button_press", handler)
 
     def on_head_position(
-        self, handler: Callable[[from_glasses.HeadPosition], Awaitable[None] | None]
+        self, handler: Callable[[from_glasses.HeadPosition], Awaitable[object] | None]
     ) -> Callable[[], None]:
         """The wearer looks up or down."""
         return self.on_stream("head_position", handler)
 
     def on_touch(
         self,
-        handler: Callable[[from_glasses.TouchEvent], Awaitable[None] | None],
+        handler: Callable[[from_glasses.TouchEvent], Awaitable[object] | None],
         gesture: str | None = None,
     ) -> Callable[[], None]:
         """A gesture on the touch pad: any, or only ``gesture``."""
         return self.on_stream(f"touch_event:{gesture}" if gesture else "touch_event", handler)
 
     def on_location(
-        self, handler: Callable[[from_glasses.LocationUpdate], Awaitable[None] | None]
+        self, handler: Callable[[from_glasses.LocationUpdate], Awaitable[object] | None]
     ) -> Callable[[], None]:
         """The user has moved."""
         return self.on_stream("location_update", handler)
 
     def on_battery(
-        self, handler: Callable[[from_glasses.GlassesBatteryUpdate], Awaitable[None] | None]
+        self, handler: Callable[[from_glasses.GlassesBatteryUpdate], Awaitable[object] | None]
     ) -> Callable[[], None]:
         """The glasses' battery changes."""
         return self.on_stream("glasses_battery_update", handler)
 
-    def on_audio(self, handler: Callable[[bytes], Awaitable[None] | None]) -> Callable[[], None]:
+    def on_audio(self, handler: Callable[[bytes], Awaitable[object] | None]) -> Callable[[], None]:
         """A piece of microphone audio: 16 kHz, 16-bit little-endian mono."""
         return self.on_stream(AUDIO, handler)
 

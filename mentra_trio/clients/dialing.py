@@ -211,7 +211,7 @@ class ClientLink(Generic[T]):
         except trio_websocket.ConnectionClosed as closed:
             reason = closed.reason
             if reason is not None:
-                self._end(CloseReason(reason.code, reason.reason or ""))
+                self._end(CloseReason(int(reason.code), reason.reason or ""))
 
     def _end(self, reason: CloseReason) -> None:
         self._closed.settle(reason)

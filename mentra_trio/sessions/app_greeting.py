@@ -33,9 +33,9 @@ async def greet(app: AppSession, link: Link) -> None:
         capabilities=app.desk.device.capabilities,
         timestamp=timestamp,
     )
-    link.push(encode(snapshot))
-    link.push(encode(ack))
     app.link = link
+    app.send(encode(snapshot))
+    app.send(encode(ack))
 
 
 def merged_settings(

@@ -56,8 +56,8 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
             answer = refusal_of(message, app.surroundings.environment.timestamp())
             if answer is None:
                 _ignore(app, f"{type(message).__name__} is of no use here")
-            elif app.link is not None:
-                app.link.push(encode(answer))
+            else:
+                app.send(encode(answer))
 
 
 def subscription_update(app: AppSession, message: SubscriptionUpdate) -> CloseReason | None:
@@ -100,7 +100,7 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
 def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> None:
     """Tell the app, once per stream and link: the SDK repeats its list for every handler."""
     news = [rejection for rejection in rejections if rejection.stream not in app.reported]
-    if not news or app.link is None:
+    if not news:
         return
     app.reported.update(rejection.stream for rejection in news)
     message = PermissionErrorMessage(
@@ -115,7 +115,7 @@ def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> No
         ],
         timestamp=app.surroundings.environment.timestamp(),
     )
-    app.link.push(encode(message))
+    app.send(encode(message))
 
 
 def display_event(app: AppSession, message: DisplayEvent) -> None:

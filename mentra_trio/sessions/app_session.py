@@ -36,6 +36,7 @@ from ..wire.codec import encode
 from ..wire.to_app import AppStopped as AppStoppedForApp
 from ..wire.to_glasses import AppStopped as AppStoppedForGlasses
 from .desk import Desk
+from .sending import send_frame
 from .snapshots import AppSnapshot
 from .surroundings import Surroundings
 from .update_queue import UpdateQueue
@@ -169,6 +170,12 @@ class AppSession:
         self.reported.clear()
         return self._loan.resource
 
+    def send(self, frame: str | bytes) -> bool:
+        """Send ``frame`` to the app; ``False`` if it is away or its link does not take it."""
+        if self.link is None:
+            return False
+        return send_frame(self.surroundings.telemetry, "app", self.link, frame)
+
     def detach(self, reason: CloseReason) -> None:
         """Give the link back with ``reason``."""
         self.link = None
@@ -196,7 +203,7 @@ class AppSession:
 
     def _update_failed(self, error: BaseException) -> None:
         self.surroundings.telemetry.emit(
-            UpdateFailed(user=self.user, package=self.package, problem=repr(error))
+            UpdateFailed(user=self.user, package=self.package, problem=type(error).__name__)
         )
 
     def _emit_state(self, old: AppState | None, event: AppEvent | None, seconds: float) -> None:

@@ -20,7 +20,7 @@ from ..domain.close_reasons import (
     CloseReason,
 )
 from ..domain.errors import InitRefused, SessionEnded, UnknownApp
-from ..domain.facts import Crashed, UserStateChanged
+from ..domain.facts import Crashed
 from ..domain.ids import PackageName, UserId, user_of_session
 from ..domain.lifecycle import ENDED, StopCause
 from ..domain.starting import StartResult
@@ -199,11 +199,7 @@ class Directory:
         finally:
             del self._users[session.user]
             session.ended.set()
-            self.surroundings.telemetry.emit(
-                UserStateChanged(
-                    user=session.user, old=session.state, new=None, cause="session over"
-                )
-            )
+            session.report_over()
 
     def _crashed(self, session: UserSession, error: BaseException) -> None:
         self.surroundings.telemetry.emit(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import attrs
 import msgspec
 
-from ..ports import Link
+from ..ports import Link, Telemetry
 from ..wire.codec import encode
+from .sending import send_frame
 
 
 @attrs.define(eq=False, repr=False)
 class Eyepiece:
     """Where messages to the user's glasses go; the link behind it comes and goes."""
 
+    telemetry: Telemetry
     _link: Link | None = attrs.field(default=None, init=False)
 
     @property
@@ -30,4 +32,11 @@ class Eyepiece:
 
     def send(self, message: msgspec.Struct) -> bool:
         """Send ``message`` to the glasses; ``False`` if there are none or it was not taken."""
-        return self._link is not None and self._link.push(encode(message))
+        if self._link is None:
+            return False
+        return send_frame(self.telemetry, "glasses", self._link, encode(message))
+
+    @property
+    def peer(self) -> str:
+        """Who the glasses are, for logs; empty while there are none."""
+        return self._link.peer if self._link is not None else ""

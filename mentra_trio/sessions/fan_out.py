@@ -26,8 +26,8 @@ def fan_out(
     """
     sent = 0
     for app in apps:
-        link, registration = app.link, app.registration
-        if link is None or registration is None:
+        registration = app.registration
+        if app.link is None or registration is None:
             continue
         for stream_type in app.subscriptions.matching(event):
             if not permits(event, registration.permissions):
@@ -38,7 +38,7 @@ def fan_out(
                 data=body,
                 timestamp=timestamp,
             )
-            sent += link.push(encode(message))
+            sent += app.send(encode(message))
     return sent
 
 
@@ -47,7 +47,7 @@ def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:
     if not frame:
         return 0  # an empty frame is an error event in the SDK (protocol.md 4.9)
     return sum(
-        app.link.push_audio(frame)
+        app.send(frame)
         for app in apps
         if app.link is not None and app.subscriptions.wants_audio and _may_listen(app)
     )

@@ -130,5 +130,5 @@ def _now(user: UserSession) -> str:
 
 def _ignore(user: UserSession, problem: str) -> None:
     user.surroundings.telemetry.emit(
-        FrameIgnored(endpoint="glasses", peer=user.user, problem=problem)
+        FrameIgnored(endpoint="glasses", peer=user.desk.eyepiece.peer, problem=problem)
     )

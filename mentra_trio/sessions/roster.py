@@ -157,8 +157,7 @@ class Roster:
     def tell(self, message: str) -> None:
         """Send an encoded message to every attached app."""
         for app in self.apps.values():
-            if app.link is not None:
-                app.link.push(message)
+            app.send(message)
 
     async def _until_decided(self, package: PackageName) -> None:
         """Until a look at ``package`` tells whether to join its session or to make a new one."""

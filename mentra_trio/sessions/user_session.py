@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import attrs
 import trio
@@ -38,10 +39,12 @@ from .screen import Screen
 from .snapshots import UserSnapshot
 from .surroundings import Surroundings
 
-GLASSES_FAREWELLS = {
-    StopCause.USER_SESSION_ENDED: USER_SESSION_ENDED,
-    StopCause.SERVER_CLOSING: RESTARTING,
-}
+GLASSES_FAREWELLS: Final = MappingProxyType(
+    {
+        StopCause.USER_SESSION_ENDED: USER_SESSION_ENDED,
+        StopCause.SERVER_CLOSING: RESTARTING,
+    }
+)
 
 
 @attrs.define(eq=False, repr=False)
@@ -65,7 +68,8 @@ class UserSession:
     _since: datetime = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        around, eyepiece = self.surroundings, Eyepiece()
+        around = self.surroundings
+        eyepiece = Eyepiece(around.telemetry)
         timestamp = around.environment.timestamp
         self._since = around.environment.utcnow()
         self.offers = Offers(GLASSES_REPLACED)
@@ -78,9 +82,7 @@ class UserSession:
             apps_changed=self._apps_changed,
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
-        around.telemetry.emit(
-            UserStateChanged(user=self.user, old=None, new=self.state, cause="glasses came")
-        )
+        self._report_state(None, self.state, "glasses came")
 
     @property
     def over(self) -> bool:
@@ -129,11 +131,10 @@ class UserSession:
         self.settings = complete_settings(stored)
         timestamp = self.surroundings.environment.timestamp()
         for app in self.roster.apps.values():
-            if app.link is not None:
-                update = AugmentosSettingsUpdate(
-                    session_id=app.session_id, settings=self.settings, timestamp=timestamp
-                )
-                app.link.push(encode(update))
+            update = AugmentosSettingsUpdate(
+                session_id=app.session_id, settings=self.settings, timestamp=timestamp
+            )
+            app.send(encode(update))
 
     # -- life ------------------------------------------------------------------------
 
@@ -141,13 +142,15 @@ class UserSession:
         """Take ``event``. The only place where the state changes."""
         old, self.state = self.state, next_state(self.state, event)
         self._since = self.surroundings.environment.utcnow()
+        self._report_state(old, self.state, cause or event.value.replace("_", " "))
+
+    def report_over(self) -> None:
+        """Say that the session is wound down. The last word of whoever ran it."""
+        self._report_state(self.state, None, "session over")
+
+    def _report_state(self, old: UserState | None, new: UserState | None, cause: str) -> None:
         self.surroundings.telemetry.emit(
-            UserStateChanged(
-                user=self.user,
-                old=old,
-                new=self.state,
-                cause=cause or event.value.replace("_", " "),
-            )
+            UserStateChanged(user=self.user, old=old, new=new, cause=cause)
         )
 
     def end(self, cause: StopCause) -> None:

@@ -17,7 +17,11 @@ BUSY_S: Final = 5.0
 """How long to wait for another process that is writing, such as ``mentra-trio apps add``."""
 
 Work: TypeAlias = Callable[[sqlite3.Connection], Any]
-"""Reads or changes the database; runs inside a transaction and must not end it."""
+"""Reads or changes the database; runs inside a transaction and must not end it.
+
+It must not return a cursor: the result goes to another thread, and a cursor that is freed there
+disturbs the statement that the database's own thread is running (SQLITE_MISUSE was seen).
+"""
 
 
 _FORESEEN: Final = (sqlite3.Error, UnicodeError, OverflowError)

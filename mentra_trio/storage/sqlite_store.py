@@ -17,7 +17,7 @@ import attrs
 from ..domain.apps import AppKind, AppRegistration
 from ..domain.errors import StoreFailed
 from ..domain.ids import PackageName, UserId
-from .database import Job, Work
+from .database import Job
 from .json_text import from_json, to_json
 from .writer import Runner, inline_runner, thread_runner
 
@@ -62,8 +62,7 @@ class SqliteStore:
     async def put_app(self, registration: AppRegistration) -> None:
         """See ``ports.Store``."""
         statement = f"INSERT OR REPLACE INTO apps ({_APP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        row = _row(registration)
-        await self._write(lambda database: database.execute(statement, row))
+        await self._write(statement, [_row(registration)])
 
     async def remove_app(self, package: PackageName) -> bool:
         """See ``ports.Store``."""
@@ -73,7 +72,7 @@ class SqliteStore:
                 database.execute(f"DELETE FROM {table} WHERE package = ?", (package,))
             return database.execute("DELETE FROM apps WHERE package = ?", (package,)).rowcount > 0
 
-        return bool(await self._write(remove))
+        return bool(await self._runner.run(Job(remove, writes=True)))
 
     async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
         """See ``ports.Store``."""
@@ -87,7 +86,7 @@ class SqliteStore:
             if wanted
             else "DELETE FROM wanted_apps WHERE user = ? AND package = ?"
         )
-        await self._write(lambda database: database.execute(statement, (user, package)))
+        await self._write(statement, [(user, package)])
 
     async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
         """See ``ports.Store``."""
@@ -98,11 +97,10 @@ class SqliteStore:
         self, user: UserId, package: PackageName, changes: Mapping[str, Any]
     ) -> None:
         """See ``ports.Store``."""
-        statement = "INSERT OR REPLACE INTO app_settings (user, package, key, value)"
+        columns = "user, package, key, value"
+        statement = f"INSERT OR REPLACE INTO app_settings ({columns}) VALUES (?, ?, ?, ?)"
         rows = [(user, package, key, to_json(value)) for key, value in changes.items()]
-        await self._write(
-            lambda database: database.executemany(f"{statement} VALUES (?, ?, ?, ?)", rows)
-        )
+        await self._write(statement, rows)
 
     async def user_settings(self, user: UserId) -> Mapping[str, Any]:
         """See ``ports.Store``."""
@@ -114,7 +112,7 @@ class SqliteStore:
         """See ``ports.Store``."""
         statement = "INSERT OR REPLACE INTO user_settings (user, key, value) VALUES (?, ?, ?)"
         rows = [(user, key, to_json(value)) for key, value in changes.items()]
-        await self._write(lambda database: database.executemany(statement, rows))
+        await self._write(statement, rows)
 
     async def _read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
         def fetch(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
@@ -123,8 +121,11 @@ class SqliteStore:
         rows: list[tuple[Any, ...]] = await self._runner.run(Job(fetch, writes=False))
         return rows
 
-    async def _write(self, work: Work) -> Any:
-        return await self._runner.run(Job(work, writes=True))
+    async def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
+        def change(database: sqlite3.Connection) -> None:
+            database.executemany(statement, rows)
+
+        await self._runner.run(Job(change, writes=True))
 
 
 def _row(app: AppRegistration) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import ProtocolError
 
 from ..concurrency.oneshot import OneShot
-from ..concurrency.wind_down import wind_down
 from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, TOO_BIG, CloseReason
 from ..domain.errors import LinkClosed
 from ..domain.timings import Limits
@@ -28,10 +27,8 @@ from .outbox import Outbox
 MESSAGES_WAITING: Final = 256
 """Messages of a peer that may wait until its session reads them; then its pings wait too."""
 
-PROTOCOL_ERRORS: Final = {
-    1002: CloseReason(1002, "Protocol error"),
-    1007: CloseReason(1007, "Text is not UTF-8"),
-}
+PROTOCOL_ERROR: Final = CloseReason(1002, "Protocol error")
+NOT_UTF8: Final = CloseReason(1007, "Text is not UTF-8")
 
 
 @attrs.define(eq=False)
@@ -129,7 +126,8 @@ class WebSocketLink:
             return seen
         if (failure := self._failed.peek()) is not None:
             return failure
-        return PROTOCOL_ERRORS.get(seen.code, LINK_LOST)
+        ours = (reason for reason in (PROTOCOL_ERROR, NOT_UTF8) if reason.code == seen.code)
+        return next(ours, LINK_LOST)
 
     async def _read(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Let the library read until the peer's side is over."""
@@ -146,7 +144,7 @@ class WebSocketLink:
                 task_status.started()
         except* (ProtocolError, ConnectionClosed):
             # The peer drove the library into a corner; `receive` reports the end of the link.
-            self._failed.settle(PROTOCOL_ERRORS[1002])
+            self._failed.settle(PROTOCOL_ERROR)
 
     async def _write(self) -> None:
         """Send batches of frames until the outbox is finished or the stream broken."""
@@ -193,6 +191,6 @@ async def open_link(
         try:
             yield link
         finally:
-            with wind_down(limits.close_s):
+            with trio.move_on_after(limits.close_s, shield=True):
                 await link.close(CRASHED)
             nursery.cancel_scope.cancel("link closed")

@@ -11,6 +11,7 @@ import functools
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -24,21 +25,25 @@ from ..ports import SessionCall, StopCall
 from ..wire.webhook_bodies import SessionRequest, StopRequest
 from .connecting import CheckedDial, Connections, Dial, open_connections
 
-_HEADERS: Final = {
-    "content-type": "application/json",
-    "accept": "application/json",
-    "accept-encoding": "identity",
-    "user-agent": "mentra-trio",
-    "connection": "close",
-}
+_HEADERS: Final = MappingProxyType(
+    {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "mentra-trio",
+        "connection": "close",
+    }
+)
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
-_BY_STATUS: Final = {
-    404: WebhookFailure.GONE,
-    410: WebhookFailure.GONE,
-    502: WebhookFailure.UNAVAILABLE,
-    503: WebhookFailure.UNAVAILABLE,
-    504: WebhookFailure.UNAVAILABLE,
-}
+_BY_STATUS: Final = MappingProxyType(
+    {
+        404: WebhookFailure.GONE,
+        410: WebhookFailure.GONE,
+        502: WebhookFailure.UNAVAILABLE,
+        503: WebhookFailure.UNAVAILABLE,
+        504: WebhookFailure.UNAVAILABLE,
+    }
+)
 
 
 @attrs.define(eq=False)

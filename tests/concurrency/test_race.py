@@ -22,7 +22,9 @@ async def test_the_first_to_return_wins_and_the_others_are_over(autojump_clock: 
     log: list[str] = []
     began = trio.current_time()
     result = await race(
-        lambda: after(5, "slow", log), lambda: after(1, "quick", log), lambda: after(9, "slower", log)
+        lambda: after(5, "slow", log),
+        lambda: after(1, "quick", log),
+        lambda: after(9, "slower", log),
     )
     assert result == "quick"
     assert trio.current_time() - began == pytest.approx(1)

@@ -218,6 +218,4 @@ class OneApp(TrioMachine):
 
 
 TestOneApp = OneApp.TestCase
-TestOneApp.settings = settings(
-    max_examples=int(__import__("os").environ.get("N", "60")), stateful_step_count=30, deadline=None
-)
+TestOneApp.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -57,9 +57,10 @@ async def test_an_ended_session_cannot_be_reached(autojump_clock: MockClock) -> 
         ended = house.directory._users[USER].roster.apps[APP]
         await release_and_close(link)
         assert APP not in house.directory._users[USER].roster.apps
-        loan = ended.borrow(MemoryLink())
+        late = MemoryLink()
+        loan = ended.borrow(late)
         assert await loan.returned() == APP_STOPPED, "who still holds it is told, never served"
-        loan.resource.cut()
+        late.cut()
 
 
 async def test_no_new_session_is_made_once_the_user_session_is_over(

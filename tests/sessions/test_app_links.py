@@ -372,8 +372,9 @@ async def test_a_link_that_is_offered_in_the_turn_of_a_stop_is_given_back(
         link.cut()
         await trio.sleep(1)
         app = house.directory._users[USER].roster.apps[APP]
-        loan = app.borrow(MemoryLink())
+        offered = MemoryLink()
+        loan = app.borrow(offered)
         app.stop(StopCause.USER)
         assert loan.over
         assert await loan.returned() == APP_STOPPED
-        loan.resource.cut()
+        offered.cut()

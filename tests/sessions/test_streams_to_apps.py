@@ -7,6 +7,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.domain.facts import FrameDropped
 from mentra_trio.domain.ids import PackageName
 from mentra_trio.testing.household import USER, Household, open_household
 from mentra_trio.testing.links import MemoryLink
@@ -159,6 +160,10 @@ async def test_a_slow_app_delays_neither_another_app_nor_the_glasses(
         assert len(heard(quick)) == len(quick.audio) == len(glasses.of_type("pong")) == 10
         assert trio.current_time() == began
         assert not slow.is_open
+        assert {fact.reason for fact in house.telemetry.of(FrameDropped)} == {
+            "audio for a peer that lags",
+            "outbox full or link over",
+        }
 
 
 async def test_without_the_permission_a_stream_is_refused_once_per_link_and_the_rest_works(

@@ -85,7 +85,7 @@ async def test_malformed_entries_are_dropped_and_the_valid_ones_kept(
         await house.add_app()
         glasses = await house.attached_glasses()
         app = await house.running_app()
-        entries = [
+        entries: list[object] = [
             None,
             7,
             [],

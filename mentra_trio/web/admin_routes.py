@@ -1,0 +1,262 @@
+"""What operators call, with the admin token: users, their apps, why; and registrations."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..domain.apps import AppRegistration
+from ..domain.errors import ConfigError, SessionEnded, UnknownApp
+from ..domain.ids import PackageName, UserId, user_id
+from ..domain.starting import StartResult
+from ..environment import wire_time
+from ..sessions.snapshots import AppSnapshot, UserSnapshot
+from .answers import Json, Problem, app_not_found, read_object
+from .client_routes import start_problem
+from .identity import for_admin
+from .services import services_of
+
+PAGE: Final = 100
+PAGE_MAX: Final = 1_000
+USERS: Final = "/api/admin/users"
+APPS: Final = "/api/admin/apps"
+
+_UNKNOWN_USER: Final = Problem(
+    status=404,
+    code="USER_NOT_FOUND",
+    message="that user has no session",
+    why="a session begins with the glasses' connection and ends some time after it",
+)
+_BAD_LIMIT: Final = Problem(
+    status=400, code="BAD_REQUEST", message=f"'limit' must be a number from 1 to {PAGE_MAX}"
+)
+
+
+class NewApp(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The body of a registration."""
+
+    package_name: str
+    url: str
+    api_key: str | None = None
+    name: str = ""
+    type: str = "standard"
+    permissions: list[str] = []
+    settings: list[dict[str, Any]] = []
+
+
+# -- users -----------------------------------------------------------------------------
+
+
+@for_admin
+async def list_users(request: Request) -> Response:
+    """User sessions by id: one page, and where the next begins."""
+    limit = _limit(request)
+    if isinstance(limit, Problem):
+        return limit.answer()
+    users = services_of(request).directory.users()
+    start = 0
+    if (after := request.query_params.get("after")) is not None:
+        start = bisect_right(users, after, key=lambda snapshot: snapshot.user)
+    page = users[start : start + limit]
+    following = page[-1].user if start + limit < len(users) else None
+    return Json({"users": [user_json(user) for user in page], "next": following})
+
+
+@for_admin
+async def show_user(request: Request) -> Response:
+    """One user session."""
+    user = _user(request)
+    snapshot = services_of(request).directory.user(user) if user is not None else None
+    return Json(user_json(snapshot)) if snapshot is not None else _UNKNOWN_USER.answer()
+
+
+@for_admin
+async def journal(request: Request) -> Response:
+    """The latest facts of a user, newest last; also of one whose session is over."""
+    limit, user = _limit(request), _user(request)
+    if isinstance(limit, Problem):
+        return limit.answer()
+    if user is None:
+        return _UNKNOWN_USER.answer()
+    return Json({"facts": services_of(request).journal(user, limit)})
+
+
+@for_admin
+async def why(request: Request) -> Response:
+    """Why an app of a user is as it is, in a few lines."""
+    user = _user(request)
+    if user is None:
+        return _UNKNOWN_USER.answer()
+    package = PackageName(request.path_params["package"])
+    return Json({"lines": services_of(request).why(user, package)})
+
+
+@for_admin
+async def start_app(request: Request) -> Response:
+    """Start an app for a user; the real outcome."""
+    services, user = services_of(request), _user(request)
+    package = PackageName(request.path_params["package"])
+    if user is None:
+        return _UNKNOWN_USER.answer()
+    try:
+        result = await services.directory.start_app(user, package)
+    except UnknownApp:
+        return app_not_found(package).answer()
+    except SessionEnded:
+        return _UNKNOWN_USER.answer()
+    return _started(result)
+
+
+@for_admin
+async def stop_app(request: Request) -> Response:
+    """Stop an app of a user; ``stopped`` tells whether it was running."""
+    services, user = services_of(request), _user(request)
+    package = PackageName(request.path_params["package"])
+    if user is None:
+        return _UNKNOWN_USER.answer()
+    try:
+        stopped = await services.directory.stop_app(user, package)
+    except UnknownApp:
+        return app_not_found(package).answer()
+    except SessionEnded:
+        return _UNKNOWN_USER.answer()
+    return Json({"success": True, "stopped": stopped})
+
+
+def _started(result: StartResult) -> Response:
+    if result.success:
+        return Json({"success": True})
+    problem = start_problem(result)
+    return problem.answer(error={"stage": problem.code, "message": problem.message})
+
+
+def user_json(snapshot: UserSnapshot) -> dict[str, Any]:
+    """A user session as operators see it (``house.md`` 7.3)."""
+    return {
+        "userId": snapshot.user,
+        "state": snapshot.state,
+        "since": wire_time(snapshot.since),
+        "connected": snapshot.connected,
+        "apps": [app_json(app) for app in snapshot.apps],
+    }
+
+
+def app_json(app: AppSnapshot) -> dict[str, Any]:
+    """An app session as operators see it."""
+    return {
+        "packageName": app.package,
+        "state": app.state,
+        "appState": app.app_state,
+        "since": wire_time(app.since),
+        "cause": app.cause,
+        "subscriptions": list(app.subscriptions),
+        "epoch": app.epoch,
+        "attempt": app.attempt,
+        "nextAttemptAt": _moment(app.next_attempt_at),
+        "outbox": app.outbox,
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return wire_time(moment) if moment is not None else None
+
+
+def _user(request: Request) -> UserId | None:
+    try:
+        return user_id(request.path_params["user"])
+    except ValueError:
+        return None
+
+
+def _limit(request: Request) -> int | Problem:
+    text = request.query_params.get("limit", str(PAGE))
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        return _BAD_LIMIT
+    return int(text) if 1 <= int(text) <= PAGE_MAX else _BAD_LIMIT
+
+
+# -- registrations ------------------------------------------------------------------------
+
+
+@for_admin
+async def list_apps(request: Request) -> Response:
+    """All registered apps."""
+    apps = await services_of(request).catalog.list()
+    return Json({"apps": [registration_json(app) for app in apps]})
+
+
+@for_admin
+async def show_app(request: Request) -> Response:
+    """One registered app."""
+    package = request.path_params["package"]
+    app = await services_of(request).catalog.get(package)
+    return Json(registration_json(app)) if app is not None else app_not_found(package).answer()
+
+
+@for_admin
+async def add_app(request: Request) -> Response:
+    """Register an app server, or replace its registration; the key is told this once."""
+    body = await read_object(request)
+    if isinstance(body, Problem):
+        return body.answer()
+    try:
+        new = msgspec.convert(body, NewApp)
+        added = await services_of(request).catalog.add(
+            new.package_name,
+            url=new.url,
+            api_key=new.api_key,
+            name=new.name,
+            kind=new.type,
+            permissions=new.permissions,
+            settings=new.settings,
+        )
+    except (msgspec.ValidationError, ConfigError) as error:
+        return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
+    answer: Mapping[str, Any] = {
+        **registration_json(added.registration),
+        "apiKey": added.api_key,
+    }
+    return Json(answer, 201)
+
+
+@for_admin
+async def remove_app(request: Request) -> Response:
+    """Forget a registration, and stop the app for everybody."""
+    package = request.path_params["package"]
+    if not await services_of(request).catalog.remove(package):
+        return app_not_found(package).answer()
+    return Json({"success": True})
+
+
+def registration_json(app: AppRegistration) -> dict[str, Any]:
+    """A registration as operators see it; of the key nothing is shown."""
+    return {
+        "packageName": app.package,
+        "url": app.url,
+        "name": app.name,
+        "type": app.kind.value,
+        "permissions": sorted(app.permissions),
+        "settings": list(app.settings),
+    }
+
+
+ROUTES: Final = (
+    Route(USERS, list_users),
+    Route(USERS + "/{user}", show_user),
+    Route(USERS + "/{user}/journal", journal),
+    Route(USERS + "/{user}/apps/{package}/why", why),
+    Route(USERS + "/{user}/apps/{package}/start", start_app, methods=["POST"]),
+    Route(USERS + "/{user}/apps/{package}/retry", start_app, methods=["POST"]),
+    Route(USERS + "/{user}/apps/{package}/stop", stop_app, methods=["POST"]),
+    Route(APPS, list_apps),
+    Route(APPS, add_app, methods=["POST"]),
+    Route(APPS + "/{package}", show_app),
+    Route(APPS + "/{package}", remove_app, methods=["DELETE"]),
+)

@@ -1,0 +1,72 @@
+"""Answers in JSON, good and bad, in one shape each; and bodies read with a bound."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any, Final
+
+import attrs
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+BODY_BYTES_MAX: Final = 1_048_576
+
+
+class Json(Response):
+    """A response with a JSON body."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """``content`` as JSON."""
+        return msgspec.json.encode(content)
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """Why a request is not answered as wished: for programs a code, for people the rest."""
+
+    status: int
+    code: str
+    message: str
+    why: str | None = None
+    fix: str | None = None
+
+    def answer(self, **more: Any) -> Json:
+        """The response that says so; ``more`` are further fields of its body."""
+        body = {"success": False, "code": self.code, "message": self.message, **more}
+        if self.why is not None:
+            body["why"] = self.why
+        if self.fix is not None:
+            body["fix"] = self.fix
+        headers = {"www-authenticate": "Bearer"} if self.status == 401 else None
+        return Json(body, self.status, headers)
+
+
+def app_not_found(package: str) -> Problem:
+    """No such app is registered."""
+    return Problem(
+        status=404,
+        code="APP_NOT_FOUND",
+        message="App not found",
+        why=f"no app is registered as {package[:255]!r}",
+        fix="register it: mentra-trio apps add PACKAGE --url URL",
+    )
+
+
+async def read_object(request: Request) -> dict[str, Any] | Problem:
+    """The request's body as a JSON object of at most 1 MiB."""
+    body = bytearray()
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > BODY_BYTES_MAX:
+                return Problem(status=413, code="TOO_LARGE", message="the body is above 1 MiB")
+    try:
+        content = msgspec.json.decode(bytes(body))
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        return Problem(status=400, code="BAD_REQUEST", message="the body must be a JSON object")
+    return content

@@ -1,0 +1,91 @@
+"""Who asks: a phone's user by core token, or an operator by the admin token.
+
+Nothing here is ambient: there are no cookies, and no route trusts where a request comes from. So
+a page of somebody else's in a browser on this machine can reach the port, but not use it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..domain.errors import TokenError
+from ..domain.ids import UserId
+from ..wire.tokens import verify_core_token
+from .answers import Problem
+from .services import Services, services_of
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+UserEndpoint = Callable[[Request, UserId], Awaitable[Response]]
+
+_ADMIN_ONLY: Final = Problem(
+    status=401,
+    code="UNAUTHORIZED",
+    message="the admin token is missing or wrong",
+    fix="send 'Authorization: Bearer <admin token>'; it is in the data folder, in admin-token",
+)
+
+
+def bearer(request: Request) -> str:
+    """The token in ``Authorization: Bearer``; empty where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def for_user(endpoint: UserEndpoint) -> Endpoint:
+    """``endpoint``, called with the user whose core token the request carries; else 401."""
+
+    async def guarded(request: Request) -> Response:
+        services = services_of(request)
+        now = services.environment.utcnow()
+        try:
+            user = verify_core_token(bearer(request), services.jwt_secret, now=now)
+        except TokenError as error:
+            return Problem(status=401, code="UNAUTHORIZED", message=str(error)).answer()
+        return await endpoint(request, user)
+
+    return guarded
+
+
+def for_admin(endpoint: Endpoint) -> Endpoint:
+    """``endpoint``, for requests with the admin token, under a name that is ours; else 401."""
+
+    async def guarded(request: Request) -> Response:
+        services = services_of(request)
+        if (problem := foreign_name(request, services)) is not None:
+            return problem.answer()
+        presented, expected = bearer(request).encode(), services.admin_token.encode()
+        if not expected or not hmac.compare_digest(presented, expected):
+            return _ADMIN_ONLY.answer()
+        return await endpoint(request)
+
+    return guarded
+
+
+def foreign_name(request: Request, services: Services) -> Problem | None:
+    """Why the name by which an operator's page was asked for is not accepted.
+
+    A page of a stranger may have its own domain resolve to this machine (DNS rebinding). It has
+    no token; but the console asks people for theirs, so it must not appear under such a name.
+    Addresses, local names without a dot, and the names in ``Services.hosts`` are ours.
+    """
+    host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+    if host in services.hosts or "." not in host.rstrip(".") or host.endswith(".localhost"):
+        return None
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return Problem(
+            status=421,
+            code="UNKNOWN_HOST",
+            message="this server does not go by that name",
+            why="operators' pages are not served under names that anybody could have made up",
+            fix="set server.public_url to the address you use, or use the IP address",
+        )
+    return None

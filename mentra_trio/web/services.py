@@ -1,0 +1,50 @@
+"""What the routes are given: one object per server, made by the assembly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from starlette.requests import Request
+
+from ..domain.ids import PackageName, UserId
+from ..environment import Environment
+from ..ports import Store
+from ..sessions.catalog import AppCatalog
+from ..sessions.directory import Directory
+
+
+@attrs.frozen(kw_only=True)
+class Services:
+    """Everything that a route may ask.
+
+    Attributes:
+        jwt_secret: verifies core tokens.
+        admin_token: opens ``/api/admin``; compared in constant time.
+        metrics: the page for Prometheus.
+        journal: the latest facts of a user, newest last.
+        why: why an app of a user is as it is, in lines for people.
+        draining: whether the server takes no more work.
+        hosts: names under which operators reach the server, beside addresses and local names.
+    """
+
+    directory: Directory
+    catalog: AppCatalog
+    store: Store
+    jwt_secret: str = attrs.field(repr=False)
+    admin_token: str = attrs.field(repr=False)
+    environment: Environment
+    metrics: Callable[[], bytes]
+    journal: Callable[[UserId, int], list[dict[str, Any]]]
+    why: Callable[[UserId, PackageName], list[str]]
+    draining: Callable[[], bool]
+    version: str
+    hosts: frozenset[str] = frozenset()
+
+
+def services_of(request: Request) -> Services:
+    """The services of the application that serves ``request``."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services

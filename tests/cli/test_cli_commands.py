@@ -1,0 +1,207 @@
+"""Commands: what they print, and one line with exit code 2 for a wrong call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import pytest
+
+from mentra_trio.cli import main
+from mentra_trio.domain.errors import TokenError
+from mentra_trio.storage.secrets import JWT_SECRET, load_or_make_secret
+from mentra_trio.wire.tokens import verify_core_token
+
+
+class Ran(NamedTuple):
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+Run: TypeAlias = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ran(code, captured.out.splitlines(), captured.err.splitlines())
+
+    return call
+
+
+PACKAGE, URL = "com.example.captions", "http://127.0.0.1:7010"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["serve", "--prot", "1"], "--prot"),
+        (["serve", "--port", "http"], "--port"),
+        (["serve", "--port", "70000"], "server.port"),
+        (["serve", "--set", "lifecycle.grace=1"], "did you mean lifecycle.grace_s?"),
+        (["serve", "--set", "nonsense"], "section.key=value"),
+        (["serve", "--config", "/nowhere/x.toml"], "/nowhere/x.toml"),
+        (["serve", "--tls-cert", "x.pem"], "server.tls_key"),
+        (["serve", "surplus"], "surplus"),
+        (["token"], "USER_ID"),
+        (["token", " "], "user id"),
+        (["token", "ann", "--ttl", "-1"], "--ttl"),
+        (["token", "ann", "--ttl", "soon"], "--ttl"),
+        (["apps", "add"], "PACKAGE"),
+        (["apps", "add", PACKAGE], "--url"),
+        (["apps", "add", PACKAGE, "--url", "nonsense"], "nonsense"),
+        (["apps", "add", PACKAGE, "--url", URL, "--type", "huge"], "huge"),
+        (["apps", "add", PACKAGE, "--url", URL, "--permission", "FLY"], "FLY"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", ""], "key"),
+        (["apps", "add", "no spaces", "--url", URL], "no spaces"),
+        (["apps", "show", PACKAGE], PACKAGE),
+        (["apps", "remove", PACKAGE], PACKAGE),
+        (["apps", "rotate-key", PACKAGE], PACKAGE),
+        (["apps", "frobnicate"], "frobnicate"),
+        (["demo", "surplus"], "surplus"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    run: Run, tmp_path: Path, arguments: list[str], word: str
+) -> None:
+    ran = run(*arguments)
+    assert ran.code == 2
+    assert ran.out == []
+    assert len(ran.err) == 1
+    assert ran.err[0].startswith("mentra-trio: ")
+    assert word in ran.err[0]
+
+
+def test_a_wrong_variable_of_the_environment_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_LIFECYCLE_GRACE_S", "soon")
+    ran = run("token", "ann")
+    assert ran.code == 2
+    assert len(ran.err) == 1
+    assert "MENTRA_TRIO_LIFECYCLE_GRACE_S" in ran.err[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--help"], ["apps"], ["apps", "--help"], ["serve", "--help"], ["apps", "add", "--help"]],
+)
+def test_help_is_no_error(run: Run, arguments: list[str]) -> None:
+    ran = run(*arguments)
+    assert ran.code == 0
+    assert ran.err == []
+    assert ran.out[0].startswith("Usage: mentra-trio")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve"],
+        ["demo"],
+        ["token"],
+        *(["apps", name] for name in ("add", "list", "show", "remove", "rotate-key")),
+    ],
+)
+def test_every_command_takes_a_data_dir(run: Run, command: list[str]) -> None:
+    assert any("--data-dir" in line for line in run(*command, "--help").out)
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out[0].startswith("mentra-trio, version ")
+
+
+def test_an_app_from_registration_to_removal(run: Run, tmp_path: Path) -> None:
+    where = ("--data-dir", tmp_path)
+    assert "no apps" in run("apps", "list", *where).out[0]
+    added = run(
+        *("apps", "add", PACKAGE, "--url", URL + "/", "--name", "Live captions"),
+        *("--type", "background", "--permission", "MICROPHONE", "--permission", "location"),
+        *where,
+    )
+    assert added.code == 0
+    assert len(added.out) == 3
+    key = added.out[-1]
+    assert len(key) >= 32
+    [line] = run("apps", "list", *where).out
+    assert line.split() == [PACKAGE, "background", URL, "Live", "captions"]
+    shown = "\n".join(run("apps", "show", PACKAGE, *where).out)
+    for part in (PACKAGE, URL + "/webhook", "Live captions", "background", "LOCATION MICROPHONE"):
+        assert part in shown
+    assert key not in shown
+    rotated = run("apps", "rotate-key", PACKAGE, *where)
+    assert rotated.out[-1] not in {key, ""}
+    assert run("apps", "remove", PACKAGE, *where).code == 0
+    assert run("apps", "remove", PACKAGE, *where).code == 2
+
+
+def test_a_key_that_was_given_is_not_repeated(run: Run, tmp_path: Path) -> None:
+    where = ("--data-dir", tmp_path)
+    for command in (
+        ("apps", "add", PACKAGE, "--url", URL, "--api-key", "my-own-key"),
+        ("apps", "rotate-key", PACKAGE, "--api-key", "my-own-key"),
+    ):
+        ran = run(*command, *where)
+        assert ran.code == 0
+        assert "my-own-key" not in "\n".join(ran.out + ran.err)
+
+
+def test_a_token_is_signed_with_the_secret_of_the_data_dir(run: Run, tmp_path: Path) -> None:
+    token = run("token", "Ann@Example.com", "--ttl", "60", "--data-dir", tmp_path).out[-1]
+    secret = load_or_make_secret(tmp_path, JWT_SECRET)
+    now = datetime.now(UTC)
+    assert verify_core_token(token, secret, now=now) == "ann@example.com"
+    with pytest.raises(TokenError):
+        verify_core_token(token, secret, now=now + timedelta(seconds=61))
+
+
+def test_a_token_is_signed_with_the_secret_of_the_environment(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_JWT_SECRET", "e" * 40)
+    token = run("token", "ann", "--data-dir", tmp_path).out[-1]
+    far = datetime.now(UTC) + timedelta(days=10_000)
+    assert verify_core_token(token, "e" * 40, now=far) == "ann"
+    assert not list(tmp_path.glob("jwt*"))
+
+
+def test_the_data_dir_of_the_environment_is_used(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_SERVER_DATA_DIR", str(tmp_path / "env"))
+    run("apps", "add", PACKAGE, "--url", URL)
+    assert PACKAGE in run("apps", "list").out[0]
+    assert (tmp_path / "env").is_dir()
+
+
+@pytest.mark.parametrize("command", [["apps", "list"], ["token", "ann"]])
+def test_a_data_dir_that_cannot_be_used_is_one_line(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "file").write_text("x")
+    ran = run(*command, "--data-dir", tmp_path / "file")
+    assert ran.code == 2
+    assert len(ran.err) == 1
+    assert str(tmp_path) in ran.err[0]
+
+
+def test_help_does_not_load_a_server() -> None:
+    code = (
+        "import sys; from mentra_trio.cli import main; main(['--help']);"
+        "heavy = {'trio', 'httpx', 'starlette', 'structlog'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

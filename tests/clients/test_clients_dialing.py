@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trustme
+from stub_cloud import CLOUD, StubCloud, no_http
+
+from mentra_trio.clients.dialing import (
+    FRAMES_WAITING,
+    ClientLink,
+    UpgradeRefused,
+    open_websocket,
+    verbatim,
+)
+from mentra_trio.domain.close_reasons import CloseReason
+from mentra_trio.domain.errors import LinkClosed
+from mentra_trio.domain.timings import Limits
+from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.streams import memory_stream_pair
+from mentra_trio.transport.port import Port
+from mentra_trio.transport.upgrade import Upgrade
+
+Frame = str | bytes
+
+
+async def echo(upgrade: Upgrade) -> None:
+    """Send back what comes, until the peer leaves."""
+    async with upgrade.accept() as link:
+        try:
+            while True:
+                link.push(await link.receive())
+        except LinkClosed as closed:
+            await link.close(closed.reason)
+
+
+@asynccontextmanager
+async def echo_server(listener: trio.abc.Listener[trio.abc.Stream]) -> AsyncGenerator[None]:
+    port = Port(no_http, echo, Limits(), RecordingTelemetry())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, port.serve, [listener])
+        yield
+        nursery.cancel_scope.cancel("test over")
+
+
+async def exchange(link: ClientLink[Frame]) -> None:
+    await link.send("text ü")
+    await link.send(b"\0\xff")
+    assert await link.receive() == "text ü"
+    assert await link.receive() == b"\0\xff"
+
+
+@pytest.mark.real_sockets
+async def test_over_tcp_and_a_reset_is_a_reset() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    async with echo_server(listener):
+        async with open_websocket(f"ws://127.0.0.1:{port}/x", decode=verbatim) as link:
+            await exchange(link)
+        assert link.close_reason == CloseReason(1000, "")
+        async with open_websocket(f"ws://127.0.0.1:{port}/x", decode=verbatim) as link:
+            await exchange(link)
+            link.cut()
+            assert (await link.until_closed()).code == 1006
+
+
+async def test_over_tls_in_memory(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    authority = trustme.CA()
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("server").configure_cert(server_side)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    listener = trio.SSLListener(network.listen("server", 443), server_side, https_compatible=True)
+    async with echo_server(listener):
+        async with open_websocket(
+            "wss://server/x", decode=verbatim, dial=network.dial, ssl_context=trusting
+        ) as link:
+            await exchange(link)
+            link.cut()
+            assert (await link.until_closed()).code == 1006
+        with pytest.raises(UpgradeRefused):
+            async with open_websocket("wss://server/x", decode=verbatim, dial=network.dial):
+                pass
+
+
+async def test_a_connection_that_ends_during_the_handshake(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    async with trio.open_nursery() as nursery:
+
+        async def hang_up(stream: trio.abc.Stream) -> None:
+            async with stream:
+                await stream.receive_some()
+
+        await nursery.start(trio.serve_listeners, hang_up, [network.listen("server", 80)])
+        with pytest.raises(UpgradeRefused, match="ended before the upgrade was answered") as caught:
+            async with open_websocket("ws://server/", decode=verbatim, dial=network.dial):
+                pass
+        assert caught.value.status == 0
+        nursery.cancel_scope.cancel("test over")
+
+
+async def test_a_server_that_never_answers_is_given_up(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    async with network.listen("server", 80) as listener:
+        with pytest.raises(UpgradeRefused, match="no answer to the upgrade"):
+            async with open_websocket("ws://server/", decode=verbatim, dial=network.dial):
+                pass
+        assert trio.current_time() == pytest.approx(10)
+        await (await listener.accept()).aclose()
+        network.black_hole("server:80")
+        with pytest.raises(trio.TooSlowError):
+            async with open_websocket("ws://server/", decode=verbatim, dial=network.dial):
+                pass
+
+
+async def test_no_websocket_address() -> None:
+    with pytest.raises(ValueError, match="is not a ws:// or wss:// address"):
+        async with open_websocket("http://server/", decode=verbatim):
+            pass
+
+
+async def test_what_waits_is_sent_before_the_close(
+    cloud: StubCloud, autojump_clock: object
+) -> None:
+    async with trio.open_nursery() as nursery:
+        heard: list[object] = []
+
+        async def serve() -> None:
+            caller = await cloud.next()
+            for _ in range(50):
+                heard.append(await caller.hear())  # noqa: PERF401
+            heard.append(await caller.until_gone())
+            caller.leave()
+
+        nursery.start_soon(serve)
+        async with open_websocket(CLOUD, decode=verbatim, dial=cloud.network.dial) as link:
+            for number in range(50):
+                await link.send(str(number))
+            await link.close(4000, "done")
+            await link.close(4001, "a second close is none")
+    assert heard == [*range(50), CloseReason(4000, "done")]
+
+
+async def test_a_cancelled_block_closes_in_order(cloud: StubCloud, autojump_clock: object) -> None:
+    """A cancellation from outside must not look like a lost connection to the peer."""
+    async with trio.open_nursery() as nursery:
+        seen: list[CloseReason] = []
+
+        async def serve() -> None:
+            caller = await cloud.next()
+            seen.append(await caller.until_gone())
+            caller.leave()
+
+        nursery.start_soon(serve)
+        with trio.move_on_after(1):
+            async with open_websocket(CLOUD, decode=verbatim, dial=cloud.network.dial):
+                await trio.sleep_forever()
+    assert seen == [CloseReason(1000, "")]
+
+
+async def test_a_cancelled_send_leaves_the_stream_whole(autojump_clock: object) -> None:
+    network = MemoryNetwork(capacity=1024)
+    async with (
+        echo_server(network.listen("server", 80)),
+        open_websocket("ws://server/", decode=verbatim, dial=network.dial) as link,
+    ):
+        network.connections[0].stall()
+        with trio.move_on_after(1) as waiting:
+            for _ in range(FRAMES_WAITING * 2):
+                await link.send("x" * 1000)
+        assert waiting.cancelled_caught
+        network.connections[0].client.resume()
+        await link.send("last")
+        while await link.receive() != "last":
+            pass
+
+
+async def test_a_stalled_peer_cannot_hold_up_the_end(
+    cloud: StubCloud, autojump_clock: object
+) -> None:
+    async with open_websocket(CLOUD, decode=verbatim, dial=cloud.network.dial) as link:
+        caller = await cloud.next()
+        cloud.network.connections[0].stall()
+        began = trio.current_time()
+    assert trio.current_time() - began <= 4
+    assert link.close_reason == CloseReason(1000, "")
+    caller.leave()
+
+
+async def test_only_streams_that_we_know_can_be_cut() -> None:
+    from mentra_trio.clients.dialing import _reset
+
+    client, server = memory_stream_pair()
+    async with client, server:
+        stapled = trio.StapledStream(client, client)
+        with pytest.raises(TypeError, match="cannot reset a StapledStream"):
+            _reset(stapled)

@@ -1,0 +1,132 @@
+"""Servers and apps for the conformance checks: started once, used by all of them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from .real_app import NODE_PROJECT, RealApp
+from .running_server import RunningServer
+from .stub_app import StubApp
+
+ALL = ["ALL"]
+API_KEYS = {"com.t.a": "key of a", "com.t.b": "key of b", "com.t.quiet": "key of a"}
+QUICK = (
+    "lifecycle.user_grace_s=1.0",
+    "lifecycle.grace_s=1.6",
+    "lifecycle.grace_jitter_s=0.1",
+    "limits.auth_s=1.0",
+)
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.real_sockets)
+
+
+@pytest.fixture(scope="session")
+def node() -> None:
+    """Node and the SDK are there; otherwise the test is skipped, or fails in CI."""
+    problem = None
+    if shutil.which("node") is None:
+        problem = "there is no Node on the PATH"
+    elif not (NODE_PROJECT / "node_modules" / "@mentra" / "sdk").exists():
+        problem = "the app SDK is not installed: run `nox -s conformance`"
+    if problem and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        pytest.fail(problem)
+    if problem:
+        pytest.skip(problem)
+
+
+def running(folder: Path, *settings: str) -> Iterator[RunningServer]:
+    """A server for as long as the generator is open."""
+    server = RunningServer(folder, settings)
+    server.start()
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def server_a(node: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with every setting at its default."""
+    yield from running(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="session")
+def server_q(node: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that is quick to give up."""
+    yield from running(tmp_path_factory.mktemp("quick_server"), *QUICK)
+
+
+@pytest.fixture(scope="session")
+def node_apps(
+    server_a: RunningServer, server_q: RunningServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, RealApp]]:
+    """The Node processes of apps A and B, registered with both servers."""
+    folder = tmp_path_factory.mktemp("apps")
+    apps = {
+        name: RealApp(f"com.t.{name}", API_KEYS[f"com.t.{name}"], folder / f"{name}.log")
+        for name in ("a", "b")
+    }
+    for app in apps.values():
+        app.start()
+        for server in (server_a, server_q):
+            server.add_app(app.package, url=app.url, api_key=app.api_key, permissions=ALL)
+    server_a.add_app(
+        "com.t.quiet", url=apps["a"].url, api_key=API_KEYS["com.t.quiet"], permissions=[]
+    )
+    yield apps
+    for app in apps.values():
+        app.end()
+
+
+@pytest.fixture
+def user() -> str:
+    """A user of this test alone; with a dash, because ids are never taken apart at one."""
+    return f"u-{next(_numbers)}@x.org"
+
+
+@pytest.fixture
+async def app_a(node_apps: dict[str, RealApp], nursery: trio.Nursery) -> AsyncGenerator[RealApp]:
+    """App A: the real SDK, with every permission."""
+    app = node_apps["a"]
+    await nursery.start(app.watch)
+    yield app
+    await app.become("com.t.a", API_KEYS["com.t.a"])
+    await app.command("configure", keepSocketOnStop=False)
+
+
+@pytest.fixture
+async def app_b(node_apps: dict[str, RealApp], nursery: trio.Nursery) -> RealApp:
+    """App B: the real SDK, with every permission."""
+    app = node_apps["b"]
+    await nursery.start(app.watch)
+    return app
+
+
+@pytest.fixture
+async def stub_app(nursery: trio.Nursery) -> StubApp:
+    """An app server that answers webhooks and never connects."""
+    app = StubApp()
+    await nursery.start(app.serve)
+    return app
+
+
+@pytest.fixture
+def server(server_a: RunningServer) -> RunningServer:
+    """The server at its default settings."""
+    return server_a
+
+
+@pytest.fixture
+def quick_server(server_q: RunningServer) -> RunningServer:
+    """The server that is quick to give up."""
+    return server_q

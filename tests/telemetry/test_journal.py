@@ -1,0 +1,165 @@
+"""The journal: bounded, in order, and able to say why."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mentra_trio.domain import facts
+from mentra_trio.domain.close_reasons import LINK_LOST
+from mentra_trio.domain.ids import package_name, user_id
+from mentra_trio.domain.lifecycle import AppEvent, AppState
+from mentra_trio.environment import Environment
+from mentra_trio.telemetry.journal import Journal
+
+USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
+OTHER = package_name("com.example.notes")
+
+
+class Clock:
+    """One second later at every look."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+def journal(*, per_user: int = 200, users: int = 1000) -> Journal:
+    return Journal(Environment(utcnow=Clock()), per_user=per_user, users=users)
+
+
+def moved(
+    old: AppState | None,
+    new: AppState,
+    cause: str,
+    package: str = PACKAGE,
+) -> facts.AppStateChanged:
+    return facts.AppStateChanged(
+        user=USER,
+        package=package_name(package),
+        old=old,
+        new=new,
+        event=AppEvent.LINK_LOST if old else None,
+        cause=cause,
+        seconds=3.0,
+    )
+
+
+def test_entries_are_json_newest_last() -> None:
+    kept = journal()
+    kept.emit(moved(None, AppState.CONNECTING, "asked for"))
+    kept.emit(
+        facts.LinkEnded(
+            endpoint="app", user=USER, package=PACKAGE, peer="1.2.3.4:5", reason=LINK_LOST
+        )
+    )
+    kept.emit(facts.ServerDraining())
+    entries = kept.entries(USER, 10)
+    assert json.loads(json.dumps(entries)) == entries
+    assert [entry["fact"] for entry in entries] == ["AppStateChanged", "LinkEnded"]
+    assert entries[0] == {
+        "at": "2026-01-31T12:00:01.000Z",
+        "fact": "AppStateChanged",
+        "userId": "ann@example.com",
+        "packageName": "com.example.captions",
+        "old": None,
+        "new": "connecting",
+        "event": None,
+        "cause": "asked for",
+        "seconds": 3.0,
+    }
+    assert entries[1]["reason"] == "1006 Connection lost"
+    assert kept.entries(USER, 1) == entries[1:]
+    assert kept.entries(USER, 0) == []
+    assert kept.entries(user_id("nobody"), 10) == []
+
+
+def test_it_is_bounded_per_user_and_over_users() -> None:
+    kept = journal(per_user=3, users=2)
+    for number in range(10):
+        kept.emit(moved(None, AppState.CONNECTING, f"cause {number}"))
+    assert [entry["cause"] for entry in kept.entries(USER, 99)] == ["cause 7", "cause 8", "cause 9"]
+    for name in ("bob", "cid"):
+        kept.emit(facts.StoreTrouble(user=user_id(name), problem="x"))
+    assert kept.entries(USER, 99) == []
+    assert len(kept.entries(user_id("bob"), 99)) == 1
+
+
+def test_the_user_who_was_quiet_longest_is_forgotten() -> None:
+    kept = journal(users=2)
+    for name in ("ann", "bob", "ann", "cid"):
+        kept.emit(facts.StoreTrouble(user=user_id(name), problem="x"))
+    assert kept.entries(user_id("bob"), 9) == []
+    assert len(kept.entries(user_id("ann"), 9)) == 2
+
+
+def test_long_lists_are_cut() -> None:
+    kept = journal()
+    streams = tuple(f"s{number}" for number in range(200))
+    kept.emit(facts.SubscriptionsChanged(user=USER, package=PACKAGE, streams=streams, rejected=()))
+    assert len(kept.entries(USER, 1)[0]["streams"]) == 20
+
+
+def test_why_begins_with_the_state_and_goes_back_in_time() -> None:
+    kept = journal()
+    kept.emit(moved(None, AppState.CONNECTING, "of an earlier life"))
+    kept.emit(moved(None, AppState.CONNECTING, "asked for"))
+    kept.emit(moved(AppState.CONNECTING, AppState.RUNNING, "link attached"))
+    kept.emit(moved(AppState.RUNNING, AppState.GRACE_PERIOD, "of another app", OTHER))
+    kept.emit(moved(AppState.RUNNING, AppState.GRACE_PERIOD, "link lost"))
+    kept.emit(
+        facts.LinkEnded(endpoint="app", user=USER, package=PACKAGE, peer="p", reason=LINK_LOST)
+    )
+    lines = kept.why(USER, PACKAGE)
+    assert [line.partition(" ")[2] for line in lines] == [
+        "com.example.captions became grace_period after 3.0 s running: link lost",
+        "the app link ended: 1006 Connection lost",
+        "com.example.captions became running after 3.0 s connecting: link attached",
+        "com.example.captions became connecting: asked for",
+    ]
+
+
+def test_why_has_at_most_five_lines() -> None:
+    kept = journal()
+    kept.emit(moved(AppState.RUNNING, AppState.GRACE_PERIOD, "link lost"))
+    for _ in range(20):
+        kept.emit(facts.StoreTrouble(user=USER, problem="disk full"))
+    lines = kept.why(USER, PACKAGE)
+    assert len(lines) == 5
+    assert "grace_period" in lines[0]
+
+
+@pytest.mark.parametrize("user", ["nobody", "ann@example.com"])
+def test_why_of_nothing_says_so(user: str) -> None:
+    kept = journal()
+    kept.emit(facts.StoreTrouble(user=USER, problem="disk full"))
+    [line] = kept.why(user_id(user), PACKAGE)
+    assert "nothing is known" in line
+
+
+def test_every_fact_that_can_explain_has_a_sentence() -> None:
+    kept = journal()
+    kept.emit(moved(None, AppState.CONNECTING, "asked for"))
+    for stage, message in (("TIMEOUT", "no init"), ("", "")):
+        kept.emit(
+            facts.StartEnded(user=USER, package=PACKAGE, stage=stage, message=message, seconds=10)
+        )
+    kept.emit(
+        facts.WebhookCalled(
+            user=USER,
+            package=PACKAGE,
+            kind="session",
+            result="refused",
+            seconds=0.1,
+            problem="cannot connect",
+        )
+    )
+    text = "\n".join(kept.why(USER, PACKAGE))
+    assert "failed after 10.0 s at TIMEOUT: no init" in text
+    assert "the start succeeded" in text
+    assert "session webhook: refused after 0.1 s (cannot connect)" in text

@@ -1,0 +1,161 @@
+"""Log lines: one per fact, on one line, without names, keys or payloads."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from mentra_trio.domain import facts
+from mentra_trio.domain.attachment import UserState
+from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
+from mentra_trio.domain.facts import Fact
+from mentra_trio.domain.ids import package_name, user_id
+from mentra_trio.domain.lifecycle import AppEvent, AppState
+from mentra_trio.telemetry.log_lines import LINES, LogLines, make_logger, user_hash
+
+USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
+
+
+def all_facts() -> list[type[Fact]]:
+    def below(cls: type[Fact]) -> Iterator[type[Fact]]:
+        for child in cls.__subclasses__():
+            if child.__module__ == facts.__name__:
+                yield child
+                yield from below(child)
+
+    return list(below(Fact))
+
+
+def example(cls: type[Fact]) -> Fact:
+    values: dict[str, Any] = {
+        "user": USER,
+        "package": PACKAGE,
+        "error": ValueError("payload of a peer"),
+        "reason": APP_STOPPED if cls is facts.LinkEnded else "outbox full",
+        "old": UserState.CONNECTED if cls is facts.UserStateChanged else AppState.RUNNING,
+        "new": UserState.DISCONNECTED if cls is facts.UserStateChanged else AppState.GRACE_PERIOD,
+        "event": AppEvent.LINK_LOST,
+        "seconds": 1.23456,
+        "streams": ("button_press", "transcription:en-US"),
+        "rejected": (),
+    }
+    names = [field.name for field in attrs.fields(cls)]
+    return cls(**{name: values.get(name, f"some {name}") for name in names})
+
+
+def lines_of(*emitted: Fact, level: str = "info", as_given: bool = False) -> list[str]:
+    stream = io.StringIO()
+    sink = LogLines(make_logger(stream, level), user_ids_as_given=as_given)
+    for fact in emitted:
+        sink.emit(fact)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("cls", all_facts())
+def test_every_fact_is_one_line(cls: type[Fact]) -> None:
+    assert cls in LINES
+    [line] = lines_of(example(cls), level="debug")
+    event, _ = LINES[cls]
+    assert f'event="{event}"' in line or f"event={event}" in line
+    assert USER not in line
+    assert "payload of a peer" not in line
+
+
+def test_events_have_names_of_their_own() -> None:
+    assert len({event for event, _ in LINES.values()}) == len(LINES) == len(all_facts())
+
+
+@pytest.mark.parametrize("cls", all_facts())
+def test_no_fact_has_a_field_for_a_secret(cls: type[Fact]) -> None:
+    for field in attrs.fields(cls):
+        for word in ("key", "token", "secret", "password", "payload", "body", "frame", "header"):
+            assert word not in field.name
+
+
+def test_user_ids_are_given_for_debugging_only() -> None:
+    fact = example(facts.LinkAttached)
+    [hidden] = lines_of(fact)
+    [given] = lines_of(fact, as_given=True)
+    assert f"user={user_hash(USER)}" in hidden
+    assert USER not in hidden
+    assert f"user={USER}" in given
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        facts.FrameIgnored(endpoint="glasses", peer=USER, problem="no such type"),
+        facts.FrameIgnored(endpoint="glasses", peer="plain name", problem="no such type"),
+        facts.Crashed(bulkhead="user session", who=USER, error=KeyError("x")),
+        facts.Crashed(bulkhead="app session", who=f"{PACKAGE} of plain name", error=KeyError("x")),
+        facts.StoreTrouble(user=USER, problem=f"cannot write {USER}"),
+        facts.UpdateFailed(
+            user=user_id("plain name"), package=PACKAGE, problem="no plain name in table"
+        ),
+    ],
+)
+def test_users_are_not_named_by_other_fields_either(fact: Fact) -> None:
+    [line] = lines_of(fact)
+    assert USER not in line
+    assert "plain name" not in line
+    assert "u:" in line
+
+
+@pytest.mark.parametrize(
+    "peer", ["192.0.2.1:5000", "[2001:db8::1]:5000", "com.example.captions at 127.0.0.1:80"]
+)
+def test_addresses_are_shown(peer: str) -> None:
+    [line] = lines_of(facts.FrameIgnored(endpoint="app", peer=peer, problem="x"))
+    assert peer in line
+
+
+def test_a_peer_cannot_forge_a_line() -> None:
+    evil = "x\nlevel=error event=forged\x1b[31m\u2028"
+    emitted = lines_of(facts.FrameIgnored(endpoint="app", peer="1.2.3.4:5", problem=evil))
+    assert len(emitted) == 1
+    assert "\x1b" not in emitted[0]
+
+
+def test_the_text_of_a_peers_close_is_not_repeated() -> None:
+    reason = CloseReason(4000, "my password is hunter2")
+    fact = facts.LinkEnded(
+        endpoint="app", user=USER, package=PACKAGE, peer="1.2.3.4:5", reason=reason
+    )
+    [line] = lines_of(fact)
+    assert "4000" in line
+    assert "hunter2" not in line
+
+
+def test_a_crash_is_told_by_type_and_place() -> None:
+    def inner() -> None:
+        raise LookupError("payload of a peer")
+
+    try:
+        inner()
+    except LookupError as error:
+        group = ExceptionGroup("several", [error])
+    [line] = lines_of(facts.Crashed(bulkhead="connection", who="1.2.3.4:5", error=group))
+    assert "LookupError" in line
+    assert "in inner" in line
+    assert "telemetry/test_log_lines.py" in line
+    assert "payload" not in line
+
+
+def test_the_level_decides_what_is_written() -> None:
+    joined = facts.StartJoined(user=USER, package=PACKAGE)
+    failed = facts.StartEnded(user=USER, package=PACKAGE, stage="TIMEOUT", message="m", seconds=1)
+    assert len(lines_of(joined, failed)) == 1
+    assert len(lines_of(joined, failed, level="debug")) == 2
+    assert "level=warning" in lines_of(failed)[0]
+    assert lines_of(failed, level="error") == []
+
+
+def test_a_log_that_is_gone_hurts_nobody() -> None:
+    stream = io.StringIO()
+    sink = LogLines(make_logger(stream, "info"))
+    stream.close()
+    sink.emit(facts.ServerDraining())

@@ -1,0 +1,68 @@
+"""What stands behind an admission in its tests: a store of one app, and a directory that notes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import trio
+
+from mentra_trio.domain.apps import AppRegistration, hash_api_key
+from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
+from mentra_trio.domain.errors import InitRefused, LinkClosed
+from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.ports import Link
+from mentra_trio.sessions.directory import AppClaim
+
+SECRET = "s" * 32
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+USER = UserId("u-1@x.org")
+PACKAGE = PackageName("com.t.a")
+KEY = "the-key"
+SESSION = f"{USER}-{PACKAGE}"
+
+
+@attrs.define(eq=False)
+class OneAppStore:
+    """Knows one app."""
+
+    async def app(self, package: PackageName) -> AppRegistration | None:
+        await trio.lowlevel.checkpoint()
+        if package != PACKAGE:
+            return None
+        return AppRegistration(package=PACKAGE, url="http://a", key_hash=hash_api_key(KEY))
+
+
+@attrs.define(eq=False)
+class Doorman:
+    """A directory that notes who came, and ends each link as told."""
+
+    reason: CloseReason = APP_STOPPED
+    refusal: InitRefused | None = None
+    glasses: list[UserId] = attrs.field(factory=list)
+    claims: list[AppClaim] = attrs.field(factory=list)
+    rejected: list[tuple[Any, ...]] = attrs.field(factory=list)
+
+    async def serve_glasses(self, user: UserId, link: Link) -> CloseReason:
+        self.glasses.append(user)
+        link.push("welcome")
+        return await self._serve(link)
+
+    async def serve_app(self, claim: AppClaim, link: Link) -> CloseReason:
+        if self.refusal is not None:
+            raise self.refusal
+        self.claims.append(claim)
+        link.push("welcome")
+        return await self._serve(link)
+
+    async def _serve(self, link: Link) -> CloseReason:
+        try:
+            while await link.receive() != "end":
+                pass
+        except LinkClosed as closed:
+            return closed.reason
+        return self.reason
+
+    def key_rejected(self, *args: Any) -> None:
+        self.rejected.append(args)

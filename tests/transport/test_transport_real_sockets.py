@@ -1,0 +1,207 @@
+"""The port on real loopback sockets, plain and with TLS: what memory streams cannot show."""
+
+from __future__ import annotations
+
+import ssl
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trustme
+from raw_peer import TEXT, Facts, Peer, Rig, close_frame, facts_without_crashes, frame, upgrade_head
+
+from mentra_trio.domain.close_reasons import APP_STOPPED, SLOW_CONSUMER
+from mentra_trio.domain.errors import ConfigError, LinkClosed
+from mentra_trio.domain.facts import ConnectionRefused
+from mentra_trio.domain.timings import Limits
+from mentra_trio.transport.tcp import bound_address, is_loopback, open_listeners
+from mentra_trio.transport.upgrade import Upgrade
+
+pytestmark = pytest.mark.real_sockets
+
+
+@pytest.fixture
+def facts() -> Iterator[Facts]:
+    with facts_without_crashes() as facts:
+        yield facts
+
+
+@pytest.fixture
+async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
+    return Rig(nursery, facts)
+
+
+async def echo(upgrade: Upgrade) -> None:
+    async with upgrade.accept() as link:
+        try:
+            while (message := await link.receive()) != "end":
+                link.push(message)
+            await link.close(APP_STOPPED)
+        except LinkClosed as closed:
+            await link.close(closed.reason)
+
+
+@attrs.define(eq=False)
+class Server:
+    address: tuple[str, int]
+    client_tls: ssl.SSLContext | None
+    streams: list[trio.abc.Stream] = attrs.field(factory=list)
+
+    async def dial(self) -> Peer:
+        """A connection without TLS, whatever the server expects."""
+        stream = await trio.open_tcp_stream(*self.address)
+        self.streams.append(stream)
+        return Peer(stream)
+
+    async def connect(self) -> Peer:
+        stream = (await self.dial()).stream
+        if self.client_tls is not None:
+            stream = trio.SSLStream(
+                stream, self.client_tls, server_hostname="localhost", https_compatible=True
+            )
+        return Peer(stream)
+
+
+@pytest.fixture(params=["plain", "tls"])
+async def server(
+    request: pytest.FixtureRequest, rig: Rig, nursery: trio.Nursery, tmp_path: Path
+) -> AsyncIterator[Server]:
+    rig.websockets, rig.limits = echo, Limits(close_s=0.5, outbox_bytes=1_000_000)
+    certificate, client = None, None
+    if request.param == "tls":
+        authority = trustme.CA()
+        certificate = tmp_path / "cert.pem"
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
+            str(certificate)
+        )
+        client = ssl.create_default_context()
+        authority.configure_trust(client)
+    listeners = await open_listeners("127.0.0.1", 0, tls_cert=certificate)
+    nursery.start_soon(trio.serve_listeners, rig.port().serve, listeners)
+    server = Server(bound_address(listeners), client)
+    yield server
+    for stream in server.streams:
+        await trio.aclose_forcefully(stream)
+    nursery.cancel_scope.cancel()
+
+
+async def test_requests_and_messages(server: Server) -> None:
+    peer = await server.connect()
+    assert (await peer.request("GET", "/x"))[2] == b"hello /x"
+    await peer.open()
+    await peer.send(frame(TEXT, b"x" * 200_000))
+    assert await peer.frame() == (TEXT, b"x" * 200_000)
+    await peer.send(frame(TEXT, b"end"))
+    assert await peer.close_code() == (1000, "App stopped")
+    await peer.send(close_frame(1000))
+    assert await peer.rest() == b""
+
+
+async def test_a_reset_at_any_time_hurts_nobody_else(server: Server, facts: Facts) -> None:
+    good = await server.connect()
+    await good.open()
+    script = upgrade_head() + frame(TEXT, b"hello") + frame(9, b"p") + frame(TEXT, b"x" * 50)
+    for cut in (0, 10, len(upgrade_head()), len(upgrade_head()) + 3, len(script) - 1, len(script)):
+        bad = await server.connect()
+        await bad.send(script[:cut])
+        if cut >= len(upgrade_head()):
+            await bad.until(b"\r\n\r\n")
+        transport: Any = getattr(bad.stream, "transport_stream", bad.stream)
+        transport.socket.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(bad.stream)
+    await good.send(frame(TEXT, b"still here"))
+    assert await good.frame() == (TEXT, b"still here")
+    assert facts.crashes == []
+
+
+async def test_garbage_instead_of_a_handshake(server: Server, facts: Facts) -> None:
+    peer = await server.dial()
+    await peer.send(b"\x00\xffgarbage\r\n\r\n")
+    answer = await peer.rest()
+    assert answer.startswith(b"HTTP/1.1 400") or server.client_tls is not None
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert len(facts.of(ConnectionRefused)) == 1
+
+
+async def test_the_answer_to_an_oversize_message_arrives(server: Server) -> None:
+    peer = await server.connect()
+    await peer.open()
+
+    async def send() -> None:
+        with suppress(trio.BrokenResourceError):
+            await peer.send(frame(TEXT, b"x" * 3_000_000))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        assert (await peer.close_code())[0] == 1009
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_that_never_reads_fails_its_link(rig: Rig) -> None:
+    rig.limits = Limits(close_s=0.5, outbox_bytes=1_000_000)
+    failed = trio.Event()
+
+    async def flood(upgrade: Upgrade) -> None:
+        async with upgrade.accept() as link:
+            for _ in range(10_000):
+                if not link.push("x" * 10_000):
+                    break
+                await trio.lowlevel.checkpoint()
+            assert await link.until_failed() == SLOW_CONSUMER
+            failed.set()
+            await link.close(SLOW_CONSUMER)
+
+    rig.websockets = flood
+    port = rig.port()
+    listeners = await open_listeners("127.0.0.1", 0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, port.serve, listeners)
+        stream = await trio.open_tcp_stream(*bound_address(listeners))
+        await Peer(stream).open()
+        await failed.wait()
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_addresses_that_cannot_be_used(tmp_path: Path) -> None:
+    listeners = await open_listeners("127.0.0.1", 0)
+    _, port = bound_address(listeners)
+    with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}"):
+        await open_listeners("127.0.0.1", port)
+    for listener in listeners:
+        await listener.aclose()
+    with pytest.raises(ConfigError, match="tls_cert"):
+        await open_listeners("127.0.0.1", 0, tls_cert=tmp_path / "missing.pem")
+    (tmp_path / "junk.pem").write_text("junk")
+    with pytest.raises(ConfigError, match="tls_cert"):
+        await open_listeners("127.0.0.1", 0, tls_cert=tmp_path / "junk.pem")
+
+
+async def test_port_0_of_a_name_gives_one_address() -> None:
+    listeners = await open_listeners("localhost", 0)
+    assert len(listeners) == 1
+    for listener in listeners:
+        await listener.aclose()
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.2", False),
+        ("example.com", False),
+    ],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

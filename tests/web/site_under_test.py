@@ -1,0 +1,141 @@
+"""A site to ask: the application over fakes of what is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import attrs
+import httpx
+
+from mentra_trio.domain.errors import SessionEnded, UnknownApp
+from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.starting import STARTED, StartResult
+from mentra_trio.environment import Environment
+from mentra_trio.sessions.catalog import AppCatalog
+from mentra_trio.sessions.directory import Directory
+from mentra_trio.sessions.snapshots import AppSnapshot, UserSnapshot
+from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.web.asgi import Services, make_app
+from mentra_trio.wire.tokens import mint_core_token
+
+SECRET, ADMIN = "s" * 32, "the-admin-token"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+USER, PACKAGE = UserId("u-1@x.org"), PackageName("com.t.a")
+CORE = mint_core_token(USER, SECRET, now=NOW, ttl_s=None)
+AS_USER = {"authorization": f"Bearer {CORE}"}
+AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
+
+
+def app_snapshot(**changes: Any) -> AppSnapshot:
+    fields: dict[str, Any] = {
+        "package": PACKAGE,
+        "state": "running",
+        "app_state": "CONNECTED",
+        "since": NOW,
+        "cause": "a link is attached",
+        "subscriptions": ("button_press",),
+        "epoch": 1,
+        "attempt": 2,
+        "next_attempt_at": None,
+        "outbox": 0,
+    }
+    return AppSnapshot(**{**fields, **changes})
+
+
+def user_snapshot(user: UserId = USER, *apps: AppSnapshot) -> UserSnapshot:
+    return UserSnapshot(user=user, state="CONNECTED", since=NOW, connected=True, apps=apps)
+
+
+@attrs.define(eq=False)
+class Sessions:
+    """A directory that says what the test wants."""
+
+    store: MemoryStore
+    live: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
+    result: StartResult = STARTED
+    commands: list[tuple[str, UserId, PackageName]] = attrs.field(factory=list)
+
+    def users(self) -> list[UserSnapshot]:
+        return [self.live[user] for user in sorted(self.live)]
+
+    def user(self, user: UserId) -> UserSnapshot | None:
+        return self.live.get(user)
+
+    async def _check(self, user: UserId, package: PackageName) -> None:
+        if await self.store.app(package) is None:
+            raise UnknownApp
+        if user not in self.live:
+            raise SessionEnded
+
+    async def start_app(self, user: UserId, package: PackageName) -> StartResult:
+        await self._check(user, package)
+        self.commands.append(("start", user, package))
+        if self.result.success:
+            self.live[user] = user_snapshot(user, app_snapshot(package=package))
+        return self.result
+
+    async def stop_app(self, user: UserId, package: PackageName) -> bool:
+        await self._check(user, package)
+        self.commands.append(("stop", user, package))
+        was = bool(self.live[user].apps)
+        self.live[user] = user_snapshot(user)
+        return was
+
+    async def change_user_settings(
+        self, user: UserId, changes: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        await self.store.put_user_settings(user, changes)
+        return await self.store.user_settings(user)
+
+    def app_removed(self, package: PackageName) -> None:
+        self.commands.append(("removed", USER, package))
+
+
+@attrs.define(eq=False)
+class Site:
+    client: httpx.AsyncClient
+    services: Services
+    sessions: Sessions
+    store: MemoryStore
+    draining: list[bool]
+
+    async def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.client.get(path, **kwargs)
+
+    async def post(self, path: str, **kwargs: Any) -> httpx.Response:
+        return await self.client.post(path, **kwargs)
+
+
+@asynccontextmanager
+async def open_site() -> AsyncIterator[Site]:
+    store, draining = MemoryStore(), [False]
+    sessions = Sessions(store)
+    directory = cast("Directory", sessions)
+    catalog = AppCatalog(store, directory)
+    await catalog.add(
+        PACKAGE,
+        url="http://127.0.0.1:7010/",
+        api_key="key",
+        permissions=["MICROPHONE", "camera"],
+        settings=[{"key": "size", "type": "number", "defaultValue": 3}],
+    )
+    services = Services(
+        directory=directory,
+        catalog=catalog,
+        store=store,
+        jwt_secret=SECRET,
+        admin_token=ADMIN,
+        environment=Environment(utcnow=lambda: NOW),
+        metrics=lambda: b"mentra_up 1\n",
+        journal=lambda user, limit: [{"user": user, "limit": limit}],
+        why=lambda user, package: [f"{user} {package}"],
+        draining=lambda: draining[0],
+        version="1.2.3",
+        hosts=frozenset({"glasses.example.com"}),
+    )
+    transport = httpx.ASGITransport(make_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield Site(client, services, sessions, store, draining)

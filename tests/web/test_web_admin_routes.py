@@ -1,0 +1,191 @@
+"""What operators call, and who may not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from site_under_test import (
+    ADMIN,
+    AS_ADMIN,
+    NOW,
+    PACKAGE,
+    USER,
+    Site,
+    app_snapshot,
+    open_site,
+    user_snapshot,
+)
+
+from mentra_trio.domain.ids import UserId
+from mentra_trio.domain.starting import StartStage, failed
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with open_site() as site:
+        yield site
+
+
+# -- what operators call -------------------------------------------------------------
+ADMIN_ROUTES = [
+    ("GET", "/api/admin/users"),
+    ("GET", f"/api/admin/users/{USER}"),
+    ("GET", f"/api/admin/users/{USER}/journal"),
+    ("GET", f"/api/admin/users/{USER}/apps/{PACKAGE}/why"),
+    ("POST", f"/api/admin/users/{USER}/apps/{PACKAGE}/start"),
+    ("POST", f"/api/admin/users/{USER}/apps/{PACKAGE}/stop"),
+    ("POST", f"/api/admin/users/{USER}/apps/{PACKAGE}/retry"),
+    ("GET", "/api/admin/apps"),
+    ("POST", "/api/admin/apps"),
+    ("GET", f"/api/admin/apps/{PACKAGE}"),
+    ("DELETE", f"/api/admin/apps/{PACKAGE}"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ADMIN_ROUTES)
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", f"Basic {ADMIN}", "Bearer ü"])
+async def test_admin_routes_need_the_admin_token(
+    site: Site, method: str, path: str, authorization: str | None, autojump_clock: Any
+) -> None:
+    value = (authorization or "").encode("latin-1")
+    headers = [(b"authorization", value)] if authorization else []
+    answer = await site.client.request(method, path, headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["success"] is False
+    assert answer.json()["fix"]
+    assert await site.store.app(PACKAGE) is not None
+
+
+@pytest.mark.parametrize(("method", "path"), ADMIN_ROUTES)
+async def test_admin_routes_are_not_served_under_a_strangers_name(
+    site: Site, method: str, path: str, autojump_clock: Any
+) -> None:
+    headers = {**AS_ADMIN, "host": "evil.example.org:8002"}
+    answer = await site.client.request(method, path, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (421, "UNKNOWN_HOST")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8002", "[::1]:8002", "localhost", "server", "glasses.example.com"],
+)
+async def test_names_that_are_ours(site: Site, host: str, autojump_clock: Any) -> None:
+    answer = await site.get("/api/admin/users", headers={**AS_ADMIN, "host": host})
+    assert answer.status_code == 200
+
+
+async def test_users_come_in_pages(site: Site, autojump_clock: Any) -> None:
+    for n in range(5):
+        site.sessions.live[UserId(f"u{n}")] = user_snapshot(UserId(f"u{n}"))
+
+    async def page(query: str) -> tuple[list[str], str | None]:
+        body = (await site.get(f"/api/admin/users?{query}", headers=AS_ADMIN)).json()
+        return [user["userId"] for user in body["users"]], body["next"]
+
+    assert await page("") == (["u0", "u1", "u2", "u3", "u4"], None)
+    assert await page("limit=2") == (["u0", "u1"], "u1")
+    assert await page("limit=2&after=u1") == (["u2", "u3"], "u3")
+    assert await page("limit=2&after=u3") == (["u4"], None)
+    assert await page("after=u11") == (["u2", "u3", "u4"], None)
+    assert await page("after=z") == ([], None)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "", "9" * 30, "²"])
+async def test_bad_limits(site: Site, limit: str, autojump_clock: Any) -> None:
+    for path in ("/api/admin/users", f"/api/admin/users/{USER}/journal"):
+        answer = await site.get(path, params={"limit": limit}, headers=AS_ADMIN)
+        assert answer.status_code == 400
+
+
+async def test_one_user(site: Site, autojump_clock: Any) -> None:
+    site.sessions.live[USER] = user_snapshot(USER, app_snapshot(next_attempt_at=NOW))
+    answer = await site.get("/api/admin/users/U-1%40x.org", headers=AS_ADMIN)
+    assert answer.json() == {
+        "userId": USER,
+        "state": "CONNECTED",
+        "since": "2026-01-02T03:04:05.000Z",
+        "connected": True,
+        "apps": [
+            {
+                "packageName": PACKAGE,
+                "state": "running",
+                "appState": "CONNECTED",
+                "since": "2026-01-02T03:04:05.000Z",
+                "cause": "a link is attached",
+                "subscriptions": ["button_press"],
+                "epoch": 1,
+                "attempt": 2,
+                "nextAttemptAt": "2026-01-02T03:04:05.000Z",
+                "outbox": 0,
+            }
+        ],
+    }
+    assert (await site.get("/api/admin/users/nobody", headers=AS_ADMIN)).status_code == 404
+    assert (await site.get("/api/admin/users/%00", headers=AS_ADMIN)).status_code == 404
+
+
+async def test_journal_and_why(site: Site, autojump_clock: Any) -> None:
+    answer = await site.get(f"/api/admin/users/{USER}/journal?limit=7", headers=AS_ADMIN)
+    assert answer.json() == {"facts": [{"user": USER, "limit": 7}]}
+    answer = await site.get(f"/api/admin/users/{USER}/apps/{PACKAGE}/why", headers=AS_ADMIN)
+    assert answer.json() == {"lines": [f"{USER} {PACKAGE}"]}
+
+
+@pytest.mark.parametrize("verb", ["start", "retry"])
+async def test_an_operators_start(site: Site, verb: str, autojump_clock: Any) -> None:
+    path = f"/api/admin/users/{USER}/apps/{PACKAGE}/{verb}"
+    assert (await site.post(path, headers=AS_ADMIN)).status_code == 404
+    site.sessions.live[USER] = user_snapshot()
+    assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True}
+    site.sessions.result = failed(StartStage.WEBHOOK, "connection refused")
+    answer = await site.post(path, headers=AS_ADMIN)
+    assert answer.status_code == 500
+    assert answer.json()["success"] is False
+    assert answer.json()["error"] == {"stage": "WEBHOOK", "message": "connection refused"}
+
+
+async def test_an_operators_stop(site: Site, autojump_clock: Any) -> None:
+    path = f"/api/admin/users/{USER}/apps/{PACKAGE}/stop"
+    assert (await site.post(path, headers=AS_ADMIN)).status_code == 404
+    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True, "stopped": True}
+    assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True, "stopped": False}
+
+
+async def test_registrations(site: Site, autojump_clock: Any) -> None:
+    new = {"packageName": "com.t.b", "url": "https://b.example/", "permissions": ["location"]}
+    answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
+    assert answer.status_code == 201
+    assert answer.json()["url"] == "https://b.example"
+    assert len(answer.json()["apiKey"]) > 30
+    listed = (await site.get("/api/admin/apps", headers=AS_ADMIN)).json()["apps"]
+    assert [app["packageName"] for app in listed] == [PACKAGE, "com.t.b"]
+    assert "hash" not in str(listed).lower()
+    shown = await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)
+    assert shown.json()["permissions"] == ["LOCATION"]
+    for status in (200, 404):
+        gone = await site.client.delete("/api/admin/apps/com.t.b", headers=AS_ADMIN)
+        assert gone.status_code == status
+    assert site.sessions.commands == [("removed", USER, "com.t.b")]
+    assert (await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"packageName": "com.t.b"},
+        {"packageName": "no good", "url": "http://b"},
+        {"packageName": "com.t.b", "url": "ftp://b"},
+        {"packageName": "com.t.b", "url": "http://b", "type": "odd"},
+        {"packageName": "com.t.b", "url": "http://b", "permissions": ["FLY"]},
+        {"packageName": "com.t.b", "url": "http://b", "surprise": 1},
+        {"packageName": 7, "url": "http://b"},
+    ],
+)
+async def test_bad_registrations(site: Site, body: dict[str, Any], autojump_clock: Any) -> None:
+    answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
