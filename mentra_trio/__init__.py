@@ -13,3 +13,38 @@ The package is built in floors, and a floor imports only floors below it:
     2  wire, concurrency, environment, config
     1  domain            the rules: pure functions and frozen values
 """
+
+from .config import Config as Config
+from .config import WebhookSettings as WebhookSettings
+from .config import load_config as load_config
+from .domain.apps import AppKind as AppKind
+from .domain.apps import AppRegistration as AppRegistration
+from .domain.close_reasons import CloseReason as CloseReason
+from .domain.errors import ConfigError as ConfigError
+from .domain.errors import DecodeError as DecodeError
+from .domain.errors import InitRefused as InitRefused
+from .domain.errors import LinkClosed as LinkClosed
+from .domain.errors import MentraTrioError as MentraTrioError
+from .domain.errors import SessionEnded as SessionEnded
+from .domain.errors import StoreFailed as StoreFailed
+from .domain.errors import UnknownApp as UnknownApp
+from .domain.errors import WebhookFailed as WebhookFailed
+from .domain.errors import WebhookFailure as WebhookFailure
+from .domain.facts import Fact as Fact
+from .domain.lifecycle import AppState as AppState
+from .domain.starting import StartResult as StartResult
+from .domain.starting import StartStage as StartStage
+from .domain.timings import Heartbeat as Heartbeat
+from .domain.timings import Lifecycle as Lifecycle
+from .domain.timings import Limits as Limits
+from .environment import Environment as Environment
+from .ports import Link as Link
+from .ports import Store as Store
+from .ports import Telemetry as Telemetry
+from .ports import Webhooks as Webhooks
+from .server import Server as Server
+from .server import open_server as open_server
+from .sessions.catalog import AddedApp as AddedApp
+from .sessions.catalog import AppCatalog as AppCatalog
+from .sessions.snapshots import AppSnapshot as AppSnapshot
+from .sessions.snapshots import UserSnapshot as UserSnapshot

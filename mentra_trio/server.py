@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -182,6 +183,7 @@ def _port(
         why=journal.why,
         draining=lambda: directory.draining,
         version=VERSION,
+        hosts=_public_hosts(parts.config),
     )
     admission = Admission(
         directory=directory,
@@ -250,6 +252,12 @@ def _websocket_base(config: Config, listeners: Listeners) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "ws" if config.tls_cert is None else "wss"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _public_hosts(config: Config) -> frozenset[str]:
+    """Names under which people may reach the console and the admin routes (DNS rebinding)."""
+    name = urlsplit(config.public_url or "").hostname
+    return frozenset({name}) if name else frozenset()
 
 
 def _http_webhooks(config: Config) -> HttpWebhooks:

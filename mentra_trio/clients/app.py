@@ -161,12 +161,13 @@ class AppServer:
 
         A session that exists under the same id gives way: it tells the server so, and ends.
         """
-        session = AppSession(user, session_id, self.package)
-        older = self._sessions.get(session_id)
-        if older is not None:
+        if (older := self._sessions.get(session_id)) is not None:
             await older.release("switching_clouds")
             await trio.sleep(RELEASE_S)
+        # No await between this look-up and the insert: requests may overlap in the wait above.
+        if (older := self._sessions.get(session_id)) is not None:
             older.end("replaced by a newer session")
+        session = AppSession(user, session_id, self.package)
         self._sessions[session_id] = session
         self._came.set()
         self._came = trio.Event()

@@ -13,14 +13,15 @@ from .ids import PackageName
 class Frame:
     """One request of an app to show something.
 
-    ``layout`` is the JSON object as the app sent it. ``duration_s`` is ``None`` where the app
-    gave none or 0: the frame then stays until it is replaced.
+    ``layout`` is the JSON object as the app sent it. ``duration_ms`` is in milliseconds, and
+    ``None`` where the app gave none or 0: the frame then stays until it is replaced.
+    ``shown_at`` is in seconds of the clock with which ``expired`` is asked.
     """
 
     package: PackageName
     view: str
     layout: Any
-    duration_s: float | None
+    duration_ms: float | None
     shown_at: float
 
 
@@ -36,4 +37,4 @@ def wait_before_next(now: float, last_sent: float | None, throttle: float) -> fl
 
 def expired(frame: Frame, now: float) -> bool:
     """Whether the time that the app asked for is over."""
-    return frame.duration_s is not None and now >= frame.shown_at + frame.duration_s
+    return frame.duration_ms is not None and now >= frame.shown_at + frame.duration_ms / 1000

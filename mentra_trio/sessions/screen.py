@@ -52,7 +52,7 @@ class Screen:
                 package=package,
                 view=view,
                 layout=layout,
-                duration_s=duration_ms / 1000 if duration_ms else None,
+                duration_ms=duration_ms or None,
                 shown_at=trio.current_time(),
             ),
         )
@@ -98,7 +98,7 @@ class Screen:
                 package_name=frame.package,
                 view=frame.view,
                 layout=frame.layout,
-                duration_ms=None if frame.duration_s is None else frame.duration_s * 1000,
+                duration_ms=frame.duration_ms,
                 timestamp=self.timestamp(),
             )
         )
