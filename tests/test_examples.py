@@ -42,7 +42,7 @@ def test_an_example_runs_as_it_stands(name: str) -> None:
 @pytest.mark.real_sockets
 def test_the_app_that_dies_goes_through_grace() -> None:
     told = run("watch_one_app_die.py", [])
-    assert "com.example.steady running, com.example.fragile grace_period" in told
+    assert "com.example.fragile grace_period, com.example.steady running" in told
 
 
 def test_every_example_is_run() -> None:

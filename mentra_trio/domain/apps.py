@@ -12,7 +12,6 @@ import attrs
 
 from .ids import PackageName
 
-
 PERMISSIONS: Final = frozenset(
     {
         "ALL",

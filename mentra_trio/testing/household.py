@@ -36,7 +36,7 @@ def virtual_environment(seed: int = 0) -> Environment:
     began = trio.current_time()
     return Environment(
         utcnow=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
-        random=Random(seed),  # noqa: S311  jitter, not a secret
+        random=Random(seed),
         new_token=lambda: f"t{next(names)}",
     )
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-from lean_socket import LeanSocket, frame
+from lean_socket import TIME_LIMIT_S, LeanSocket, frame
 
 HERE = Path(__file__).parent
 NODE_PROJECT = HERE.parent / "conformance" / "node"
 SECRET = "a secret for benchmarks only, 32 bytes and more"
 START_S = 20.0
+PROBE_S, PROBES_MAX = 0.05, 100
 READY = re.compile(r"ready on (http://[^\s/]+)")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -85,11 +86,18 @@ EVENT = frame(
 RELAYED = b'"data_stream"'
 
 
-def probe(glasses: LeanSocket, *apps: LeanSocket) -> None:
-    """One event, awaited at every app."""
-    glasses.send(EVENT)
-    for app in apps:
-        app.until(RELAYED)
+def probe(glasses: LeanSocket, app: LeanSocket) -> None:
+    """Events, one after the other, until one reaches the app."""
+    app.socket.settimeout(PROBE_S)
+    for _ in range(PROBES_MAX):
+        glasses.send(EVENT)
+        try:
+            app.until(RELAYED)
+        except TimeoutError:
+            continue  # its subscription was not known yet
+        app.socket.settimeout(TIME_LIMIT_S)
+        return
+    raise TimeoutError("no event reaches the app")
 
 
 class MentraTrio(Contestant):
@@ -131,7 +139,6 @@ class MentraTrio(Contestant):
         app = self.started_app(glasses, package)
         update = {"type": "subscription_update", "subscriptions": ["button_press"]}
         app.send(frame(json.dumps(update).encode()))
-        time.sleep(0.02)
         probe(glasses, app)
         return app
 

@@ -7,15 +7,22 @@ import pytest
 import trio
 import trio.lowlevel
 import trio.testing
-from stub_cloud import SESSION, Caller, StubCloud
+from stub_cloud import SESSION, Caller, StubCloud, open_cloud
 
 from mentra_trio.clients.app import App, AppServer
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.domain.close_reasons import APP_STOPPED, USER_SESSION_ENDED
+from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.wire.from_glasses import ButtonPress
 
 SUCCESS = (200, {"status": "success"})
 FAILURE = (500, {"status": "error", "message": "Failed to connect"})
+
+
+@pytest.fixture
+async def cloud() -> AsyncGenerator[StubCloud]:
+    async with open_cloud() as opened:
+        yield opened
 
 
 class Rig:
@@ -377,6 +384,32 @@ async def test_a_second_request_releases_the_first_session(
     assert rig.answers == [SUCCESS, SUCCESS]
     assert rig.stops == [("u-1@x.org", "replaced by a newer session")]
     new.leave()
+
+
+async def test_overlapping_requests_leave_one_session(rig: Rig, autojump_clock: object) -> None:
+    old = await rig.start()
+    await trio.sleep(1)
+    rig.nursery.start_soon(rig.request)
+    rig.nursery.start_soon(rig.request)
+
+    async def acknowledge(caller: Caller) -> None:
+        try:
+            await caller.greet()
+            await caller.until_gone()
+        except LinkClosed:
+            pass  # replaced before it had said anything
+        caller.leave()
+
+    async def acknowledge_everybody() -> None:
+        while True:
+            rig.nursery.start_soon(acknowledge, await rig.cloud.next(3600))
+
+    rig.nursery.start_soon(acknowledge_everybody)
+    await trio.sleep(10)
+    assert [session.connected for session in rig.server.sessions] == [True]
+    assert len(rig.answers) == 3
+    assert rig.answers.count(FAILURE) <= 1
+    old.leave()
 
 
 async def test_a_stop_request_ends_the_session(rig: Rig, autojump_clock: object) -> None:

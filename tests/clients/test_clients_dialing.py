@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 import trustme
-from stub_cloud import CLOUD, StubCloud, no_http
+from stub_cloud import CLOUD, StubCloud, no_http, open_cloud
 
 from mentra_trio.clients.dialing import (
     FRAMES_WAITING,
@@ -26,6 +26,12 @@ from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 
 Frame = str | bytes
+
+
+@pytest.fixture
+async def cloud() -> AsyncGenerator[StubCloud]:
+    async with open_cloud() as opened:
+        yield opened
 
 
 async def echo(upgrade: Upgrade) -> None:

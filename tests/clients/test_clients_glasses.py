@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 import trio
-from stub_cloud import CLOUD, Caller, StubCloud
+from stub_cloud import CLOUD, Caller, StubCloud, open_cloud
 
 from mentra_trio.clients.dialing import UpgradeRefused
 from mentra_trio.clients.glasses import Glasses, Unreadable, open_glasses, text_of
@@ -13,6 +15,12 @@ from mentra_trio.wire.message import Unrecognized
 from mentra_trio.wire.parts import DoubleTextWall
 
 ACK = {"type": "connection_ack", "sessionId": "u-1@x.org"}
+
+
+@pytest.fixture
+async def cloud() -> AsyncGenerator[StubCloud]:
+    async with open_cloud() as opened:
+        yield opened
 
 
 def display(text: str, package: str = "com.t.a") -> dict[str, object]:

@@ -15,9 +15,13 @@ async def test_a_crash_stops_here_and_is_reported_as_the_single_error(
 ) -> None:
     reported: list[BaseException] = []
     error = ValueError("planted")
+
+    async def fail() -> None:
+        raise error
+
     with contain(reported.append):
-        async with trio.open_nursery(), trio.open_nursery():
-            raise error
+        async with trio.open_nursery(), trio.open_nursery() as inner:
+            inner.start_soon(fail)
     assert reported == [error]
 
 

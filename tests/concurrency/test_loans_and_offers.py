@@ -44,10 +44,11 @@ async def test_a_cancelled_waiter_harms_nobody(autojump_clock: MockClock) -> Non
 
 async def test_a_loan_is_given_back_once_with_its_first_reason(autojump_clock: MockClock) -> None:
     loan: Loan[str, str] = Loan("link")
-    assert not loan.over
+    states = [loan.over]
     loan.give_back("first")
     loan.give_back("second")
-    assert loan.over
+    states.append(loan.over)
+    assert states == [False, True]
     assert await loan.returned() == "first"
 
 
