@@ -52,6 +52,7 @@ class LeanSocket:
         head, _, self._unread = self._unread.partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101"):
             raise ConnectionError(head.decode())
+        self._came_with_handshake = bool(self._unread)
 
     def _receive(self) -> None:
         chunk = self.socket.recv(READ_BYTES)
@@ -80,7 +81,10 @@ class LeanSocket:
 
     def count(self, wanted: bytes) -> int:
         """Read once; how many whole text frames had ``wanted`` near their beginning."""
-        self._receive()
+        if self._came_with_handshake:
+            self._came_with_handshake = False
+        else:
+            self._receive()
         found = 0
         data = self._unread
         for opcode, start, end in self._frames():

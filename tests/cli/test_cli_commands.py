@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -196,12 +194,3 @@ def test_a_data_dir_that_cannot_be_used_is_one_line(
     assert ran.code == 2
     assert len(ran.err) == 1
     assert str(tmp_path) in ran.err[0]
-
-
-def test_help_does_not_load_a_server() -> None:
-    code = (
-        "import sys; from mentra_trio.cli import main; main(['--help']);"
-        "heavy = {'trio', 'httpx', 'starlette', 'structlog'} & set(sys.modules);"
-        "sys.exit(str(heavy) if heavy else 0)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
