@@ -51,7 +51,7 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
             # The app will go away by itself; what follows depends on how its link then ends.
             app.cause = f"ownership released: {message.reason}"
         case Unrecognized():
-            _ignore(app, f"unknown type {message.type[:60]!r}")
+            _ignore(app, "a message of a type that is not known here")
         case _:
             answer = refusal_of(message, app.surroundings.environment.timestamp())
             if answer is None:

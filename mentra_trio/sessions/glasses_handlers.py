@@ -120,7 +120,9 @@ def command(user: UserSession, give: Callable[[PackageName], None], name: str) -
     """A command about the app ``name``; the outcome shows in ``app_state_change``."""
     try:
         give(package_name(name))
-    except (ValueError, UpdatesOverflow) as error:
+    except ValueError:
+        _ignore(user, "not a package name at $.packageName")  # which one is their own text
+    except UpdatesOverflow as error:
         _ignore(user, str(error))
 
 
