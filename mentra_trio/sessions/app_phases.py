@@ -15,7 +15,7 @@ import trio
 
 from ..concurrency.race import race
 from ..concurrency.wind_down import wind_down
-from ..domain.close_reasons import APP_SILENT, SUPERSEDED, CloseReason
+from ..domain.close_reasons import APP_SILENT, CloseReason
 from ..domain.errors import WebhookFailed
 from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import ENDED, AppEvent, AppState, StopCause
@@ -26,8 +26,7 @@ from .app_greeting import greet
 from .app_handlers import handle_app_frame
 from .app_session import AppSession, Attempt
 from .app_webhooks import call_stop, call_until_delivered
-from .heartbeat import heartbeat
-from .link_reader import read_until_closed
+from .link_service import use_link
 
 Phase = Callable[[AppSession, trio.Nursery], Awaitable[AppEvent]]
 
@@ -92,22 +91,17 @@ async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     await greet(app, link)
     app.settle_start(STARTED)
     beat = app.surroundings.heartbeat
-    reason = await race(
-        partial(read_until_closed, link, partial(handle_app_frame, app)),
-        partial(
-            heartbeat,
-            link,
-            interval=beat.interval_s,
-            silence=beat.app_pong_s,
-            verdict=APP_SILENT,
-        ),
-        partial(_until_superseded, app),
-        link.until_failed,
+    reason = await use_link(
+        link,
+        handle=partial(handle_app_frame, app),
+        interval=beat.interval_s,
+        silence=beat.app_pong_s,
+        silent=APP_SILENT,
+        offers=app.offers,
     )
-    replaced = app.offers.waiting
-    app.detach(SUPERSEDED if replaced else reason)
-    _report_ended(app, link, SUPERSEDED if replaced else reason)
-    return AppEvent.LINK_REPLACED if replaced else AppEvent.LINK_LOST
+    app.detach(reason)
+    _report_ended(app, link, reason)
+    return AppEvent.LINK_REPLACED if app.offers.waiting else AppEvent.LINK_LOST
 
 
 async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
@@ -143,11 +137,6 @@ async def _until_too_late(app: AppSession, attempt: Attempt) -> None:
     with trio.move_on_after(lifecycle.webhook_s):
         await attempt.delivered.wait()
         await trio.sleep(lifecycle.connect_s)
-
-
-async def _until_superseded(app: AppSession) -> CloseReason:
-    await app.offers.until_offered()
-    return SUPERSEDED
 
 
 def _why_not(app: AppSession, attempt: Attempt) -> tuple[StartStage, str]:

@@ -9,16 +9,14 @@ from typing import Final
 
 import trio
 
-from ..concurrency.race import race
 from ..domain.attachment import UserEvent, UserState
-from ..domain.close_reasons import GLASSES_REPLACED, GLASSES_SILENT, CloseReason
+from ..domain.close_reasons import GLASSES_SILENT, CloseReason
 from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import StopCause
 from ..domain.user_settings import complete_settings
 from ..ports import Link
 from .glasses_handlers import handle_glasses_frame
-from .heartbeat import heartbeat
-from .link_reader import read_until_closed
+from .link_service import use_link
 from .user_session import UserSession
 
 Phase = Callable[[UserSession], Awaitable[UserEvent]]
@@ -64,22 +62,17 @@ async def attached(user: UserSession) -> UserEvent:
     user.microphone.resend()
     _report_attached(user, link)
     beat = user.surroundings.heartbeat
-    reason = await race(
-        partial(read_until_closed, link, partial(_handle, user)),
-        partial(
-            heartbeat,
-            link,
-            interval=beat.interval_s,
-            silence=beat.glasses_pong_s,
-            verdict=GLASSES_SILENT,
-        ),
-        partial(_until_replaced, user),
-        link.until_failed,
+    reason = await use_link(
+        link,
+        handle=partial(_handle, user),
+        interval=beat.interval_s,
+        silence=beat.glasses_pong_s,
+        silent=GLASSES_SILENT,
+        offers=user.offers,
     )
-    replaced = user.offers.waiting
-    user.detach(GLASSES_REPLACED if replaced else reason)
-    _report_ended(user, link, GLASSES_REPLACED if replaced else reason)
-    return UserEvent.GLASSES_REPLACED if replaced else UserEvent.GLASSES_LOST
+    user.detach(reason)
+    _report_ended(user, link, reason)
+    return UserEvent.GLASSES_REPLACED if user.offers.waiting else UserEvent.GLASSES_LOST
 
 
 PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
@@ -95,11 +88,6 @@ async def _start_wanted_after_ack(user: UserSession) -> None:
     """Ack first, apps afterwards (protocol.md 2.15)."""
     await user.acknowledged.wait()
     await user.roster.start_wanted()
-
-
-async def _until_replaced(user: UserSession) -> CloseReason:
-    await user.offers.until_offered()
-    return GLASSES_REPLACED
 
 
 def _handle(user: UserSession, frame: str | bytes) -> CloseReason | None:

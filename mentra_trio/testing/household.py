@@ -126,6 +126,20 @@ class Household:
 
 
 @asynccontextmanager
+async def open_one_app(
+    **settings: Any,
+) -> AsyncGenerator[tuple[Household, MemoryLink, MemoryLink]]:
+    """A household in which ``USER`` wears glasses and runs ``APP``: it, their link, its link.
+
+    ``settings`` are those of ``open_household``.
+    """
+    async with open_household(**settings) as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        yield house, glasses, await house.running_app()
+
+
+@asynccontextmanager
 async def open_household(
     *,
     lifecycle: Lifecycle | None = None,

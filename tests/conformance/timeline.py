@@ -49,7 +49,7 @@ class Timeline:
 
     def summary(self) -> str:
         """The last records, shortened, for a failing test."""
-        return "\n  ".join(["", *(str(record)[:300] for record in self.records[-30:])])
+        return "\n  ".join(["", *(str(record)[:160] for record in self.records[-15:])])
 
 
 async def eventually(

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.facts import StartEnded, StartJoined, WebhookCalled
 from mentra_trio.domain.starting import StartResult, StartStage
-from mentra_trio.testing.household import APP, USER, Household, open_household
+from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import WebhookScript
 
 
@@ -90,10 +90,7 @@ async def test_edge_case_3_very_high_frequency_messages_cause_no_attempt(
     autojump_clock: MockClock,
 ) -> None:
     """Audio keeps its direct way: it neither waits, nor queues, nor brings anybody back."""
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say({"type": "subscription_update", "subscriptions": ["audio_chunk"]})
         await wait_all_tasks_blocked()
         app.cut()

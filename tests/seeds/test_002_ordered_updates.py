@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.sessions.update_queue import UpdateQueue
-from mentra_trio.testing.household import open_household
+from mentra_trio.testing.household import open_household, open_one_app
 
 
 async def test_enqueue_processes_operations_in_arrival_order(
@@ -43,10 +43,7 @@ async def test_subscription_updates_are_processed_in_arrival_order(
     autojump_clock: MockClock,
 ) -> None:
     updates = [[], ["audio_chunk"], ["audio_chunk", "transcription:en-US"]]
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say(*({"type": "subscription_update", "subscriptions": list_} for list_ in updates))
         await wait_all_tasks_blocked()
         snapshot = house.snapshot()
@@ -72,10 +69,7 @@ async def test_subscription_updates_are_processed_in_arrival_order(
 async def test_any_burst_ends_in_its_last_update(
     updates: list[list[str]], turns: list[bool], autojump_clock: MockClock
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         for update, give_turn in zip(updates, turns, strict=False):
             app.say({"type": "subscription_update", "subscriptions": update})
             if give_turn:

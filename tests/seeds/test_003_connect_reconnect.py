@@ -8,17 +8,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.facts import AppStateChanged
 from mentra_trio.domain.lifecycle import TRANSITIONS, AppEvent, AppState
-from mentra_trio.testing.household import APP, USER, open_household
+from mentra_trio.testing.household import APP, USER, open_one_app
 
 
 @pytest.mark.parametrize("away", [0.0, 1.0, 3.0, 4.9])
 async def test_scenario_3_transient_drop_the_sdk_reconnects_and_nothing_is_resurrected(
     away: float, autojump_clock: MockClock
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         await wait_all_tasks_blocked()
         app.cut()
@@ -31,10 +28,7 @@ async def test_scenario_3_transient_drop_the_sdk_reconnects_and_nothing_is_resur
 
 
 async def test_on_close_the_state_is_grace_period(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.hang_up(1006)
         await wait_all_tasks_blocked()
         assert house.state() == "grace_period"
@@ -45,10 +39,7 @@ async def test_on_close_the_state_is_grace_period(autojump_clock: MockClock) -> 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 3000, 4000])
 async def test_however_an_app_goes_it_may_come_back(code: int, autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.hang_up(code)
         await trio.sleep(2)
         back = house.app()
@@ -58,10 +49,7 @@ async def test_however_an_app_goes_it_may_come_back(code: int, autojump_clock: M
 
 async def test_a_reconnect_is_inferred_without_a_hint(autojump_clock: MockClock) -> None:
     """`init.reconnect` is optional: the state tells a reconnect from a first connect."""
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.cut()
         await trio.sleep(1)
         await house.app().expect("tpa_connection_ack")
@@ -75,10 +63,7 @@ async def test_a_reconnect_is_inferred_without_a_hint(autojump_clock: MockClock)
 
 
 async def test_timers_are_cancelled_by_the_reconnect(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.cut()
         await trio.sleep(4)
         back = house.app()
@@ -89,10 +74,7 @@ async def test_timers_are_cancelled_by_the_reconnect(autojump_clock: MockClock) 
 
 
 async def test_within_grace_no_webhook_of_any_kind_is_sent(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.cut()
         await trio.sleep(4.99)
         assert len(house.webhooks.starts) == 1

@@ -21,7 +21,13 @@ from mentra_trio.domain.ids import PackageName, UserId, package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, open_household, virtual_environment
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    open_household,
+    open_one_app,
+    virtual_environment,
+)
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 CONNECTED = {
@@ -63,10 +69,7 @@ async def test_the_device_snapshot_comes_before_the_ack(autojump_clock: MockCloc
 
 
 async def test_the_ack_says_null_where_the_glasses_are_unknown(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (_house, _glasses, link):
         ack = link.of_type("tpa_connection_ack")[0]
         assert "capabilities" in ack
         assert ack["capabilities"] is None
@@ -92,10 +95,7 @@ async def test_the_users_own_settings_win_over_the_apps_defaults(
 async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, glasses, link):
         link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         link.say(
             {"type": "display_event", "layout": {"layoutType": "text_wall", "text": "still here"}}
@@ -119,10 +119,7 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
 
 
 async def test_the_grace_timer_does_not_outlive_its_reason(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         for _ in range(5):
             link.cut()
             await trio.sleep(4)
@@ -136,10 +133,7 @@ async def test_the_grace_timer_does_not_outlive_its_reason(autojump_clock: MockC
 async def test_grace_lasts_five_seconds_and_up_to_eight_tenths_of_jitter(
     seed: int, autojump_clock: MockClock
 ) -> None:
-    async with open_household(environment=virtual_environment(seed)) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app(environment=virtual_environment(seed)) as (house, glasses, link):
         link.cut()
         began = trio.current_time()
         await glasses.expect("app_stopped")
@@ -154,10 +148,7 @@ async def test_grace_lasts_five_seconds_and_up_to_eight_tenths_of_jitter(
 async def test_a_newer_link_takes_over_and_the_older_is_retired(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        old = await house.running_app()
+    async with open_one_app() as (house, glasses, old):
         old.say({"type": "subscription_update", "subscriptions": ["head_position"]})
         await wait_all_tasks_blocked()
         new = house.app(name="newer")
@@ -170,10 +161,7 @@ async def test_a_newer_link_takes_over_and_the_older_is_retired(
 
 
 async def test_a_silent_app_is_lost_after_twenty_seconds(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         link.answers_pings = False
         silent_since = link.last_heard
         assert await link.closed() == APP_SILENT
@@ -185,10 +173,7 @@ async def test_a_silent_app_is_lost_after_twenty_seconds(autojump_clock: MockClo
 async def test_a_talking_app_is_alive_even_if_it_never_answers_a_ping(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         link.answers_pings = False
         for _ in range(20):
             await trio.sleep(15)
@@ -199,10 +184,7 @@ async def test_a_talking_app_is_alive_even_if_it_never_answers_a_ping(
 async def test_an_app_that_does_not_read_is_disconnected_by_name(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, glasses, link):
         link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         await wait_all_tasks_blocked()
         link.room = 3
@@ -217,10 +199,7 @@ async def test_an_app_that_does_not_read_is_disconnected_by_name(
 async def test_a_users_stop_says_app_stopped_closes_1000_and_calls_the_stop_webhook(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, glasses, link):
         house.webhooks.stop_after = 60
         glasses.say({"type": "stop_app", "packageName": APP})
         assert await link.closed() == APP_STOPPED
@@ -239,10 +218,7 @@ async def test_a_users_stop_says_app_stopped_closes_1000_and_calls_the_stop_webh
 
 
 async def test_a_stop_in_grace_wins_and_nothing_comes_after_it(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         link.cut()
         await trio.sleep(2)
         assert await house.directory.stop_app(USER, APP)
@@ -267,10 +243,7 @@ async def test_late_sockets_of_a_start_that_was_given_up_hear_app_stopped(
 
 
 async def test_sockets_of_an_older_life_are_superseded(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        first = await house.running_app()
+    async with open_one_app() as (house, _glasses, first):
         token = house.webhooks.starts[0].websocket_url.split("/")[-2]
         await house.directory.stop_app(USER, APP)
         assert first.closed_with == APP_STOPPED
@@ -294,10 +267,7 @@ async def test_inits_without_a_session_or_a_start_are_refused(autojump_clock: Mo
 async def test_the_end_of_the_user_session_closes_apps_1008_without_a_stop_webhook(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household(lifecycle=Lifecycle(user_grace_s=60)) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app(lifecycle=Lifecycle(user_grace_s=60)) as (house, glasses, link):
         glasses.cut()
         await trio.sleep(59)
         assert link.is_open
@@ -310,10 +280,7 @@ async def test_the_end_of_the_user_session_closes_apps_1008_without_a_stop_webho
 
 
 async def test_garbage_of_an_app_costs_it_nothing(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, glasses, link):
         link.say("{", "[]", "null", b"\x00", '{"type":"never_heard_of_it"}', '{"type":7}')
         link.say('{"type":"display_event","layout":{"layoutType":"hologram"}}')
         link.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "ok"}})
@@ -326,10 +293,7 @@ async def test_garbage_of_an_app_costs_it_nothing(autojump_clock: MockClock) -> 
 async def test_requests_that_cannot_be_served_fail_at_once_and_close_nothing(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (_house, _glasses, link):
         began = trio.current_time()
         link.say({"type": "audio_play_request", "requestId": "r1", "audioUrl": "http://a/b.mp3"})
         answer = await link.expect("audio_play_response")
@@ -365,10 +329,7 @@ async def test_a_crash_inside_one_app_stays_inside_it(autojump_clock: MockClock)
 async def test_a_link_that_is_offered_in_the_turn_of_a_stop_is_given_back(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         link.cut()
         await trio.sleep(1)
         app = house.directory._users[USER].roster.apps[APP]

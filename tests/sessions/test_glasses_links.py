@@ -14,7 +14,7 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.timings import Lifecycle
-from mentra_trio.testing.household import APP, USER, open_household
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import WebhookScript
 
 
@@ -53,10 +53,7 @@ async def test_a_ping_is_answered(autojump_clock: MockClock) -> None:
 async def test_a_second_socket_replaces_the_first_whose_late_close_is_ignored(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        first = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, first, app):
         second = house.glasses(name="second")
         await second.expect("connection_ack")
         assert await first.closed() == GLASSES_REPLACED
@@ -74,10 +71,7 @@ async def test_a_second_socket_replaces_the_first_whose_late_close_is_ignored(
 async def test_apps_go_on_while_the_glasses_are_away_and_displays_are_shown_again(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say({"type": "subscription_update", "subscriptions": ["audio_chunk"]})
         app.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "one"}})
         await glasses.expect("display_event")
@@ -99,10 +93,7 @@ async def test_apps_go_on_while_the_glasses_are_away_and_displays_are_shown_agai
 async def test_what_an_app_draws_meanwhile_is_shown_when_the_glasses_return(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         glasses.cut()
         await trio.sleep(1)
         for text in ("old", "older", "newest"):
@@ -114,10 +105,7 @@ async def test_what_an_app_draws_meanwhile_is_shown_when_the_glasses_return(
 
 
 async def test_a_display_whose_time_is_over_is_not_shown_again(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         wall = {"layoutType": "text_wall", "text": "brief"}
         app.say({"type": "display_event", "layout": wall, "durationMs": 2000})
         assert (await glasses.expect("display_event"))["durationMs"] == 2000
@@ -132,10 +120,7 @@ async def test_a_display_whose_time_is_over_is_not_shown_again(autojump_clock: M
 async def test_the_users_grace_period(
     away: float, survives: bool, autojump_clock: MockClock
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         glasses.cut()
         await trio.sleep(away)
         assert app.is_open is survives
@@ -145,10 +130,7 @@ async def test_the_users_grace_period(
 
 
 async def test_the_user_grace_is_a_setting(autojump_clock: MockClock) -> None:
-    async with open_household(lifecycle=Lifecycle(user_grace_s=3)) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app(lifecycle=Lifecycle(user_grace_s=3)) as (_house, glasses, app):
         glasses.cut()
         began = trio.current_time()
         assert await app.closed() == USER_SESSION_ENDED
@@ -195,10 +177,7 @@ async def test_users_are_strangers_to_each_other(autojump_clock: MockClock) -> N
 async def test_a_drain_closes_all_links_so_that_their_peers_come_back(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         house.directory.drain()
         assert await glasses.closed() == RESTARTING
         assert await app.closed() == RESTARTING
@@ -225,10 +204,7 @@ async def test_two_directories_in_one_run_are_independent(autojump_clock: MockCl
 
 
 async def test_a_changed_model_is_told_to_the_apps_once(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (_house, glasses, app):
         state = {"type": "glasses_connection_state", "status": "CONNECTED"}
         for _ in range(5):
             glasses.say({**state, "modelName": "Mentra Live", "wifi": {"connected": True}})
@@ -247,10 +223,7 @@ async def test_a_changed_model_is_told_to_the_apps_once(autojump_clock: MockCloc
 async def test_changed_user_settings_reach_every_app_as_the_full_set(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         await house.directory.change_user_settings(USER, {"metricSystemEnabled": True})
         update = await app.expect("augmentos_settings_update")
         assert update["settings"]["metricSystemEnabled"] is True

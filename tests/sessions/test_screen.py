@@ -13,7 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from mentra_trio.domain.ids import PackageName
 from mentra_trio.sessions.eyepiece import Eyepiece
 from mentra_trio.sessions.screen import Screen
-from mentra_trio.testing.household import APP, USER, open_household
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, RecordingTelemetry
 from mentra_trio.wire.parts import TextWall
 
@@ -87,10 +87,7 @@ async def test_views_do_not_delay_each_other(
 
 
 async def test_a_frame_carries_name_view_layout_and_duration(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (_house, glasses, app):
         card = {"layoutType": "reference_card", "title": "T", "text": "x"}
         app.say(
             {
@@ -111,10 +108,7 @@ async def test_a_frame_carries_name_view_layout_and_duration(autojump_clock: Moc
 async def test_a_stopped_app_is_cleared_from_the_screen(
     seconds: float, autojump_clock: MockClock
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "mine"}})
         await glasses.expect("display_event")
         await trio.sleep(seconds)

@@ -11,7 +11,7 @@ from mentra_trio.domain.facts import StartJoined, WebhookCalled
 from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage
-from mentra_trio.testing.household import APP, USER, Household, open_household
+from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import WebhookScript
 
 
@@ -178,10 +178,7 @@ async def test_a_wrong_key_over_the_attempts_own_url_ends_the_wait(
 async def test_a_second_start_of_a_running_app_is_a_success_without_a_webhook(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        await house.running_app()
+    async with open_one_app() as (house, _glasses, _app):
         assert (await house.directory.start_app(USER, APP)).success
         assert len(house.webhooks.starts) == 1
 
@@ -189,10 +186,7 @@ async def test_a_second_start_of_a_running_app_is_a_success_without_a_webhook(
 async def test_stop_and_start_again_makes_a_new_life_after_the_old_one_is_wound_down(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        first = await house.running_app()
+    async with open_one_app() as (house, _glasses, first):
         house.webhooks.stop_after = 2
         await house.directory.stop_app(USER, APP)
         began = trio.current_time()
@@ -210,10 +204,7 @@ async def test_stop_and_start_again_makes_a_new_life_after_the_old_one_is_wound_
 async def test_a_stop_wins_over_a_start_that_waits_for_the_old_life(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        await house.running_app()
+    async with open_one_app() as (house, _glasses, _app):
         house.webhooks.stop_after = 2
         await house.directory.stop_app(USER, APP)
         results: list[StartResult] = []
@@ -287,10 +278,7 @@ async def test_glasses_that_start_and_stop_in_one_burst_end_with_the_app_stopped
 
 
 async def test_removing_an_app_ends_it_for_its_users(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         assert await house.catalog.remove(APP)
         await wait_all_tasks_blocked()
         assert house.state() is None
@@ -303,10 +291,7 @@ async def test_removing_an_app_ends_it_for_its_users(autojump_clock: MockClock) 
 
 
 async def test_a_start_in_grace_waits_for_the_app_to_come_back(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, _glasses, link):
         link.cut()
         await trio.sleep(1)
         results: list[StartResult] = []
@@ -322,10 +307,7 @@ async def test_a_start_in_grace_waits_for_the_app_to_come_back(autojump_clock: M
 async def test_a_start_in_grace_starts_the_app_anew_if_it_does_not_come_back(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        link = await house.running_app()
+    async with open_one_app() as (house, glasses, link):
         link.cut()
         await trio.sleep(1)
         for _ in range(3):

@@ -14,7 +14,7 @@ from mentra_trio.domain.close_reasons import UPDATES_OVERFLOW
 from mentra_trio.domain.errors import SessionEnded, UpdatesOverflow
 from mentra_trio.domain.timings import Limits
 from mentra_trio.sessions.update_queue import UpdateQueue
-from mentra_trio.testing.household import open_household
+from mentra_trio.testing.household import open_household, open_one_app
 
 
 def update(*streams: str) -> dict[str, object]:
@@ -22,10 +22,7 @@ def update(*streams: str) -> dict[str, object]:
 
 
 async def test_five_hundred_rapid_updates_end_in_the_last(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, glasses, app):
         app.say(*(update(f"stream_{n}") for n in range(500)))
         await trio.sleep(1)
         snapshot = house.snapshot()
@@ -56,10 +53,7 @@ async def test_twenty_one_updates_at_start_are_quiet_for_the_glasses(
 async def test_an_empty_list_right_after_a_reattach_is_not_its_wish(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (house, _glasses, app):
         app.say(update("button_press"))
         await wait_all_tasks_blocked()
         app.cut()
@@ -81,10 +75,7 @@ async def test_an_empty_list_right_after_a_reattach_is_not_its_wish(
 async def test_malformed_entries_are_dropped_and_the_valid_ones_kept(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app() as (_house, glasses, app):
         entries: list[object] = [
             None,
             7,
@@ -104,10 +95,7 @@ async def test_malformed_entries_are_dropped_and_the_valid_ones_kept(
 async def test_more_waiting_updates_than_the_bound_close_that_link_by_name(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household(limits=Limits(updates_waiting=1)) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
-        app = await house.running_app()
+    async with open_one_app(limits=Limits(updates_waiting=1)) as (_house, glasses, app):
         # Without a turn of the scheduler in between, the worker cannot take any.
         app.say(*(update("a") for _ in range(2000)))
         await trio.sleep(0.1)

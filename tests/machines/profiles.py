@@ -1,0 +1,18 @@
+"""How hard the machines try: ``dev`` in every run, ``nightly`` in ``nox -s machines``."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from hypothesis import settings
+
+PROFILES: Final = {
+    "dev": settings(max_examples=60, stateful_step_count=30, deadline=None),
+    "nightly": settings(max_examples=1_500, stateful_step_count=30, deadline=None),
+}
+
+
+def machine_settings() -> settings:
+    """The settings for this run, by the name in the environment variable ``MACHINES``."""
+    return PROFILES[os.environ.get("MACHINES", "dev")]
