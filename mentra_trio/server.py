@@ -147,14 +147,15 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     metrics, journal = Metrics(), Journal(parts.environment)
     sinks: list[Telemetry] = [metrics, journal]
     telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
+    secret, admin = jwt_secret(parts.config), admin_token(parts.config)
     async with trio.open_nursery() as sessions:  # outermost: outlives every connection
         directory = Directory(_surroundings(parts, telemetry), sessions)
         server = Server(
             url=parts.url,
             apps=AppCatalog(parts.store, directory),
             directory=directory,
-            admin_token=admin_token(parts.config),
-            jwt_secret=jwt_secret(parts.config),
+            admin_token=admin,
+            jwt_secret=secret,
             environment=parts.environment,
         )
         port = _port(parts, server, telemetry, metrics, journal)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..domain.errors import StoreFailed
+from ..domain.lifecycle import AppState
 from ..domain.user_settings import complete_settings
 from ..ports import Link
 from ..wire.codec import encode
 from ..wire.to_app import DeviceStateUpdate, TpaConnectionAck
 from .app_session import AppSession
+from .store_trouble import report_store_trouble
 
 
 async def greet(app: AppSession, link: Link) -> None:
@@ -17,10 +20,10 @@ async def greet(app: AppSession, link: Link) -> None:
 
     The snapshot comes first, so that the author's ``onSession`` finds it (protocol.md 2.6).
     """
-    store, registration = app.surroundings.store, app.registration
-    own = await store.app_settings(app.user, app.package)
-    general = complete_settings(await store.user_settings(app.user))
-    defaults = registration.settings if registration is not None else ()
+    own, general = await _stored_settings(app)
+    if app.state is not AppState.RUNNING:
+        return  # stopped meanwhile; the link is given back already
+    defaults = app.registration.settings if app.registration is not None else ()
     timestamp = app.surroundings.environment.timestamp()
     snapshot = DeviceStateUpdate(
         state=app.desk.device.snapshot, full_snapshot=True, timestamp=timestamp
@@ -36,6 +39,17 @@ async def greet(app: AppSession, link: Link) -> None:
     app.link = link
     app.send(encode(snapshot))
     app.send(encode(ack))
+
+
+async def _stored_settings(app: AppSession) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The user's settings of this app, and the MentraOS settings; defaults if the store fails."""
+    store = app.surroundings.store
+    try:
+        own = await store.app_settings(app.user, app.package)
+        return own, complete_settings(await store.user_settings(app.user))
+    except StoreFailed as error:
+        report_store_trouble(app.surroundings, app.user, error)
+        return {}, complete_settings({})
 
 
 def merged_settings(

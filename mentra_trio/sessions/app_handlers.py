@@ -7,6 +7,7 @@ an app says here closes its link, with one exception: a flood of updates (protoc
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -23,7 +24,8 @@ from ..wire.to_app import PermissionErrorDetail
 from .app_session import AppSession
 from .refusals import refusal_of
 
-MAIN_VIEW = "main"
+MAIN_VIEW: Final = "main"
+VIEWS: Final = frozenset({MAIN_VIEW, "dashboard"})
 
 
 def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
@@ -120,9 +122,11 @@ def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> No
 
 def display_event(app: AppSession, message: DisplayEvent) -> None:
     """Have the glasses show it; the socket says whose it is, not the message."""
-    app.desk.screen.request(
-        app.package, message.view or MAIN_VIEW, message.layout, message.duration_ms
-    )
+    view = message.view or MAIN_VIEW
+    if view not in VIEWS:
+        _ignore(app, "a display_event for a view that glasses do not have, at $.view")
+        return
+    app.desk.screen.request(app.package, view, message.layout, message.duration_ms)
 
 
 def _ignore(app: AppSession, problem: str) -> None:

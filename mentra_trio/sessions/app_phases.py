@@ -16,7 +16,7 @@ import trio
 from ..concurrency.race import race
 from ..concurrency.wind_down import wind_down
 from ..domain.close_reasons import APP_SILENT, CloseReason
-from ..domain.errors import WebhookFailed
+from ..domain.errors import StoreFailed, WebhookFailed
 from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import ENDED, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED, StartStage, failed
@@ -27,6 +27,7 @@ from .app_handlers import handle_app_frame
 from .app_session import AppSession, Attempt
 from .app_webhooks import call_stop, call_until_delivered
 from .link_service import use_link
+from .store_trouble import report_store_trouble
 
 Phase = Callable[[AppSession, trio.Nursery], Awaitable[AppEvent]]
 
@@ -44,7 +45,8 @@ async def run_app(app: AppSession) -> None:
                 await nursery.start(app.updates.run)
                 while app.state not in ENDED:
                     event = await PHASES[app.state](app, nursery)
-                    app.advance(event, CAUSES.get(event))
+                    if app.state not in ENDED:  # a stop in the same turn wins
+                        app.advance(event, CAUSES.get(event))
                 nursery.cancel_scope.cancel("app stopped")
     except* trio.Cancelled:
         app.stop(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
@@ -63,7 +65,12 @@ async def connect(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     The call itself lives in the session's nursery: its answer may come long after the app is
     up, and then means nothing any more (protocol.md 2.1).
     """
-    app.registration = await app.surroundings.store.app(app.package)
+    try:
+        app.registration = await app.surroundings.store.app(app.package)
+    except StoreFailed as error:
+        report_store_trouble(app.surroundings, app.user, error)
+        app.settle_start(failed(StartStage.INTERNAL_ERROR, f"App {app.package}: {error}"))
+        return AppEvent.START_FAILED
     if app.registration is None:
         app.settle_start(failed(StartStage.WEBHOOK, f"App {app.package} not found"))
         return AppEvent.START_FAILED

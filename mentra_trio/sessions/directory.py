@@ -193,13 +193,31 @@ class Directory:
 
     async def _run_user(self, session: UserSession) -> None:
         """Bulkhead: whatever happens inside one user session stays inside it."""
+        commands = trio.CancelScope(shield=True)
         try:
-            with contain(partial(self._crashed, session)):
-                await run_user(session)
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._keep_commands, session, commands)
+                try:
+                    with contain(partial(self._crashed, session)):
+                        await run_user(session)
+                finally:
+                    session.roster.intents.finish()
+                    commands.deadline = trio.current_time() + self.surroundings.lifecycle.stop_s
         finally:
             del self._users[session.user]
             session.ended.set()
             session.report_over()
+
+    async def _keep_commands(
+        self,
+        session: UserSession,
+        scope: trio.CancelScope,
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        """Write down what the user commanded, also when the session is over before it is done."""
+        with scope:
+            await session.roster.intents.run(task_status=task_status)
 
     def _crashed(self, session: UserSession, error: BaseException) -> None:
         self.surroundings.telemetry.emit(

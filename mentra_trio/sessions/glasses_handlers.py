@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..domain.errors import DecodeError, UpdatesOverflow
+from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, package_name
 from ..domain.streams import DEFAULT_LANGUAGE, StreamEvent
@@ -122,7 +122,7 @@ def command(user: UserSession, give: Callable[[PackageName], None], name: str) -
         give(package_name(name))
     except ValueError:
         _ignore(user, "not a package name at $.packageName")  # which one is their own text
-    except UpdatesOverflow as error:
+    except (UpdatesOverflow, SessionEnded) as error:
         _ignore(user, str(error))
 
 

@@ -11,14 +11,15 @@ import attrs
 import trio
 
 from ..concurrency.bulkhead import contain
-from ..domain.errors import SessionEnded, StoreFailed
-from ..domain.facts import Crashed, StartJoined, StoreTrouble
+from ..domain.errors import SessionEnded, StoreFailed, UpdatesOverflow
+from ..domain.facts import Crashed, StartJoined
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import ENDED, AppState, StopCause
 from ..domain.starting import StartResult, StartStage, failed
 from .app_phases import run_app
 from .app_session import AppSession
 from .desk import Desk
+from .store_trouble import report_store_trouble
 from .surroundings import Surroundings
 from .update_queue import UpdateQueue
 
@@ -42,7 +43,11 @@ class Roster:
     start_failed: Callable[[str], None]
     apps: dict[PackageName, AppSession] = attrs.field(factory=dict, init=False)
     intents: UpdateQueue = attrs.field(init=False)
-    """The user's commands on their way to the store, in the order in which they were given."""
+    """The user's commands on their way to the store, in the order in which they were given.
+
+    They outlive the session in which they were given: whoever runs the session runs this too,
+    and lets it finish.
+    """
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _tokens: OrderedDict[str, tuple[PackageName, int]] = attrs.field(
@@ -55,7 +60,8 @@ class Roster:
     """Starts of the glasses that wait for a decision, with the stops at that time."""
 
     def __attrs_post_init__(self) -> None:
-        self.intents = UpdateQueue(self.surroundings.limits.updates_waiting, self._store_failed)
+        report = partial(report_store_trouble, self.surroundings, self.user)
+        self.intents = UpdateQueue(self.surroundings.limits.updates_waiting, report)
 
     # -- commands ------------------------------------------------------------------
 
@@ -72,8 +78,14 @@ class Roster:
         app = self._obtain(package, mark)
         if app is None:
             return failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
-        await self._record_in_turn(package, wanted=True)
-        return await app.started.wait()
+        try:
+            written = self.intents.submit(partial(self._record, package, wanted=True))
+        except UpdatesOverflow as error:
+            return failed(StartStage.INTERNAL_ERROR, str(error))
+        result = await app.started.wait()
+        if result.success:  # a failure is told at once, also while the store is slow
+            (await written.wait()).unwrap()
+        return result
 
     async def stop(self, package: PackageName) -> bool:
         """Stop ``package`` as the user wants it; ``False`` if it was not running.
@@ -81,7 +93,11 @@ class Roster:
         It is stopped at once; this returns when the command is recorded.
         """
         running = self.stop_now(package, StopCause.USER)
-        await self._record_in_turn(package, wanted=False)
+        record = partial(self._record, package, wanted=False)
+        try:
+            await self.intents.enqueue(record)
+        except (SessionEnded, UpdatesOverflow):
+            await record()  # a stop is written down whatever else is going on
         return running
 
     def begin_start(self, package: PackageName) -> None:
@@ -119,7 +135,7 @@ class Roster:
         try:
             wanted = await self.surroundings.store.wanted_apps(self.user)
         except StoreFailed as error:
-            self._store_failed(error)
+            report_store_trouble(self.surroundings, self.user, error)
             return
         for package in wanted:
             if package not in self.apps and not self._stops[package]:
@@ -210,17 +226,7 @@ class Roster:
         who = f"{app.package} of {self.user}"
         self.surroundings.telemetry.emit(Crashed(bulkhead="app session", who=who, error=error))
 
-    async def _record_in_turn(self, package: PackageName, *, wanted: bool) -> None:
-        record = partial(self._record, package, wanted=wanted)
-        try:
-            await self.intents.enqueue(record)
-        except SessionEnded:
-            await record()  # a command outlives the session in which it was given
-
     async def _record(self, package: PackageName, *, wanted: bool) -> None:
         store = self.surroundings.store
         if not wanted or await store.app(package) is not None:
             await store.set_wanted(self.user, package, wanted=wanted)
-
-    def _store_failed(self, error: BaseException) -> None:
-        self.surroundings.telemetry.emit(StoreTrouble(user=self.user, problem=str(error)))

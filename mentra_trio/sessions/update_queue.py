@@ -40,14 +40,18 @@ class UpdateQueue:
     def __attrs_post_init__(self) -> None:
         self._sender, self._receiver = trio.open_memory_channel[_Job[object]](self.capacity)
 
-    def submit(self, operation: Callable[[], Awaitable[object]]) -> None:
+    def submit(self, operation: Callable[[], Awaitable[T]]) -> OneShot[outcome.Maybe[T]]:
         """Have ``operation`` run after all that were submitted before it.
+
+        Returns what can be awaited for its outcome, by those who want to know.
 
         Raises:
             UpdatesOverflow: ``capacity`` operations wait already.
             SessionEnded: the worker has ended.
         """
-        self._send(_Job(operation))
+        job = _Job(operation)
+        self._send(job)
+        return job.result
 
     async def enqueue(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Run ``operation`` in its turn and return its result, or raise its error.
@@ -58,20 +62,25 @@ class UpdateQueue:
             UpdatesOverflow: ``capacity`` operations wait already.
             SessionEnded: the worker ended before the operation did.
         """
-        job = _Job(operation)
-        self._send(job)
-        return (await job.result.wait()).unwrap()
+        return (await self.submit(operation).wait()).unwrap()
 
     def _send(self, job: _Job[T]) -> None:
         try:
             self._sender.send_nowait(job)  # type: ignore[arg-type]  # the channel holds any T
         except trio.WouldBlock:
             raise UpdatesOverflow(f"more than {self.capacity} updates wait") from None
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise SessionEnded("the session has ended") from None
 
+    def finish(self) -> None:
+        """Take no more operations; ``run`` returns once those that wait are done."""
+        self._sender.close()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until cancelled. A failing operation is reported and does not block the next."""
+        """Work until cancelled, or to the end after ``finish``.
+
+        A failing operation is reported and does not block the next.
+        """
         with self._receiver:
             task_status.started()
             try:

@@ -11,12 +11,14 @@ import trio
 
 from ..domain.attachment import UserEvent, UserState
 from ..domain.close_reasons import GLASSES_SILENT, CloseReason
+from ..domain.errors import StoreFailed
 from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import StopCause
 from ..domain.user_settings import complete_settings
 from ..ports import Link
 from .glasses_handlers import handle_glasses_frame
 from .link_service import use_link
+from .store_trouble import report_store_trouble
 from .user_session import UserSession
 
 Phase = Callable[[UserSession], Awaitable[UserEvent]]
@@ -26,18 +28,17 @@ async def run_user(user: UserSession) -> None:
     """Live until the glasses stay away for the user's grace period, or the session is ended."""
     try:
         with user.living:
-            user.settings = complete_settings(
-                await user.surroundings.store.user_settings(user.user)
-            )
+            await _load_settings(user)
             async with trio.open_nursery() as nursery:
-                await nursery.start(user.roster.intents.run)
                 nursery.start_soon(user.desk.screen.run, name="screen")
                 nursery.start_soon(user.microphone.run, name="microphone")
                 nursery.start_soon(user.announcements.run, name="announcements")
                 user.roster.open(nursery)
                 nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
                 while not user.over:
-                    user.advance(await PHASES[user.state](user))
+                    event = await PHASES[user.state](user)
+                    if not user.over:  # an end in the same turn wins
+                        user.advance(event)
                 user.end(StopCause.USER_SESSION_ENDED)
     except* trio.Cancelled:
         user.end(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
@@ -82,6 +83,15 @@ PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
         UserState.DISCONNECTED: waiting,
     }
 )
+
+
+async def _load_settings(user: UserSession) -> None:
+    try:
+        stored = await user.surroundings.store.user_settings(user.user)
+    except StoreFailed as error:
+        report_store_trouble(user.surroundings, user.user, error)
+        stored = {}
+    user.settings = complete_settings(stored)
 
 
 async def _start_wanted_after_ack(user: UserSession) -> None:

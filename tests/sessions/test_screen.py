@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.domain.facts import FrameIgnored
 from mentra_trio.domain.ids import PackageName
 from mentra_trio.sessions.eyepiece import Eyepiece
 from mentra_trio.sessions.screen import Screen
@@ -130,3 +131,13 @@ async def test_an_app_that_showed_nothing_clears_nothing(autojump_clock: MockClo
         await trio.sleep(1)
         assert texts(glasses) == ["mine"]
         await wait_all_tasks_blocked()
+
+
+async def test_a_view_that_glasses_do_not_have_is_ignored(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, glasses, app):
+        wall = {"layoutType": "text_wall", "text": "x"}
+        app.say(*({"type": "display_event", "view": f"v{n}", "layout": wall} for n in range(500)))
+        await wait_all_tasks_blocked()
+        assert glasses.of_type("display_event") == []
+        assert len(house.telemetry.of(FrameIgnored)) == 500
+        assert app.is_open

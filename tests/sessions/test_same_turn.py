@@ -1,0 +1,151 @@
+"""Things that happen in one turn of the scheduler, in every order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.lifecycle import StopCause
+from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
+from mentra_trio.testing.links import MemoryLink
+
+TURNS = range(7)
+
+
+def stop_now(house: Household, glasses: MemoryLink) -> None:
+    house.directory._users[USER].roster.stop_now(APP, StopCause.USER)
+
+
+def stop_by_glasses(house: Household, glasses: MemoryLink) -> None:
+    glasses.say({"type": "stop_app", "packageName": APP})
+
+
+def drain(house: Household, glasses: MemoryLink) -> None:
+    house.directory.drain()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("end", [stop_now, stop_by_glasses, drain])
+async def test_a_link_that_is_lost_just_before_the_end(
+    turns: int, end: Any, autojump_clock: MockClock
+) -> None:
+    for _ in range(4):  # the scheduler's order differs from time to time
+        async with open_one_app() as (house, glasses, app):
+            await wait_all_tasks_blocked()
+            app.cut()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            end(house, glasses)
+            await wait_all_tasks_blocked()
+            assert house.telemetry.crashes == []
+            assert house.state() is None
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_glasses_that_are_lost_just_before_the_end(
+    turns: int, autojump_clock: MockClock
+) -> None:
+    for _ in range(4):
+        async with open_one_app() as (house, glasses, _app):
+            await wait_all_tasks_blocked()
+            glasses.cut()
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            house.directory.drain()
+            await wait_all_tasks_blocked()
+            assert house.telemetry.crashes == []
+            assert house.directory.users() == []
+
+
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("word", ["start_app", "stop_app"])
+async def test_a_command_of_the_glasses_in_the_turn_of_the_end(
+    word: str, turns: int, autojump_clock: MockClock
+) -> None:
+    for _ in range(4):
+        async with open_household() as house:
+            await house.add_app()
+            glasses = await house.attached_glasses()
+            await wait_all_tasks_blocked()
+            glasses.say({"type": word, "packageName": APP})
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            house.directory.drain()
+            await wait_all_tasks_blocked()
+            assert house.telemetry.crashes == []
+
+
+class Uncancellable(MemoryStore):
+    """A store in a thread: what has begun is finished, whoever is cancelled."""
+
+    slow_s = 0.0
+
+    async def user_settings(self, user: UserId) -> Mapping[str, Any]:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(self.slow_s)
+        return await super().user_settings(user)
+
+    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(self.slow_s)
+        await super().set_wanted(user, package, wanted=wanted)
+
+
+async def test_an_app_that_is_stopped_while_its_settings_are_read_is_not_greeted_any_more(
+    autojump_clock: MockClock,
+) -> None:
+    store = Uncancellable()
+    async with open_one_app(store=store) as (house, glasses, app):
+        house.webhooks.stop_after = 3
+        app.cut()
+        await trio.sleep(1)
+        store.slow_s = 0.5
+        back = house.app()
+        await trio.sleep(0.1)
+        stop_by_glasses(house, glasses)
+        await trio.sleep(1)
+        assert back.of_type("tpa_connection_ack") == []
+        assert house.directory._users[USER].roster.apps[APP].link is None
+
+
+async def test_a_command_outlives_the_session_in_which_it_was_given(
+    autojump_clock: MockClock,
+) -> None:
+    store = Uncancellable()
+    async with open_one_app(store=store) as (house, glasses, _app):
+        assert list(await store.wanted_apps(USER)) == [APP]
+        store.slow_s = 0.5
+        stop_by_glasses(house, glasses)
+        await wait_all_tasks_blocked()
+        house.directory.drain()
+        await trio.sleep(2)
+        assert list(await store.wanted_apps(USER)) == []
+
+
+async def test_waiters_are_told_at_once_also_while_the_store_is_slow(
+    autojump_clock: MockClock,
+) -> None:
+    store = Uncancellable()
+    store.slow_s = 3.0
+    async with open_household(store=store) as house:
+        await house.add_app()
+        await house.attached_glasses()
+        told: list[float] = []
+
+        async def ask() -> None:
+            await house.directory.start_app(USER, APP)
+            told.append(trio.current_time())
+
+        async with trio.open_nursery() as callers:
+            callers.start_soon(ask)
+            callers.start_soon(ask)
+            await trio.sleep(1)
+            ended = trio.current_time()
+            house.directory.drain()
+        assert told == [ended, ended]

@@ -1,0 +1,110 @@
+"""A store that fails costs as little as possible, and is reported; it is no crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from mentra_trio.domain.apps import AppRegistration
+from mentra_trio.domain.errors import StoreFailed
+from mentra_trio.domain.facts import StoreTrouble
+from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.starting import StartStage
+from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app
+
+
+class Failing(MemoryStore):
+    """A store whose disk is full, or whatever: the operations in ``broken`` fail."""
+
+    broken: frozenset[str] = frozenset()
+
+    def _check(self, name: str) -> None:
+        if name in self.broken:
+            raise StoreFailed("disk I/O error")
+
+    async def app(self, package: PackageName) -> AppRegistration | None:
+        self._check("app")
+        return await super().app(package)
+
+    async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+        self._check("wanted_apps")
+        return await super().wanted_apps(user)
+
+    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
+        self._check("set_wanted")
+        await super().set_wanted(user, package, wanted=wanted)
+
+    async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
+        self._check("app_settings")
+        return await super().app_settings(user, package)
+
+    async def user_settings(self, user: UserId) -> Mapping[str, Any]:
+        self._check("user_settings")
+        return await super().user_settings(user)
+
+
+async def test_a_user_gets_a_session_with_the_default_settings(autojump_clock: MockClock) -> None:
+    store = Failing()
+    store.broken = frozenset({"user_settings", "wanted_apps"})
+    async with open_household(store=store) as house:
+        await house.attached_glasses()
+        await wait_all_tasks_blocked()
+        assert len(house.telemetry.of(StoreTrouble)) == 2
+        assert house.telemetry.crashes == []
+
+
+@pytest.mark.parametrize("broken", ["app_settings", "user_settings"])
+async def test_an_app_that_reconnects_is_greeted_with_defaults(
+    broken: str, autojump_clock: MockClock
+) -> None:
+    store = Failing()
+    async with open_one_app(store=store) as (house, _glasses, app):
+        store.broken = frozenset({broken})
+        app.cut()
+        await trio.sleep(1)
+        ack = await house.app().expect("tpa_connection_ack")
+        assert len(ack["mentraosSettings"]) == 10
+        assert house.state() == "running"
+        assert len(house.telemetry.of(StoreTrouble)) == 1
+
+
+async def test_a_start_without_a_registration_to_read_fails_with_its_stage(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_household(store=store) as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        store.broken = frozenset({"app"})
+        glasses.say({"type": "start_app", "packageName": APP})
+        await trio.sleep(1)
+        errors = [m.get("error") for m in glasses.of_type("app_state_change")]
+        assert "App com.t.a: disk I/O error" in errors
+        with pytest.raises(StoreFailed):
+            await house.directory.start_app(USER, APP)
+        result = await house.directory._users[USER].roster.start(APP)
+        assert result.stage is StartStage.INTERNAL_ERROR
+        assert house.telemetry.crashes == []
+
+
+async def test_a_start_that_could_not_be_written_down_is_not_acknowledged(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_household(store=store) as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        store.broken = frozenset({"set_wanted"})
+        with pytest.RaisesGroup(StoreFailed):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(house.directory.start_app, USER, APP)
+                house.answer(await house.webhooks.next_start())
+        glasses.say({"type": "stop_app", "packageName": APP})
+        await wait_all_tasks_blocked()
+        assert house.state() is None, "the stop itself needs no store"
+        assert house.telemetry.crashes == []
