@@ -5,6 +5,7 @@ Order of opening is order of trust: what is opened first outlives what is opened
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -250,9 +251,19 @@ def _websocket_base(config: Config, listeners: Listeners) -> str:
         scheme, _, rest = config.public_url.rstrip("/").partition("://")
         return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}"
     host, port = bound_address(listeners)
+    if _is_name(config.host):
+        host = config.host  # a certificate is for the name, not for the address behind it
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "ws" if config.tls_cert is None else "wss"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host)
+    return False
 
 
 def _public_hosts(config: Config) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What the system reports. Log lines, metrics and the journal are read off these.
 
-A fact is a frozen record of something that has happened, in the past tense. Each has exactly
-one place in the code that emits it. No fact carries a key, a token or a payload.
+A fact is a frozen record of something that has happened, in the past tense. A module emits it
+in one place at most. No fact carries a key, a token or a payload.
 """
 
 from __future__ import annotations

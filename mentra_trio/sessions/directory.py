@@ -196,7 +196,7 @@ class Directory:
         commands = trio.CancelScope(shield=True)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self._keep_commands, session, commands)
+                nursery.start_soon(self._keep_commands, session, commands)
                 try:
                     with contain(partial(self._crashed, session)):
                         await run_user(session)
@@ -208,16 +208,10 @@ class Directory:
             session.ended.set()
             session.report_over()
 
-    async def _keep_commands(
-        self,
-        session: UserSession,
-        scope: trio.CancelScope,
-        *,
-        task_status: trio.TaskStatus[None],
-    ) -> None:
+    async def _keep_commands(self, session: UserSession, scope: trio.CancelScope) -> None:
         """Write down what the user commanded, also when the session is over before it is done."""
         with scope:
-            await session.roster.intents.run(task_status=task_status)
+            await session.roster.intents.run()
 
     def _crashed(self, session: UserSession, error: BaseException) -> None:
         self.surroundings.telemetry.emit(

@@ -75,6 +75,9 @@ def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) ->
             body = msgspec.Raw(encode(heard).encode())
             event = StreamEvent(stream="transcription", language=heard.transcribe_language)
             fan_out(apps, event, body, _now(user))
+        case said.Translation(transcribe_language=spoken, translate_language=target):
+            event = StreamEvent(stream="translation", language=spoken, target_language=target)
+            fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
         case said.TouchEvent(gesture_name=gesture):
             event = StreamEvent(stream="touch_event", gesture=gesture)
             fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))

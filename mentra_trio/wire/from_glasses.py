@@ -118,6 +118,14 @@ class LocalTranscription(Message, frozen=True, kw_only=True):
     provider: str | None = None
 
 
+class Translation(Message, frozen=True, kw_only=True):
+    """What a recogniser beside the phone has translated; relayed to apps of that pair (4.2)."""
+
+    text: str
+    transcribe_language: str | None = None
+    translate_language: str | None = None
+
+
 class LocationUpdate(Message, frozen=True, kw_only=True):
     """Where the user is; with ``correlation_id`` it answers one poll (protocol.md 6.8)."""
 
@@ -273,6 +281,7 @@ FromGlasses: TypeAlias = (
     | PhoneBatteryUpdate
     | Vad
     | LocalTranscription
+    | Translation
     | LocationUpdate
     | VpsCoordinates
     | CalendarEvent

@@ -81,6 +81,7 @@ async def test_18_a_stop_is_final(
     assert (closed["code"], closed["reason"]) == (1000, "App stopped")
     assert (await app_a.received(user, "app_stopped"))["reason"] == "user_disabled"
     await app_a.seen.first(event="stopped", user=user, reason="user_disabled")
+    await app_a.seen.first(event="answered", body=lambda body: body["type"] == "stop_request")
     (body,) = app_a.webhooks(user, "stop_request")
     assert body["reason"] == "user_disabled"
     position = len(app_a.seen.records)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
+from profiles import machine_settings
 
 from mentra_trio.domain.errors import SessionEnded, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import AppStateChanged
@@ -218,4 +218,4 @@ class OneApp(TrioMachine):
 
 
 TestOneApp = OneApp.TestCase
-TestOneApp.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestOneApp.settings = machine_settings()
