@@ -108,7 +108,7 @@ async def open_server(
 
     Raises:
         ConfigError: a setting is wrong or cannot be used.
-        StoreFailed: the store cannot be opened.
+        StoreFailed: the store, or a secret kept beside it, cannot be used.
         OSError: the address cannot be listened on.
     """
     environment = environment or Environment()

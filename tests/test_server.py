@@ -12,8 +12,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import mentra_trio
 from mentra_trio.clients.app import App
 from mentra_trio.clients.app_session import AppSession
+from mentra_trio.clients.dialing import UpgradeRefused
 from mentra_trio.clients.glasses import open_glasses
 from mentra_trio.domain.close_reasons import RESTARTING, CloseReason
+from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.facts import ServerDraining, ServerStarted
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
@@ -123,6 +125,29 @@ async def test_cancelling_the_embedder_leaves_nothing_behind(
                 await world.server.start_app("u-1@x.org", PACKAGE)
                 await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("turns", range(25))
+async def test_cancelling_while_glasses_connect(turns: int, autojump_clock: MockClock) -> None:
+    with trio.fail_after(120):
+        async with trio.open_nursery() as outer:
+
+            async def wear(world: World) -> None:
+                try:
+                    async with world.glasses():
+                        await trio.sleep_forever()
+                except (LinkClosed, UpgradeRefused, OSError):
+                    pass  # the server is gone
+
+            with trio.CancelScope() as embedder:
+                async with open_world() as world:
+                    outer.start_soon(wear, world)
+                    for _ in range(turns):
+                        await trio.lowlevel.checkpoint()
+                    embedder.cancel()
+                    await trio.lowlevel.checkpoint()
+            outer.cancel_scope.cancel()
+    assert embedder.cancelled_caught
 
 
 async def test_an_error_in_the_block_propagates_and_everything_is_closed(

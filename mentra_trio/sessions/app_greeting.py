@@ -18,9 +18,17 @@ from .store_trouble import report_store_trouble
 async def greet(app: AppSession, link: Link) -> None:
     """Send snapshot and ack over ``link``, and have messages go there from now on.
 
+    Where that cannot be done, ``app.link`` stays ``None``.
+
     The snapshot comes first, so that the author's ``onSession`` finds it (protocol.md 2.6).
     """
-    own, general = await _stored_settings(app)
+    store = app.surroundings.store
+    try:
+        own = await store.app_settings(app.user, app.package)
+        general = complete_settings(await store.user_settings(app.user))
+    except StoreFailed as error:
+        report_store_trouble(app.surroundings, app.user, error)
+        return  # wrong settings would be worse than another try in a second
     if app.state is not AppState.RUNNING:
         return  # stopped meanwhile; the link is given back already
     defaults = app.registration.settings if app.registration is not None else ()
@@ -39,17 +47,6 @@ async def greet(app: AppSession, link: Link) -> None:
     app.link = link
     app.send(encode(snapshot))
     app.send(encode(ack))
-
-
-async def _stored_settings(app: AppSession) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """The user's settings of this app, and the MentraOS settings; defaults if the store fails."""
-    store = app.surroundings.store
-    try:
-        own = await store.app_settings(app.user, app.package)
-        return own, complete_settings(await store.user_settings(app.user))
-    except StoreFailed as error:
-        report_store_trouble(app.surroundings, app.user, error)
-        return {}, complete_settings({})
 
 
 def merged_settings(

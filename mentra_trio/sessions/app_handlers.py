@@ -28,6 +28,10 @@ MAIN_VIEW: Final = "main"
 VIEWS: Final = frozenset({MAIN_VIEW, "dashboard"})
 
 
+REPORTED_MAX: Final = 512
+"""Rejected streams that are remembered per link; an app that invents more hears no more."""
+
+
 def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
     """Act on one frame of an app; the reason to close its link, if there is one."""
     if isinstance(frame, bytes):
@@ -50,8 +54,7 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
         case DisplayEvent():
             display_event(app, message)
         case OwnershipRelease():
-            # The app will go away by itself; what follows depends on how its link then ends.
-            app.cause = f"ownership released: {message.reason}"
+            app.cause = "ownership released"  # it will go away by itself
         case Unrecognized():
             _ignore(app, "a message of a type that is not known here")
         case _:
@@ -102,7 +105,7 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
 def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> None:
     """Tell the app, once per stream and link: the SDK repeats its list for every handler."""
     news = [rejection for rejection in rejections if rejection.stream not in app.reported]
-    if not news:
+    if not news or len(app.reported) >= REPORTED_MAX:
         return
     app.reported.update(rejection.stream for rejection in news)
     message = PermissionErrorMessage(

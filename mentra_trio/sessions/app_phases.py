@@ -14,14 +14,11 @@ from typing import Final
 import trio
 
 from ..concurrency.race import race
-from ..concurrency.wind_down import wind_down
-from ..domain.close_reasons import APP_SILENT, CloseReason
+from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET
 from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import ENDED, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED, StartStage, failed
 from ..domain.stopping import FAREWELLS
-from ..ports import Link
 from .app_greeting import greet
 from .app_handlers import handle_app_frame
 from .app_session import AppSession, Attempt
@@ -54,8 +51,7 @@ async def run_app(app: AppSession) -> None:
     finally:
         app.stop(StopCause.CRASHED)  # does nothing where a cause was given before
         if app.stop_cause is not None and FAREWELLS[app.stop_cause].call_webhook:
-            with wind_down(app.surroundings.lifecycle.stop_s):
-                await call_stop(app, app.stop_cause)
+            await call_stop(app, app.stop_cause)
         app.advance(AppEvent.WOUND_DOWN, app.stop_cause)
 
 
@@ -94,8 +90,11 @@ async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     if not app.offers.waiting:
         return AppEvent.LINK_LOST  # its connection ended before it could be used
     link = app.attach()
-    _report_attached(app, link)
-    await greet(app, link)
+    with trio.move_on_after(app.surroundings.limits.auth_s) as unacked:
+        await greet(app, link)
+    if app.link is None:
+        app.detach(NOT_YET if unacked.cancelled_caught else NO_SETTINGS)
+        return AppEvent.LINK_LOST
     app.settle_start(STARTED)
     beat = app.surroundings.heartbeat
     reason = await use_link(
@@ -107,7 +106,6 @@ async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
         offers=app.offers,
     )
     app.detach(reason)
-    _report_ended(app, link, reason)
     return AppEvent.LINK_REPLACED if app.offers.waiting else AppEvent.LINK_LOST
 
 
@@ -141,8 +139,9 @@ async def _until_refused(app: AppSession, attempt: Attempt) -> None:
 async def _until_too_late(app: AppSession, attempt: Attempt) -> None:
     """Until ``connect_s`` after delivery, or until a call that is never delivered is hopeless."""
     lifecycle = app.surroundings.lifecycle
-    with trio.move_on_after(lifecycle.webhook_s):
+    with trio.move_on_after(lifecycle.webhook_s) as delivery:
         await attempt.delivered.wait()
+    if not delivery.cancelled_caught:
         await trio.sleep(lifecycle.connect_s)
 
 
@@ -156,15 +155,3 @@ def _why_not(app: AppSession, attempt: Attempt) -> tuple[StartStage, str]:
         return StartStage.WEBHOOK, f"The webhook of {app.package} could not be delivered in time"
     limit = app.surroundings.lifecycle.connect_s
     return StartStage.TIMEOUT, f"App {app.package} did not connect within {limit:g} s"
-
-
-def _report_attached(app: AppSession, link: Link) -> None:
-    app.surroundings.telemetry.emit(
-        LinkAttached(endpoint="app", user=app.user, package=app.package, peer=link.peer)
-    )
-
-
-def _report_ended(app: AppSession, link: Link, reason: CloseReason) -> None:
-    app.surroundings.telemetry.emit(
-        LinkEnded(endpoint="app", user=app.user, package=app.package, peer=link.peer, reason=reason)
-    )

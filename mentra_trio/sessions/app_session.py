@@ -17,7 +17,7 @@ from ..concurrency.oneshot import OneShot
 from ..domain.apps import AppRegistration
 from ..domain.close_reasons import APP_STOPPED, SUPERSEDED, CloseReason
 from ..domain.errors import WebhookFailed
-from ..domain.facts import AppStateChanged, StartEnded, UpdateFailed
+from ..domain.facts import AppStateChanged, LinkAttached, LinkEnded, StartEnded, UpdateFailed
 from ..domain.ids import AppSessionId, PackageName, UserId, app_session_id
 from ..domain.lifecycle import (
     ENDED,
@@ -168,7 +168,11 @@ class AppSession:
         """Take the offered link; messages go there once the app has been greeted."""
         self._loan = self.offers.take()
         self.reported.clear()
-        return self._loan.resource
+        link = self._loan.resource
+        self.surroundings.telemetry.emit(
+            LinkAttached(endpoint="app", user=self.user, package=self.package, peer=link.peer)
+        )
+        return link
 
     def send(self, frame: str | bytes) -> bool:
         """Send ``frame`` to the app; ``False`` if it is away or its link does not take it."""
@@ -179,9 +183,19 @@ class AppSession:
     def detach(self, reason: CloseReason) -> None:
         """Give the link back with ``reason``."""
         self.link = None
-        if self._loan is not None:
-            self._loan.give_back(reason)
-            self._loan = None
+        if self._loan is None:
+            return
+        loan, self._loan = self._loan, None
+        loan.give_back(reason)
+        self.surroundings.telemetry.emit(
+            LinkEnded(
+                endpoint="app",
+                user=self.user,
+                package=self.package,
+                peer=loan.resource.peer,
+                reason=reason,
+            )
+        )
 
     # -- the end ------------------------------------------------------------------
 

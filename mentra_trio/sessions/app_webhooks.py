@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import trio
 
+from ..concurrency.wind_down import wind_down
 from ..domain.errors import WebhookFailed, WebhookFailure
 from ..domain.facts import WebhookCalled
-from ..domain.lifecycle import StopCause, wire_reason
+from ..domain.lifecycle import AppState, StopCause, wire_reason
 from ..ports import SessionCall, StopCall
 from .app_session import AppSession, Attempt
 
@@ -27,6 +28,8 @@ async def call_until_delivered(app: AppSession, attempt: Attempt) -> None:
     else:
         return
     await trio.sleep(app.surroundings.lifecycle.webhook_retry_s)
+    if app.state is not AppState.CONNECTING:
+        return  # it came all the same: another call would tear its live session down
     try:
         await _call_start(app, attempt)
     except WebhookFailed as failure:
@@ -34,7 +37,11 @@ async def call_until_delivered(app: AppSession, attempt: Attempt) -> None:
 
 
 async def call_stop(app: AppSession, cause: StopCause) -> None:
-    """Tell the app server that the user's session with it is over; a failure is only reported."""
+    """Tell the app server that the user's session with it is over, within ``stop_s``.
+
+    A failure is only reported. Runs to its end, or its limit, also when everything else of the
+    session is cancelled.
+    """
     if app.registration is None:
         return
     around = app.surroundings
@@ -47,12 +54,16 @@ async def call_stop(app: AppSession, cause: StopCause) -> None:
         reason=wire_reason(cause),
         timestamp=around.environment.timestamp(),
     )
-    try:
-        await around.webhooks.stop(call)
-    except WebhookFailed as failure:
-        _report(app, "stop", began, failure)
-    else:
-        _report(app, "stop", began, None)
+    failure: WebhookFailed | None = None
+    with wind_down(around.lifecycle.stop_s) as limit:
+        try:
+            await around.webhooks.stop(call)
+        except WebhookFailed as error:
+            failure = error
+    if limit.cancelled_caught:
+        text = f"no answer within {around.lifecycle.stop_s:g} s"
+        failure = WebhookFailed(WebhookFailure.TIMEOUT, text, delivered=True)
+    _report(app, "stop", began, failure)
 
 
 async def _call_start(app: AppSession, attempt: Attempt) -> None:

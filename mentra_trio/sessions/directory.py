@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import trio
@@ -14,9 +15,11 @@ from ..domain.close_reasons import (
     APP_STOPPED,
     LINK_LOST,
     NO_SESSION,
+    NOT_HERE_YET,
     NOT_STARTED,
     RESTARTING,
     SUPERSEDED,
+    USER_SESSION_ENDED,
     CloseReason,
 )
 from ..domain.errors import InitRefused, SessionEnded, UnknownApp
@@ -26,10 +29,14 @@ from ..domain.lifecycle import ENDED, StopCause
 from ..domain.starting import StartResult
 from ..ports import Link
 from .app_session import AppSession
+from .roster import Roster
 from .snapshots import UserSnapshot
 from .surroundings import Surroundings
 from .user_phases import run_user
 from .user_session import UserSession
+
+ENDED_TOKENS_REMEMBERED: Final = 10_000
+"""Start attempts of ended user sessions whose late sockets are still recognised as such."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +64,8 @@ class Directory:
     nursery: trio.Nursery
     draining: bool = attrs.field(default=False, init=False)
     _users: dict[UserId, UserSession] = attrs.field(factory=dict, init=False)
+    _ended_tokens: OrderedDict[str | None, None] = attrs.field(factory=OrderedDict, init=False)
+    """Attempts of user sessions that have ended, the oldest first."""
 
     # -- doors ---------------------------------------------------------------------
 
@@ -94,20 +103,32 @@ class Directory:
 
         Source: protocol.md 2.3, 2.5, 2.9.
         """
+        if self.draining:
+            raise InitRefused("", "the server is closing", RESTARTING)
         session = self._session_of(claim)
         if session is None or session.over:
-            raise InitRefused("SESSION_NOT_FOUND", "Session not found", NO_SESSION)
+            raise self._without_session(claim)
         app = session.roster.apps.get(claim.package)
         named = session.roster.remembers(claim.token) if claim.token else None
         if named is not None and named[0] != claim.package:
             raise InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)
         if app is None or app.state in ENDED:
-            if not session.roster.has_run(claim.package):
-                raise InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)
-            raise InitRefused("", "the app was stopped", APP_STOPPED)
+            raise _without_app(session.roster, claim)
         if named is not None and named[1] != app.epoch:
             raise InitRefused("", "a newer start has taken over", SUPERSEDED)
         return app
+
+    def _without_session(self, claim: AppClaim) -> InitRefused:
+        """Why there is no session for ``claim``.
+
+        A URL with a token was made for a start: this runtime may have had an ack, here or from
+        the server before us, and after a 1008 it would take itself for alive (protocol.md 2.8).
+        """
+        if claim.token in self._ended_tokens:
+            return InitRefused("", "the user session ended", USER_SESSION_ENDED)
+        if claim.token:
+            return InitRefused("", "the user has no session here yet", NOT_HERE_YET)
+        return InitRefused("SESSION_NOT_FOUND", NO_SESSION.text, NO_SESSION)
 
     def key_rejected(
         self, package: PackageName, session_id: str, user: UserId | None, token: str | None
@@ -201,17 +222,23 @@ class Directory:
                     with contain(partial(self._crashed, session)):
                         await run_user(session)
                 finally:
-                    session.roster.intents.finish()
+                    session.roster.wishes.queue.finish()
                     commands.deadline = trio.current_time() + self.surroundings.lifecycle.stop_s
         finally:
             del self._users[session.user]
+            self._remember_ended(session)
             session.ended.set()
             session.report_over()
+
+    def _remember_ended(self, session: UserSession) -> None:
+        self._ended_tokens.update(dict.fromkeys(session.roster.tokens))
+        while len(self._ended_tokens) > ENDED_TOKENS_REMEMBERED:
+            self._ended_tokens.popitem(last=False)
 
     async def _keep_commands(self, session: UserSession, scope: trio.CancelScope) -> None:
         """Write down what the user commanded, also when the session is over before it is done."""
         with scope:
-            await session.roster.intents.run()
+            await session.roster.wishes.queue.run()
 
     def _crashed(self, session: UserSession, error: BaseException) -> None:
         self.surroundings.telemetry.emit(
@@ -231,3 +258,12 @@ class Directory:
     async def _known(self, package: PackageName) -> None:
         if await self.surroundings.store.app(package) is None:
             raise UnknownApp(f"App {package} not found")
+
+
+def _without_app(roster: Roster, claim: AppClaim) -> InitRefused:
+    """Why ``claim`` may not attach although its user is here."""
+    if claim.token and not roster.knows_wishes:
+        return InitRefused("", "what the user wants is not known yet", NOT_HERE_YET)
+    if claim.token or roster.has_run(claim.package):
+        return InitRefused("", "the app was stopped", APP_STOPPED)
+    return InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)

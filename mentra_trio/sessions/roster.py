@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from ..concurrency.bulkhead import contain
-from ..domain.errors import SessionEnded, StoreFailed, UpdatesOverflow
+from ..domain.errors import UpdatesOverflow
 from ..domain.facts import Crashed, StartJoined
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import ENDED, AppState, StopCause
@@ -19,9 +19,11 @@ from ..domain.starting import StartResult, StartStage, failed
 from .app_phases import run_app
 from .app_session import AppSession
 from .desk import Desk
-from .store_trouble import report_store_trouble
 from .surroundings import Surroundings
-from .update_queue import UpdateQueue
+from .wishes import WISHES_REMEMBERED, Wishes, until_written
+
+APPS_AT_ONCE: Final = 100
+"""App sessions of one user; the glasses' further starts are ignored until some have ended."""
 
 TOKENS_REMEMBERED: Final = 256
 """Start attempts of one user whose late sockets are still recognised as such."""
@@ -42,12 +44,9 @@ class Roster:
     desk: Desk
     start_failed: Callable[[str], None]
     apps: dict[PackageName, AppSession] = attrs.field(factory=dict, init=False)
-    intents: UpdateQueue = attrs.field(init=False)
-    """The user's commands on their way to the store, in the order in which they were given.
-
-    They outlive the session in which they were given: whoever runs the session runs this too,
-    and lets it finish.
-    """
+    wishes: Wishes = attrs.field(init=False)
+    knows_wishes: bool = attrs.field(default=False, init=False)
+    """Whether what the user wanted before has been read, and begun."""
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _tokens: OrderedDict[str, tuple[PackageName, int]] = attrs.field(
@@ -56,12 +55,13 @@ class Roster:
     _lives: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     _stops: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     """Stops so far. A start that finds more of them than when it was given is void."""
+    _awaited: Counter[PackageName] = attrs.field(factory=Counter, init=False)
+    """Starts that were asked for and have neither made nor joined a session yet."""
     _later: dict[PackageName, int] = attrs.field(factory=dict, init=False)
     """Starts of the glasses that wait for a decision, with the stops at that time."""
 
     def __attrs_post_init__(self) -> None:
-        report = partial(report_store_trouble, self.surroundings, self.user)
-        self.intents = UpdateQueue(self.surroundings.limits.updates_waiting, report)
+        self.wishes = Wishes(self.user, self.surroundings)
 
     # -- commands ------------------------------------------------------------------
 
@@ -73,18 +73,22 @@ class Roster:
         and starts it anew if it does not.
         """
         mark = self._stops[package]
-        await self._ready.wait()
-        await self._until_decided(package)
-        app = self._obtain(package, mark)
+        self._awaited[package] += 1
+        try:
+            await self._ready.wait()
+            await self._until_decided(package)
+            app = self._obtain(package, mark)
+        finally:
+            self._awaited -= Counter([package])
         if app is None:
             return failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
         try:
-            written = self.intents.submit(partial(self._record, package, wanted=True))
+            written = self.wishes.note(package, wanted=True)
         except UpdatesOverflow as error:
             return failed(StartStage.INTERNAL_ERROR, str(error))
         result = await app.started.wait()
         if result.success:  # a failure is told at once, also while the store is slow
-            (await written.wait()).unwrap()
+            await until_written(written)
         return result
 
     async def stop(self, package: PackageName) -> bool:
@@ -93,20 +97,19 @@ class Roster:
         It is stopped at once; this returns when the command is recorded.
         """
         running = self.stop_now(package, StopCause.USER)
-        record = partial(self._record, package, wanted=False)
-        try:
-            await self.intents.enqueue(record)
-        except (SessionEnded, UpdatesOverflow):
-            await record()  # a stop is written down whatever else is going on
+        await self.wishes.write_stop(package)
         return running
 
     def begin_start(self, package: PackageName) -> None:
         """As ``start``, for the glasses, who wait for nothing.
 
         Raises:
-            UpdatesOverflow: too many commands wait for the store.
+            UpdatesOverflow: too many commands wait for the store, or too many apps run.
+            SessionEnded: the session is over.
         """
-        self.intents.submit(partial(self._record, package, wanted=True))
+        if len(self.apps) >= APPS_AT_ONCE and package not in self.apps:
+            raise UpdatesOverflow(f"{APPS_AT_ONCE} apps run already")
+        self.wishes.note(package, wanted=True)
         app = self.apps.get(package)
         if self._nursery is None or app is None or app.state not in UNDECIDED:
             self._obtain(package, self._stops[package])
@@ -119,12 +122,13 @@ class Roster:
     def begin_stop(self, package: PackageName) -> None:
         """As ``stop``, for the glasses; raises as ``begin_start``, but stops in any case."""
         self.stop_now(package, StopCause.USER)
-        self.intents.submit(partial(self._record, package, wanted=False))
+        self.wishes.note(package, wanted=False)
 
     def stop_now(self, package: PackageName, cause: StopCause) -> bool:
         """Stop ``package``, and whatever start of it waits; ``False`` if it was not running."""
-        self._stops[package] += 1
         app = self.apps.get(package)
+        if app is not None or self._is_awaited(package):
+            self._stops[package] += 1
         if app is None or app.state in ENDED:
             return False
         app.stop(cause)
@@ -132,14 +136,10 @@ class Roster:
 
     async def start_wanted(self) -> None:
         """Start all apps that the user wants running, side by side."""
-        try:
-            wanted = await self.surroundings.store.wanted_apps(self.user)
-        except StoreFailed as error:
-            report_store_trouble(self.surroundings, self.user, error)
-            return
-        for package in wanted:
+        for package in await self.wishes.all():
             if package not in self.apps and not self._stops[package]:
                 self._obtain(package, 0)
+        self.knows_wishes = True
 
     # -- attempts and their tokens ---------------------------------------------------
 
@@ -150,6 +150,11 @@ class Roster:
     def has_run(self, package: PackageName) -> bool:
         """Whether ``package`` was started in this session, now or earlier."""
         return self._lives[package] > 0
+
+    @property
+    def tokens(self) -> Iterable[str]:
+        """The tokens that are remembered."""
+        return self._tokens
 
     def _remember(self, token: str, package: PackageName, epoch: int) -> None:
         self._tokens[token] = (package, epoch)
@@ -175,6 +180,12 @@ class Roster:
         for app in self.apps.values():
             app.send(message)
 
+    def _is_awaited(self, package: PackageName) -> bool:
+        """Whether a stop now must be heard of by a start that was given before."""
+        if package in self._later or self._awaited[package]:
+            return True
+        return not self.knows_wishes and len(self._stops) < WISHES_REMEMBERED
+
     async def _until_decided(self, package: PackageName) -> None:
         """Until a look at ``package`` tells whether to join its session or to make a new one."""
         while (app := self.apps.get(package)) is not None and app.state in UNDECIDED:
@@ -193,7 +204,8 @@ class Roster:
             return None
         app = self.apps.get(package)
         if app is not None:
-            self.surroundings.telemetry.emit(StartJoined(user=self.user, package=package))
+            if not app.started.settled:
+                self.surroundings.telemetry.emit(StartJoined(user=self.user, package=package))
             return app
         self._lives[package] += 1
         app = AppSession(
@@ -216,6 +228,8 @@ class Roster:
                 await run_app(app)
         finally:
             del self.apps[app.package]
+            if app.registration is None:
+                del self._lives[app.package]  # it never lived, whatever its name was
             app.ended.set()
             result = app.started.peek()
             if app.stop_cause is StopCause.START_FAILED and result is not None:
@@ -225,8 +239,3 @@ class Roster:
     def _app_crashed(self, app: AppSession, error: BaseException) -> None:
         who = f"{app.package} of {self.user}"
         self.surroundings.telemetry.emit(Crashed(bulkhead="app session", who=who, error=error))
-
-    async def _record(self, package: PackageName, *, wanted: bool) -> None:
-        store = self.surroundings.store
-        if not wanted or await store.app(package) is not None:
-            await store.set_wanted(self.user, package, wanted=wanted)

@@ -82,8 +82,8 @@ class Screen:
             while self._pending:
                 view = min(self._pending, key=self._wait)
                 await trio.sleep(self._wait(view))
-                # It may have been removed meanwhile, or replaced: then the newer one goes out.
-                if view in self._pending:
+                # Meanwhile it may have been removed, replaced, or sent to glasses that returned.
+                if view in self._pending and self._wait(view) <= 0:
                     self._send(view)
 
     def _wait(self, view: str) -> float:

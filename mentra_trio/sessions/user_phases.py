@@ -12,10 +12,8 @@ import trio
 from ..domain.attachment import UserEvent, UserState
 from ..domain.close_reasons import GLASSES_SILENT, CloseReason
 from ..domain.errors import StoreFailed
-from ..domain.facts import LinkAttached, LinkEnded
 from ..domain.lifecycle import StopCause
 from ..domain.user_settings import complete_settings
-from ..ports import Link
 from .glasses_handlers import handle_glasses_frame
 from .link_service import use_link
 from .store_trouble import report_store_trouble
@@ -60,8 +58,6 @@ async def attached(user: UserSession) -> UserEvent:
     if not user.offers.waiting:
         return UserEvent.GLASSES_LOST  # their connection ended before it could be used
     link = user.attach()
-    user.microphone.resend()
-    _report_attached(user, link)
     beat = user.surroundings.heartbeat
     reason = await use_link(
         link,
@@ -72,7 +68,6 @@ async def attached(user: UserSession) -> UserEvent:
         offers=user.offers,
     )
     user.detach(reason)
-    _report_ended(user, link, reason)
     return UserEvent.GLASSES_REPLACED if user.offers.waiting else UserEvent.GLASSES_LOST
 
 
@@ -103,15 +98,3 @@ async def _start_wanted_after_ack(user: UserSession) -> None:
 def _handle(user: UserSession, frame: str | bytes) -> CloseReason | None:
     handle_glasses_frame(user, frame)
     return None
-
-
-def _report_attached(user: UserSession, link: Link) -> None:
-    user.surroundings.telemetry.emit(
-        LinkAttached(endpoint="glasses", user=user.user, package=None, peer=link.peer)
-    )
-
-
-def _report_ended(user: UserSession, link: Link, reason: CloseReason) -> None:
-    user.surroundings.telemetry.emit(
-        LinkEnded(endpoint="glasses", user=user.user, package=None, peer=link.peer, reason=reason)
-    )

@@ -21,7 +21,7 @@ from ..domain.close_reasons import (
     CloseReason,
 )
 from ..domain.demand import MicrophoneDemand, microphone_demand
-from ..domain.facts import UserStateChanged
+from ..domain.facts import LinkAttached, LinkEnded, UserStateChanged
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import StopCause
 from ..domain.timings import STATE_CHANGE_DELAY_S
@@ -94,17 +94,32 @@ class UserSession:
     def attach(self) -> Link:
         """Take the offered glasses, and tell them what they must know first."""
         self._loan = self.offers.take()
-        self.desk.eyepiece.attach(self._loan.resource)
+        link = self._loan.resource
+        self.surroundings.telemetry.emit(
+            LinkAttached(endpoint="glasses", user=self.user, package=None, peer=link.peer)
+        )
+        self.desk.eyepiece.attach(link)
         self.acknowledge()
         self.desk.screen.resend()
-        return self._loan.resource
+        self.microphone.resend()
+        return link
 
     def detach(self, reason: CloseReason) -> None:
         """Give the glasses' link back with ``reason``."""
         self.desk.eyepiece.detach()
-        if self._loan is not None:
-            self._loan.give_back(reason)
-            self._loan = None
+        if self._loan is None:
+            return
+        loan, self._loan = self._loan, None
+        loan.give_back(reason)
+        self.surroundings.telemetry.emit(
+            LinkEnded(
+                endpoint="glasses",
+                user=self.user,
+                package=None,
+                peer=loan.resource.peer,
+                reason=reason,
+            )
+        )
 
     def acknowledge(self) -> None:
         """Greet the glasses, for the first time or again."""

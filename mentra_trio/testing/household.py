@@ -147,9 +147,10 @@ async def open_household(
     limits: Limits | None = None,
     store: Store | None = None,
     environment: Environment | None = None,
+    webhooks: FakeWebhooks | None = None,
 ) -> AsyncGenerator[Household, None]:
     """Sessions that live while the block runs; afterwards all are ended and all links closed."""
-    webhooks, telemetry = FakeWebhooks(), RecordingTelemetry()
+    webhooks, telemetry = webhooks or FakeWebhooks(), RecordingTelemetry()
     store = store or MemoryStore()
     surroundings = Surroundings(
         store=store,

@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import settings
 
 PROFILES: Final = {
-    "dev": settings(max_examples=60, stateful_step_count=30, deadline=None),
+    "dev": settings(max_examples=120, stateful_step_count=30, deadline=None, derandomize=True),
     "nightly": settings(max_examples=1_500, stateful_step_count=30, deadline=None),
 }
 

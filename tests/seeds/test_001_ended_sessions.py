@@ -72,7 +72,7 @@ async def test_no_new_session_is_made_once_the_user_session_is_over(
         house.directory.drain()
         result = await roster.start(APP)
         assert (result.success, result.stage) == (False, StartStage.CONNECTION)
-        assert roster.apps == {} or all(app.ended for app in roster.apps.values())
+        assert roster.apps == {} or all(app.ended.is_set() for app in roster.apps.values())
 
 
 async def test_hundreds_of_release_and_start_cycles_leave_no_object_behind(

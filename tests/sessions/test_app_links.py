@@ -12,11 +12,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from mentra_trio.domain.close_reasons import (
     APP_SILENT,
     APP_STOPPED,
+    LINK_LOST,
     SLOW_CONSUMER,
     SUPERSEDED,
     USER_SESSION_ENDED,
 )
-from mentra_trio.domain.facts import AppStateChanged
+from mentra_trio.domain.facts import AppStateChanged, LinkAttached, LinkEnded, WebhookCalled
 from mentra_trio.domain.ids import PackageName, UserId, package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
@@ -339,3 +340,52 @@ async def test_a_link_that_is_offered_in_the_turn_of_a_stop_is_given_back(
         assert loan.over
         assert await loan.returned() == APP_STOPPED
         offered.cut()
+
+
+@pytest.mark.parametrize("end", ["stop", "drain", "superseded", "cut"])
+async def test_every_link_that_begins_to_serve_is_said_to_have_ended(
+    end: str, autojump_clock: MockClock
+) -> None:
+    async with open_one_app() as (house, glasses, app):
+        match end:
+            case "stop":
+                await house.directory.stop_app(USER, APP)
+            case "drain":
+                house.directory.drain()
+            case "superseded":
+                await house.app().expect("tpa_connection_ack")
+            case _:
+                app.cut()
+        await wait_all_tasks_blocked()
+        ended = [fact for fact in house.telemetry.of(LinkEnded) if fact.endpoint == "app"]
+        assert len(ended) == 1
+        assert ended[0].reason == (app.closed_with or LINK_LOST)
+    begun = [fact.endpoint for fact in house.telemetry.of(LinkAttached)]
+    assert sorted(begun) == sorted(fact.endpoint for fact in house.telemetry.of(LinkEnded))
+    assert glasses.closed_with is not None
+
+
+async def test_a_stop_webhook_that_hangs_is_reported_as_such(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, _glasses, _app):
+        house.webhooks.stop_after = 60
+        await house.directory.stop_app(USER, APP)
+        await trio.sleep(6)
+        (fact,) = [fact for fact in house.telemetry.of(WebhookCalled) if fact.kind == "stop"]
+        assert fact.result == "timeout"
+        assert fact.seconds == pytest.approx(5)
+
+
+async def test_an_app_that_invents_streams_is_not_remembered_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app(permissions=())
+        await house.attached_glasses()
+        app = await house.running_app()
+        for n in range(40):
+            streams = [f"transcription:xx-XX?n={n}-{k}" for k in range(100)]
+            app.say({"type": "subscription_update", "subscriptions": streams})
+            await wait_all_tasks_blocked()
+        session = house.directory._users[USER].roster.apps[APP]
+        assert len(session.reported) <= 612
+        assert app.is_open

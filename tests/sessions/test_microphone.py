@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mentra_trio.testing.household import USER, Household, open_household
+from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.links import MemoryLink
 
 
@@ -82,3 +82,12 @@ async def test_returning_glasses_are_told(away: float, autojump_clock: MockClock
         back = await house.attached_glasses()
         await trio.sleep(0.1)
         assert states(back) == [True]
+
+
+async def test_an_app_that_is_stopped_needs_it_no_more(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        glasses, _ = await listening(house)
+        house.webhooks.stop_after = 5
+        await house.directory.stop_app(USER, APP)
+        await trio.sleep(3.5)
+        assert states(glasses)[-1] is False, "also while its end is being wound down"

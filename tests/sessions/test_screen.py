@@ -141,3 +141,34 @@ async def test_a_view_that_glasses_do_not_have_is_ignored(autojump_clock: MockCl
         assert glasses.of_type("display_event") == []
         assert len(house.telemetry.of(FrameIgnored)) == 500
         assert app.is_open
+
+
+async def test_the_rate_is_kept_also_when_glasses_return(autojump_clock: MockClock) -> None:
+    link = MemoryLink()
+    async with trio.open_nursery() as nursery:
+        screen = screen_on(link)
+        nursery.start_soon(screen.run)
+        screen.request(APP, "main", TextWall(text="1"), None)
+        await trio.sleep(0.1)
+        screen.request(APP, "main", TextWall(text="2"), None)
+        await trio.sleep(0.15)
+        screen.resend()
+        resent = trio.current_time()
+        screen.request(APP, "main", TextWall(text="3"), None)
+        await trio.sleep(0.29)
+        assert texts(link) == ["1", "2"]
+        await trio.sleep(0.1)
+        assert texts(link) == ["1", "2", "3"]
+        assert trio.current_time() - resent < 0.5
+        nursery.cancel_scope.cancel()
+    link.cut()
+
+
+async def test_what_waits_for_its_turn_is_dropped_with_its_app(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, glasses, app):
+        for text in ("one", "two"):
+            app.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": text}})
+        await wait_all_tasks_blocked()
+        await house.directory.stop_app(USER, APP)
+        await trio.sleep(2)
+        assert texts(glasses) == ["one", ""]

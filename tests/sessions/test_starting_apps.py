@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import SessionEnded, UnknownApp, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import StartJoined, WebhookCalled
-from mentra_trio.domain.ids import package_name
+from mentra_trio.domain.ids import PackageName, UserId, package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage
+from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
-from mentra_trio.testing.links import WebhookScript
+from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 
 def refused() -> WebhookFailed:
@@ -318,3 +323,132 @@ async def test_a_start_in_grace_starts_the_app_anew_if_it_does_not_come_back(
         await trio.sleep(10)
         assert house.state() == "running"
         assert len(house.webhooks.starts) == 2
+
+
+async def test_any_number_of_starters(autojump_clock: MockClock) -> None:
+    """More of them than commands may wait for the store: they all give the same command."""
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        results: list[StartResult] = []
+        async with trio.open_nursery() as callers:
+            for _ in range(3000):
+                callers.start_soon(start_into, house, results)
+            house.answer(await house.webhooks.next_start())
+        assert len(results) == 3000
+        assert all(result is results[0] for result in results)
+        assert results[0].success
+
+
+async def test_an_app_that_came_although_the_call_failed_is_not_called_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(failure=refused()), WebhookScript())
+        async with trio.open_nursery() as callers:
+            callers.start_soon(house.directory.start_app, USER, APP)
+            call = await house.webhooks.next_start()
+            await trio.sleep(0.5)
+            house.answer(call)
+        await trio.sleep(30)
+        assert house.state() == "running"
+        assert len(house.webhooks.starts) == 1
+
+
+@pytest.mark.parametrize(("webhook_s", "connect_s"), [(30, 40), (8, 10)])
+async def test_delivery_and_init_have_limits_of_their_own(
+    webhook_s: float, connect_s: float, autojump_clock: MockClock
+) -> None:
+    lifecycle = Lifecycle(webhook_s=webhook_s, connect_s=connect_s)
+    async with open_household(lifecycle=lifecycle) as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(deliver_after=3, answer_after=100))
+        began = trio.current_time()
+        result = await house.directory.start_app(USER, APP)
+        assert result.stage is StartStage.TIMEOUT
+        assert trio.current_time() - began == pytest.approx(3 + connect_s)
+
+
+async def test_a_call_that_is_never_delivered_is_given_up(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        house.webhooks.plan(APP, WebhookScript(deliver_after=1000))
+        began = trio.current_time()
+        result = await house.directory.start_app(USER, APP)
+        assert result.stage is StartStage.WEBHOOK
+        assert trio.current_time() - began == pytest.approx(30)
+
+
+async def test_wanted_apps_do_not_start_after_a_stop_that_came_first(
+    autojump_clock: MockClock,
+) -> None:
+    class SlowWishes(MemoryStore):
+        async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+            wanted = await super().wanted_apps(user)
+            await trio.sleep(1)
+            return wanted
+
+    store = SlowWishes()
+    async with open_household(store=store) as house:
+        await house.add_app()
+        await store.set_wanted(USER, APP, wanted=True)
+        glasses = await house.attached_glasses()
+        glasses.say({"type": "stop_app", "packageName": APP})
+        await trio.sleep(5)
+        assert house.webhooks.starts == []
+
+
+async def test_wanted_apps_wait_for_the_ack(autojump_clock: MockClock) -> None:
+    order: list[str] = []
+
+    class Watched(MemoryStore):
+        async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+            order.append("wanted apps")
+            return await super().wanted_apps(user)
+
+    class Noting(MemoryLink):
+        def push(self, frame: str | bytes) -> bool:
+            order.append("ack")
+            return super().push(frame)
+
+    async with open_household(store=Watched()) as house:
+        link = Noting()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(link.lend, partial(house.directory.serve_glasses, USER))
+            await trio.sleep(1)
+            link.cut()
+    assert order[0] == "ack"
+    assert "wanted apps" in order
+
+
+async def test_stop_and_start_in_grace_starts_anew(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        glasses = await house.attached_glasses()
+        app = await house.running_app()
+        house.webhooks.stop_after = 1
+        app.cut()
+        await trio.sleep(1)
+        words = ["start_app", "stop_app", "start_app"]
+        glasses.say(*({"type": word, "packageName": APP} for word in words))
+        call = await house.webhooks.next_start(within=3)
+        await house.answer(call).expect("tpa_connection_ack")
+        assert list(await house.store.wanted_apps(USER)) == [APP]
+
+
+async def test_glasses_that_invent_names_cost_nothing_lasting(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        glasses = await house.attached_glasses()
+        await wait_all_tasks_blocked()
+        for n in range(5000):
+            word = "stop_app" if n % 2 else "start_app"
+            glasses.say({"type": word, "packageName": f"com.invented.x{n}"})
+        await trio.sleep(10)
+        roster = house.directory._users[USER].roster
+        assert roster.apps == {}
+        assert len(roster._stops) + len(roster._lives) + len(roster._awaited) < 200
+        assert glasses.is_open

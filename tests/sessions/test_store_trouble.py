@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.apps import AppRegistration
+from mentra_trio.domain.close_reasons import NO_SETTINGS
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
 from mentra_trio.domain.ids import PackageName, UserId
@@ -59,7 +60,7 @@ async def test_a_user_gets_a_session_with_the_default_settings(autojump_clock: M
 
 
 @pytest.mark.parametrize("broken", ["app_settings", "user_settings"])
-async def test_an_app_that_reconnects_is_greeted_with_defaults(
+async def test_an_app_that_reconnects_is_asked_to_try_again_rather_than_misled(
     broken: str, autojump_clock: MockClock
 ) -> None:
     store = Failing()
@@ -67,10 +68,14 @@ async def test_an_app_that_reconnects_is_greeted_with_defaults(
         store.broken = frozenset({broken})
         app.cut()
         await trio.sleep(1)
-        ack = await house.app().expect("tpa_connection_ack")
-        assert len(ack["mentraosSettings"]) == 10
+        assert await house.app().closed() == NO_SETTINGS
+        await wait_all_tasks_blocked()
+        assert house.state() == "grace_period"
+        store.broken = frozenset()
+        await house.app().expect("tpa_connection_ack")
         assert house.state() == "running"
         assert len(house.telemetry.of(StoreTrouble)) == 1
+        assert house.telemetry.crashes == []
 
 
 async def test_a_start_without_a_registration_to_read_fails_with_its_stage(

@@ -12,6 +12,7 @@ from raw_peer import frame
 from mentra_trio.domain.close_reasons import LINK_LOST, CloseReason
 from mentra_trio.transport.frames import (
     BINARY,
+    FRAGMENTS_MAX,
     TEXT,
     FrameScanner,
     encode_close,
@@ -43,13 +44,22 @@ def test_codes_that_must_not_be_sent_are_not() -> None:
     assert encode_close(LINK_LOST) is None
 
 
-def fed(scanner: FrameScanner, data: bytes, cuts: list[int]) -> int | None:
+def fed(scanner: FrameScanner, data: bytes, cuts: list[int], at_once: int = 3) -> int | None:
     """How many bytes of ``data`` pass, when it arrives in pieces; ``None`` for all."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in pairwise(places):
-        if (allowed := scanner.feed(data[start:end])) is not None:
-            return start + allowed
+        piece, at = data[start:end], 0
+        while at < len(piece):
+            before, at = at, scanner.admit(piece, at, at_once)
+            if scanner.too_big:
+                return start + at
+            assert at > before
     return None
+
+
+def admitted(scanner: FrameScanner, data: bytes) -> bool:
+    """Whether all of ``data`` passes, in one piece."""
+    return scanner.admit(data, 0, 10_000) == len(data) and not scanner.too_big
 
 
 cuts = st.lists(st.integers(min_value=0, max_value=10_000), max_size=20)
@@ -90,13 +100,31 @@ def test_fragments_count_together_and_pings_between_do_not(
 
 def test_only_the_first_message_has_the_first_limit() -> None:
     scanner = FrameScanner(10, 100)
-    assert scanner.feed(frame(TEXT, b"x" * 10) + frame(TEXT, b"x" * 100)) is None
-    assert FrameScanner(10, 100).feed(frame(TEXT, b"x" * 11)) == 0
+    assert admitted(scanner, frame(TEXT, b"x" * 10) + frame(TEXT, b"x" * 100))
+    assert not admitted(FrameScanner(10, 100), frame(TEXT, b"x" * 11))
 
 
 def test_a_close_is_noticed() -> None:
     scanner = FrameScanner(10, 10)
-    scanner.feed(frame(9, b"a"))
+    assert admitted(scanner, frame(9, b"a"))
     assert not scanner.close_seen
-    scanner.feed(frame(8, b"\x03\xe8"))
+    assert admitted(scanner, frame(8, b"\x03\xe8"))
     assert scanner.close_seen
+
+
+def test_few_frames_pass_at_once() -> None:
+    one, scanner = frame(10, b"x"), FrameScanner(10, 10)
+    data = one * 10
+    assert scanner.admit(data, 0, 4) == 4 * len(one)
+    assert scanner.admit(data, 4 * len(one), 4) == 8 * len(one)
+    assert scanner.admit(data, 8 * len(one), 4) == len(data)
+
+
+def test_a_message_has_a_bounded_number_of_frames() -> None:
+    begin, more = frame(TEXT, fin=False), frame(0, fin=False)
+    scanner = FrameScanner(10, 10)
+    for _ in range(2):
+        whole = begin + more * (FRAGMENTS_MAX - 2) + frame(10, b"p") + frame(0)
+        assert admitted(scanner, whole)
+    assert admitted(scanner, begin + more * (FRAGMENTS_MAX - 1))
+    assert not admitted(scanner, frame(0))

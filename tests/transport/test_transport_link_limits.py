@@ -13,6 +13,7 @@ from raw_peer import (
     BINARY,
     CLOSE,
     PING,
+    PONG,
     TEXT,
     Facts,
     Rig,
@@ -73,6 +74,35 @@ async def test_the_first_message_may_have_a_smaller_limit(rig: Rig, autojump_clo
         await it.peer.send(frame(TEXT, b"x" * 10) + frame(TEXT, b"x" * 1000))
         assert len(await it.link.receive()) == 10
         assert len(await it.link.receive()) == 1000
+
+
+async def test_empty_fragments_count_too(rig: Rig, autojump_clock: Any) -> None:
+    async with linked(rig) as it:
+        await it.peer.send(frame(TEXT, fin=False) + frame(0, fin=False) * 1_024)
+        assert await it.receive_closed() == TOO_BIG
+
+
+@pytest.mark.parametrize("one", [frame(PONG), frame(TEXT, b"x", fin=False) + frame(0)])
+async def test_a_flood_of_tiny_frames_lets_others_run(
+    rig: Rig, one: bytes, autojump_clock: Any
+) -> None:
+    """The library works through all frames that it has, without a pause."""
+    async with linked(rig) as it:
+        turns, over = 0, False
+
+        async def count() -> None:
+            nonlocal turns
+            while not over:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            await it.peer.send(one * 2_000 + frame(TEXT, b"after it all"))
+            while await it.link.receive() != "after it all":
+                pass
+            over = True
+        assert turns >= 2_000 // 32
 
 
 # -- slow consumers ------------------------------------------------------------------------

@@ -113,6 +113,53 @@ async def test_garbage_gets_400(rig: Rig, facts: Facts, head: bytes, autojump_cl
     assert len(facts.of(ConnectionRefused)) == 1
 
 
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /ws?token=SECRET&x=\xe9 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization : Bearer SECRET\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: SECRET\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n",
+    ],
+)
+async def test_what_cannot_be_parsed_is_not_repeated(
+    rig: Rig, facts: Facts, request_bytes: bytes, autojump_clock: Any
+) -> None:
+    rig.app = echo_app
+    peer = rig.connect()
+    await peer.send(request_bytes)
+    answer = await peer.rest()
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501"))
+    for told in (repr(facts.all), answer.decode()):
+        assert "secret" not in told.lower()
+        assert "xe9" not in told
+
+
+async def test_a_body_with_two_lengths_ends_the_connection(rig: Rig, autojump_clock: Any) -> None:
+    rig.app = echo_app
+    peer = rig.connect()
+    await peer.send(
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+    )
+    answer = await peer.rest()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("after", [b"\x00\x01 garbage\r\n\r\n", b"GET / HT"])
+async def test_a_bad_request_after_a_head_request(
+    rig: Rig, after: bytes, autojump_clock: Any
+) -> None:
+    peer = rig.connect()
+    await peer.send(b"HEAD /x HTTP/1.1\r\nHost: h\r\n\r\n")
+    await peer.until(b"\r\n\r\n")
+    await peer.send(after)
+    answer = await peer.rest()
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 408"))
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["success"] is False
+
+
 async def test_a_long_head_gets_431(rig: Rig, autojump_clock: Any) -> None:
     peer = rig.connect()
     await peer.send(b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000)
@@ -136,6 +183,29 @@ async def test_an_idle_connection_ends(rig: Rig, autojump_clock: Any) -> None:
     began = trio.current_time()
     assert await peer.rest() == b""
     assert trio.current_time() - began == pytest.approx(75)
+
+
+async def test_a_connection_that_asks_for_nothing_ends_sooner(
+    rig: Rig, autojump_clock: Any
+) -> None:
+    peer = rig.connect()
+    assert await peer.rest() == b""
+    assert trio.current_time() == pytest.approx(10)
+
+
+async def test_connections_beyond_the_bound_are_closed_at_once(
+    rig: Rig, facts: Facts, autojump_clock: Any
+) -> None:
+    port = rig.port()
+    port.connections_max = 2
+    first, second = rig.connect(port), rig.connect(port)
+    await first.request("GET", "/")
+    assert await rig.connect(port).rest() == b""
+    assert trio.current_time() == 0
+    assert len(facts.of(ConnectionRefused)) == 1
+    await second.stream.aclose()
+    await trio.sleep(1)
+    assert (await rig.connect(port).request("GET", "/"))[0] == 200
 
 
 async def test_a_declared_body_above_the_limit_gets_413_unread(
@@ -171,6 +241,48 @@ async def test_an_unread_small_body_does_not_end_the_connection(
     peer = rig.connect()
     assert (await peer.request("POST", "/a", b"x" * 5000))[0] == 200
     assert (await peer.request("GET", "/b"))[2] == b"hello /b"
+
+
+async def test_a_body_that_was_not_asked_for_ends_the_connection_at_once(
+    rig: Rig, autojump_clock: Any
+) -> None:
+    peer = rig.connect()
+    await peer.send(
+        b"POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
+    )
+    status, headers, _ = await peer.response()
+    assert (status, headers["connection"]) == (200, "close")
+    assert await peer.rest() == b""
+    assert trio.current_time() == 0
+
+
+async def test_a_big_unwanted_body_does_not_cost_the_answer(rig: Rig, autojump_clock: Any) -> None:
+    peer = rig.connect()
+    status, _, body = await peer.request("POST", "/x", b"y" * 5_000_000)
+    assert (status, body) == (200, b"hello /x")
+    assert await peer.rest() == b""
+
+
+async def test_tiny_chunks_of_an_unwanted_body_let_others_run(
+    rig: Rig, autojump_clock: Any
+) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    peer = rig.connect()
+    head = b"POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        await peer.send(head + b"1\r\nx\r\n" * 1_000 + b"0\r\n\r\n")
+        assert (await peer.response())[0] == 200
+        assert (await peer.request("GET", "/y"))[0] == 200
+        assert turns > 1_000
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_peer_that_hangs_up_cancels_the_application(rig: Rig, autojump_clock: Any) -> None:

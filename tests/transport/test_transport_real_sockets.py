@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import ssl
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -14,13 +15,14 @@ import attrs
 import pytest
 import trio
 import trustme
+from cryptography.hazmat.primitives import serialization
 from raw_peer import TEXT, Facts, Peer, Rig, close_frame, facts_without_crashes, frame, upgrade_head
 
 from mentra_trio.domain.close_reasons import APP_STOPPED, SLOW_CONSUMER
 from mentra_trio.domain.errors import ConfigError, LinkClosed
 from mentra_trio.domain.facts import ConnectionRefused
 from mentra_trio.domain.timings import Limits
-from mentra_trio.transport.tcp import bound_address, is_loopback, open_listeners
+from mentra_trio.transport.tcp import bound_address, open_listeners, room_for_connections
 from mentra_trio.transport.upgrade import Upgrade
 
 pytestmark = pytest.mark.real_sockets
@@ -190,18 +192,53 @@ async def test_port_0_of_a_name_gives_one_address() -> None:
         await listener.aclose()
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.1.2", False),
-        ("example.com", False),
-    ],
-)
-def test_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
+@pytest.mark.parametrize("host", ["a..b", "x" * 70, "a\0b"])
+async def test_a_host_that_is_no_name(host: str) -> None:
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        await open_listeners(host, 0)
+
+
+async def test_tls_files_that_cannot_be_used(tmp_path: Path) -> None:
+    issued, other = (trustme.CA().issue_cert("localhost") for _ in range(2))
+    cert, key, foreign = (tmp_path / name for name in ("cert.pem", "key.pem", "foreign.pem"))
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    other.private_key_pem.write_to_path(foreign)
+    locked, junk = tmp_path / "locked.pem", tmp_path / "junk.pem"
+    locked.write_bytes(encrypted(key.read_bytes()))
+    junk.write_text("junk")
+
+    async def problem(cert: Path, key: Path | None) -> str:
+        with pytest.raises(ConfigError) as caught:
+            await open_listeners("127.0.0.1", 0, tls_cert=cert, tls_key=key)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    missing = tmp_path / "missing.pem"
+    no_file = f"cannot read {missing}: No such file or directory"
+    assert await problem(missing, key) == f"server.tls_cert: {no_file}"
+    assert await problem(cert, missing) == f"server.tls_key: {no_file}"
+    assert "Is a directory" in await problem(tmp_path, key)
+    assert "is not the key of the certificate" in await problem(cert, foreign)
+    assert "needs a password" in await problem(cert, locked)
+    for pair in ((junk, key), (cert, junk), (junk, None)):
+        assert "in PEM" in await problem(*pair)
+
+
+def encrypted(key: bytes) -> bytes:
+    loaded = serialization.load_pem_private_key(key, None)
+    return loaded.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+
+
+def test_files_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def room(files: int) -> int:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+        return room_for_connections()
+
+    assert room(1_024) == 896
+    assert room(1_000_000) == room(resource.RLIM_INFINITY) == 20_000
+    assert room(1) == 1

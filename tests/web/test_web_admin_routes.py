@@ -67,6 +67,16 @@ async def test_admin_routes_are_not_served_under_a_strangers_name(
     assert (answer.status_code, answer.json()["code"]) == (421, "UNKNOWN_HOST")
 
 
+@pytest.mark.parametrize("host", ["[x", "[::1", "[x]", "::1]", "[::1].org", "a\u2100b"])
+async def test_a_host_that_is_none_is_no_name_of_ours(
+    site: Site, host: str, autojump_clock: Any
+) -> None:
+    for headers in ([], list(AS_ADMIN.items())):
+        raw = [(name.encode(), value.encode()) for name, value in headers]
+        answer = await site.get("/api/admin/users", headers=[*raw, (b"host", host.encode())])
+        assert (answer.status_code, answer.json()["code"]) == (421, "UNKNOWN_HOST")
+
+
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1:8002", "[::1]:8002", "localhost", "server", "glasses.example.com"],

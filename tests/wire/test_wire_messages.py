@@ -38,7 +38,7 @@ TO_APP: Final = """
 FROM_GLASSES: Final = """
     connection_init start_app stop_app request_settings settings_update_request
     core_status_update glasses_connection_state head_position button_press touch_event
-    glasses_battery_update phone_battery_update VAD local_transcription location_update
+    glasses_battery_update phone_battery_update VAD local_transcription translation location_update
     vps_coordinates calendar_event phone_notification phone_notification_dismissed
     photo_response photo_taken audio_play_response rgb_led_control_response rtmp_stream_status
     keep_alive_ack dashboard_state open_dashboard livekit_init udp_register udp_unregister ping

@@ -1,0 +1,102 @@
+"""What a user wants running, on its way to the store in the order of the commands."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+import outcome
+
+from ..concurrency.oneshot import OneShot
+from ..domain.errors import SessionEnded, StoreFailed, UpdatesOverflow
+from ..domain.ids import PackageName, UserId
+from .store_trouble import report_store_trouble
+from .surroundings import Surroundings
+from .update_queue import UpdateQueue
+
+Written = OneShot[outcome.Maybe[None]]
+
+WISHES_REMEMBERED: Final = 1_024
+"""Apps whose last wish is known, so that the same one need not be written again."""
+
+
+@attrs.define(eq=False, repr=False)
+class Wishes:
+    """The user's commands about apps. They outlive the session in which they were given:
+    whoever runs the session runs ``queue`` too, and lets it finish.
+    """
+
+    user: UserId
+    surroundings: Surroundings
+    queue: UpdateQueue = attrs.field(init=False)
+    _last: OrderedDict[PackageName, tuple[bool, Written]] = attrs.field(
+        factory=OrderedDict, init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        report = partial(report_store_trouble, self.surroundings, self.user)
+        self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report)
+
+    def note(self, package: PackageName, *, wanted: bool) -> Written:
+        """Have a command written down; never blocks. Returns what says when it was.
+
+        A command that repeats the one before it, about the same app, shares its outcome.
+
+        Raises:
+            UpdatesOverflow: too many commands wait for the store.
+            SessionEnded: the session is over.
+        """
+        last = self._last.get(package)
+        if last is not None and last[0] is wanted and not _has_failed(last[1]):
+            return last[1]
+        written = self.queue.submit(partial(self._write, package, wanted=wanted))
+        self._last[package] = (wanted, written)
+        self._last.move_to_end(package)
+        while len(self._last) > WISHES_REMEMBERED:
+            self._last.popitem(last=False)
+        return written
+
+    async def write_stop(self, package: PackageName) -> None:
+        """Write down that ``package`` is not wanted, whatever else is going on.
+
+        Raises:
+            StoreFailed: it could not be written.
+        """
+        try:
+            written = self.note(package, wanted=False)
+        except (SessionEnded, UpdatesOverflow):
+            await self._write(package, wanted=False)
+        else:
+            await until_written(written)
+
+    async def all(self) -> Sequence[PackageName]:
+        """What the user wants running; nothing, and a report, if the store fails."""
+        try:
+            return await self.surroundings.store.wanted_apps(self.user)
+        except StoreFailed as error:
+            report_store_trouble(self.surroundings, self.user, error)
+            return ()
+
+    async def _write(self, package: PackageName, *, wanted: bool) -> None:
+        store = self.surroundings.store
+        if not wanted or await store.app(package) is not None:
+            await store.set_wanted(self.user, package, wanted=wanted)
+
+
+async def until_written(written: Written) -> None:
+    """Wait for a command to be written down. Any number of tasks may wait for the same one.
+
+    Raises:
+        StoreFailed: it could not be written.
+        SessionEnded: there was no time left to write it.
+    """
+    result = await written.wait()
+    if isinstance(result, outcome.Error):
+        raise result.error
+
+
+def _has_failed(written: Written) -> bool:
+    return isinstance(written.peek(), outcome.Error)
