@@ -137,8 +137,8 @@ class Roster:
     async def start_wanted(self) -> None:
         """Start all apps that the user wants running, side by side."""
         for package in await self.wishes.all():
-            if package not in self.apps and not self._stops[package]:
-                self._obtain(package, 0)
+            if package not in self.apps:
+                self._obtain(package, 0)  # none, where a stop came first
         self.knows_wishes = True
 
     # -- attempts and their tokens ---------------------------------------------------

@@ -129,7 +129,7 @@ class OneApp(TrioMachine):
 
     @rule(changes=st.lists(st.integers(0, 7), min_size=2, max_size=4))
     def things_happen_in_one_turn(self, changes: list[int]) -> None:
-        menu = [
+        menu: list[Callable[[], None]] = [
             self.start,
             self.stop,
             partial(self.answer, -1),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.close_reasons import CRASHED, RESTARTING
+from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.lifecycle import StopCause
+from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink
@@ -149,3 +151,66 @@ async def test_waiters_are_told_at_once_also_while_the_store_is_slow(
             ended = trio.current_time()
             house.directory.drain()
         assert told == [ended, ended]
+
+
+async def test_glasses_that_are_offered_in_the_turn_of_a_drain_are_given_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.attached_glasses()
+        late = MemoryLink("late")
+        loan = house.directory._users[USER].offers.offer(late)
+        house.directory.drain()
+        assert loan.over
+        assert await loan.returned() == RESTARTING
+        late.cut()
+
+
+async def test_glasses_that_return_while_the_old_session_is_wound_down_get_a_fresh_one(
+    autojump_clock: MockClock,
+) -> None:
+    store = Uncancellable()
+    lifecycle = Lifecycle(user_grace_s=0.5)
+    async with open_one_app(store=store, lifecycle=lifecycle) as (house, glasses, _app):
+        store.slow_s = 2.0
+        stop_by_glasses(house, glasses)
+        await wait_all_tasks_blocked()
+        glasses.cut()
+        await trio.sleep(1)
+        old = house.directory._users[USER]
+        assert old.over
+        store.slow_s = 0.0
+        back = house.glasses()
+        await back.expect("connection_ack")
+        assert house.directory._users[USER] is not old
+        assert back.is_open
+
+
+async def test_a_hard_cancel_still_lets_the_peers_come_back(autojump_clock: MockClock) -> None:
+    """Cancelled from outside without a drain: no app is told that it was stopped for good."""
+    async with open_one_app() as (house, glasses, app):
+        house.directory.nursery.cancel_scope.cancel("pulled the plug")
+        await wait_all_tasks_blocked()
+        assert app.closed_with == RESTARTING
+        assert glasses.closed_with == RESTARTING
+        assert app.of_type("app_stopped") == []
+
+
+async def test_a_crash_of_a_user_session_stays_inside_it(autojump_clock: MockClock) -> None:
+    class Broken(MemoryStore):
+        broken = True
+
+        async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
+            if self.broken and user == USER:
+                raise RuntimeError("planted")
+            return await super().wanted_apps(user)
+
+    store = Broken()
+    async with open_household(store=store) as house:
+        house.telemetry.expects_crashes = True
+        other = await house.attached_glasses(user_id("other@x.org"))
+        assert await house.glasses().closed() == CRASHED
+        assert [crash.bulkhead for crash in house.telemetry.crashes] == ["user session"]
+        assert other.is_open
+        store.broken = False
+        await house.attached_glasses()

@@ -72,6 +72,21 @@ async def test_an_empty_list_right_after_a_reattach_is_not_its_wish(
         assert snapshot.subscriptions == (), "later it is meant"
 
 
+async def test_after_its_first_list_a_reattached_app_may_empty_it_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        app.say(update("button_press"))
+        await wait_all_tasks_blocked()
+        app.cut()
+        await trio.sleep(1)
+        house.app().say(update("button_press"), update())
+        await trio.sleep(0.2)
+        snapshot = house.snapshot()
+        assert snapshot is not None
+        assert snapshot.subscriptions == ()
+
+
 async def test_malformed_entries_are_dropped_and_the_valid_ones_kept(
     autojump_clock: MockClock,
 ) -> None:
