@@ -291,22 +291,6 @@ async def test_garbage_of_an_app_costs_it_nothing(autojump_clock: MockClock) -> 
         assert link.is_open
 
 
-async def test_requests_that_cannot_be_served_fail_at_once_and_close_nothing(
-    autojump_clock: MockClock,
-) -> None:
-    async with open_one_app() as (_house, _glasses, link):
-        began = trio.current_time()
-        link.say({"type": "audio_play_request", "requestId": "r1", "audioUrl": "http://a/b.mp3"})
-        answer = await link.expect("audio_play_response")
-        assert (answer["requestId"], answer["success"]) == ("r1", False)
-        link.say({"type": "stream_status_check"})
-        assert (await link.expect("stream_status_check_response"))["hasActiveStream"] is False
-        link.say({"type": "rtmp_stream_request", "rtmpUrl": "rtmp://x/y"})
-        assert (await link.expect("rtmp_stream_status"))["status"] == "error"
-        assert trio.current_time() == began
-        assert link.is_open
-
-
 async def test_a_crash_inside_one_app_stays_inside_it(autojump_clock: MockClock) -> None:
     async with open_household(store=BrokenSettings()) as house:
         house.telemetry.expects_crashes = True
