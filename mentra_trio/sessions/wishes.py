@@ -20,7 +20,7 @@ from .update_queue import UpdateQueue
 Written = OneShot[outcome.Maybe[None]]
 
 WISHES_REMEMBERED: Final = 1_024
-"""Apps whose last wish is known, so that the same one need not be written again."""
+"""Apps whose last wish is known, so that the same one is not queued again and again."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -43,14 +43,15 @@ class Wishes:
     def note(self, package: PackageName, *, wanted: bool) -> Written:
         """Have a command written down; never blocks. Returns what says when it was.
 
-        A command that repeats the one before it, about the same app, shares its outcome.
+        A command that repeats the one before it, while that is being written, shares its
+        outcome. Later it is written again: meanwhile the app may have been removed and added.
 
         Raises:
             UpdatesOverflow: too many commands wait for the store.
             SessionEnded: the session is over.
         """
         last = self._last.get(package)
-        if last is not None and last[0] is wanted and not _has_failed(last[1]):
+        if last is not None and last[0] is wanted and not last[1].settled:
             return last[1]
         written = self.queue.submit(partial(self._write, package, wanted=wanted))
         self._last[package] = (wanted, written)
@@ -96,7 +97,3 @@ async def until_written(written: Written) -> None:
     result = await written.wait()
     if isinstance(result, outcome.Error):
         raise result.error
-
-
-def _has_failed(written: Written) -> bool:
-    return isinstance(written.peek(), outcome.Error)

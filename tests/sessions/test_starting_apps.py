@@ -452,3 +452,17 @@ async def test_glasses_that_invent_names_cost_nothing_lasting(autojump_clock: Mo
         assert roster.apps == {}
         assert len(roster._stops) + len(roster._lives) + len(roster._awaited) < 200
         assert glasses.is_open
+
+
+async def test_an_app_that_was_removed_and_added_again_is_wanted_when_it_is_started_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        await house.attached_glasses()
+        await house.running_app()
+        await house.store.remove_app(APP)  # by another process, behind the server's back
+        await house.add_app()
+        assert list(await house.store.wanted_apps(USER)) == []
+        assert (await house.directory.start_app(USER, APP)).success
+        assert list(await house.store.wanted_apps(USER)) == [APP]
