@@ -134,6 +134,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_name(host: str) -> bool:
+    """Whether ``host`` is a host name, and not an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host)
+    return False
+
+
 def load_config(
     *, file: Path | None = None, environ: Mapping[str, str], overrides: Sequence[str] = ()
 ) -> Config:

@@ -5,7 +5,6 @@ Order of opening is order of trust: what is opened first outlives what is opened
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
-from .config import Config
+from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
@@ -251,19 +250,11 @@ def _websocket_base(config: Config, listeners: Listeners) -> str:
         scheme, _, rest = config.public_url.rstrip("/").partition("://")
         return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}"
     host, port = bound_address(listeners)
-    if _is_name(config.host):
+    if is_name(config.host):
         host = config.host  # a certificate is for the name, not for the address behind it
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "ws" if config.tls_cert is None else "wss"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _is_name(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return bool(host)
-    return False
 
 
 def _public_hosts(config: Config) -> frozenset[str]:

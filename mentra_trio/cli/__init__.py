@@ -7,6 +7,7 @@ does not load a server.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,29 @@ WRONG_CALL: Final = 2
 INTERRUPTED: Final = 130
 NAME: Final = "mentra-trio"
 
+TTL_MAX_S: Final = 100 * 365 * 86_400
+"""A token that is to be valid longer is meant to be valid for ever."""
+
 C = TypeVar("C", bound=Callable[..., Any])
+
+
+class _Folder(click.Path):
+    """A path that is not empty: an empty one would mean the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Seconds(click.FloatRange):
+    """A time to live; ``nan``, which is neither in nor out of any range, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +68,7 @@ def _complain(text: str) -> int:
 def _with_data_dir(command: C) -> C:
     return click.option(
         "--data-dir",
-        type=click.Path(path_type=Path),
+        type=_Folder(path_type=Path),
         help="Where data is kept; default: the platform's folder for user data.",
     )(command)
 
@@ -98,7 +121,11 @@ def demo(data_dir: Path | None) -> None:
 
 @commands.command()
 @click.argument("user_id")
-@click.option("--ttl", type=click.FloatRange(min=0, min_open=True), help="Seconds it is valid.")
+@click.option(
+    "--ttl",
+    type=_Seconds(min=0, min_open=True, max=TTL_MAX_S),
+    help="Seconds it is valid; for ever if not given.",
+)
 @_with_data_dir
 def token(user_id: str, ttl: float | None, data_dir: Path | None) -> None:
     """Print a core token with which the glasses of USER_ID may connect."""

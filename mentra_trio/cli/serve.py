@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import click
 import trio
 
 from ..concurrency.bulkhead import single
-from ..config import Config
+from ..config import Config, is_name
 from ..server import open_server
 from ..telemetry.log_lines import LogLines, make_logger
 from ..transport.tcp import bound_address, open_listeners
@@ -23,10 +24,18 @@ def serve(config: Config) -> None:
     Raises:
         MentraTrioError: the server could not be opened; one line for a person.
     """
+    allow_many_connections()
     try:
         trio.run(_serve, config)
     except BaseExceptionGroup as group:  # one error, wrapped by the nurseries it passed
         raise single(group) from None
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit on open files as far as it may itself: a socket is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems refuse "unlimited"; then it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(config: Config) -> None:
@@ -51,7 +60,9 @@ async def _open(config: Config, opened: AsyncExitStack) -> str:
         make_logger(sys.stderr, config.log_level), user_ids_as_given=config.log_level == "debug"
     )
     await opened.enter_async_context(open_server(config, telemetry=log, listeners=listeners))
-    return ready_line(*bound_address(listeners), tls=config.tls_cert is not None)
+    address, port = bound_address(listeners)
+    host = config.host if is_name(config.host) else address
+    return ready_line(host, port, tls=config.tls_cert is not None)
 
 
 def ready_line(host: str, port: int, *, tls: bool) -> str:

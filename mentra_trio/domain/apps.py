@@ -61,8 +61,11 @@ class AppRegistration:
 
 
 def hash_api_key(key: str) -> str:
-    """SHA-256 of an API key, in hex: the only form in which a key is kept (protocol.md 1.3)."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """SHA-256 of an API key, in hex: the only form in which a key is kept (protocol.md 1.3).
+
+    Any text is taken: what peers present may be anything.
+    """
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def key_matches(presented: str, registration: AppRegistration | None) -> bool:

@@ -85,7 +85,8 @@ class Limits:
     head_bytes: int = attrs.field(default=65_536, validator=positive)
     """Request line and headers of one HTTP request."""
     head_s: float = attrs.field(default=10.0, validator=positive)
-    """From the first byte of an HTTP request to the end of its head."""
+    """From the first byte of an HTTP request to the end of its head; also the time that a new
+    connection has for its first byte."""
     body_bytes: int = attrs.field(default=52_428_800, validator=positive)
     """Body of one HTTP request (protocol.md 1.6: JSON bodies up to 50 MB)."""
     body_s: float = attrs.field(default=30.0, validator=positive)

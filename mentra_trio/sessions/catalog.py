@@ -51,9 +51,7 @@ class AppCatalog:
         Raises:
             ConfigError: one of the values is not usable; the text says which and why.
         """
-        key = make_api_key() if api_key is None else api_key
-        if not key.strip():
-            raise ConfigError("the API key is empty")
+        key = make_api_key() if api_key is None else checked_key(api_key)
         registration = AppRegistration(
             package=checked_package(package),
             url=checked_url(url),
@@ -86,11 +84,9 @@ class AppCatalog:
 
         Raises:
             UnknownApp: no such app is registered.
-            ConfigError: ``api_key`` is empty.
+            ConfigError: ``api_key`` is not usable.
         """
-        key = make_api_key() if api_key is None else api_key
-        if not key.strip():
-            raise ConfigError("the API key is empty")
+        key = make_api_key() if api_key is None else checked_key(api_key)
         registration = await self.store.app(PackageName(package))
         if registration is None:
             raise UnknownApp(f"App {package} not found")
@@ -101,6 +97,15 @@ class AppCatalog:
 def make_api_key() -> str:
     """A new API key: 32 random bytes, URL-safe, with a prefix by which leaks can be found."""
     return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def checked_key(text: str) -> str:
+    """``text`` as an API key, or a ConfigError; keys travel in HTTP headers."""
+    if not text.strip():
+        raise ConfigError("the API key is empty")
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigError("an API key consists of printable ASCII characters")
+    return text
 
 
 def checked_package(text: str) -> PackageName:

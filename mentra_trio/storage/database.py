@@ -1,4 +1,4 @@
-"""One SQLite file, used by one task at a time: opening it, and running work in transactions."""
+"""One SQLite file on one thread: opening it, and running work in transactions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FORESEEN: Final = (sqlite3.Error, UnicodeError, OverflowError)
 
 @attrs.frozen
 class Job:
-    """``work`` to be done; ``writes`` tells whether it changes anything."""
+    """``work`` to be done; ``writes`` tells whether it may change anything."""
 
     work: Work
     writes: bool
@@ -104,6 +104,22 @@ def open_database(path: Path) -> Database:
     except (sqlite3.Error, StoreFailed) as error:
         connection.close()
         raise StoreFailed(f"cannot use {path}: {describe(error)}") from None
+    return Database(path, connection)
+
+
+def open_for_reading(path: Path) -> Database:
+    """A second look at a file that ``open_database`` has open; it cannot change anything.
+
+    Thanks to the write-ahead log it never waits for whoever is writing.
+
+    Raises:
+        StoreFailed: as ``open_database``.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite3.Error as error:
+        raise StoreFailed(f"cannot open {path}: {describe(error)}") from None
     return Database(path, connection)
 
 

@@ -1,4 +1,5 @@
-"""Store in one SQLite file: one writer thread, write-ahead log, one commit for many writers.
+"""Store in one SQLite file: write-ahead log, a thread that writes and one that reads, one commit
+for many writers.
 
 Nothing is cached: what another process writes, such as ``mentra-trio apps add``, is seen at the
 next look.

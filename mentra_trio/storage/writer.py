@@ -1,11 +1,12 @@
-"""The ways to run work on a database from Trio: in one thread, or in place."""
+"""The ways to run work on a database from Trio: in threads, or in place."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -13,14 +14,14 @@ import attrs
 import outcome
 import trio
 
-from .database import Database, Job, open_database
+from .database import Database, Job, open_database, open_for_reading
 
 BATCH_MAX: Final = 1_000
 """Jobs that share one commit, at most."""
 
 
 class Runner(Protocol):
-    """Runs jobs one after another; each is on disk when its call returns."""
+    """Runs jobs; each is on disk, and seen by all later ones, when its call returns."""
 
     async def run(self, job: Job) -> Any:
         """The result of ``job``. Once begun it is not cancelled: the caller learns the truth."""
@@ -67,18 +68,21 @@ _Queue: TypeAlias = "queue.SimpleQueue[_Waiting | None]"
 
 @attrs.define(eq=False)
 class ThreadRunner:
-    """Hands jobs to one thread; all that queued up during a commit share the next one.
+    """Hands jobs to two threads, one for those that write and one for those that only read.
 
-    The queue is bounded by the number of tasks, since each waits for its own job.
+    So nobody who reads waits for a lock that another process holds. Writes that queued up during
+    a commit share the next one. Each queue is bounded by the number of tasks, since each waits
+    for its own job.
     """
 
-    _queue: _Queue
+    _writes: _Queue
+    _reads: _Queue
 
     async def run(self, job: Job) -> Any:
         """See ``Runner``."""
         await trio.lowlevel.checkpoint_if_cancelled()
         waiting = _Waiting(job, trio.lowlevel.current_task())
-        self._queue.put(waiting)
+        (self._writes if job.writes else self._reads).put(waiting)
         await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
         assert waiting.result is not None
         return waiting.result.unwrap()
@@ -86,11 +90,21 @@ class ThreadRunner:
 
 @asynccontextmanager
 async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
-    """A runner with one thread, which owns the database.
+    """A runner with threads of its own; each has the file open for itself.
 
     Raises:
         StoreFailed: as ``open_database``.
     """
+    async with (
+        _thread("storage writer", partial(open_database, path)) as writes,
+        _thread("storage reader", partial(open_for_reading, path)) as reads,
+    ):
+        yield ThreadRunner(writes, reads)
+
+
+@asynccontextmanager
+async def _thread(name: str, opener: Callable[[], Database]) -> AsyncGenerator[_Queue, None]:
+    """The queue of a thread that works on what ``opener`` opens; all of it is done at the end."""
     jobs: _Queue = queue.SimpleQueue()
     opened: list[outcome.Maybe[None]] = []
     ready = trio.Event()
@@ -101,7 +115,7 @@ async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
         token.run_sync_soon(ready.set)
 
     thread = threading.Thread(
-        target=_own_database, args=(path, jobs, report, token), name="storage", daemon=True
+        target=_own_database, args=(opener, jobs, report, token), name=name, daemon=True
     )
     thread.start()
     try:
@@ -109,15 +123,18 @@ async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
         with trio.CancelScope(shield=True):
             await ready.wait()
         opened[0].unwrap()
-        yield ThreadRunner(jobs)
+        yield jobs
     finally:
         jobs.put(None)
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(thread.join)
+            # A limiter of its own: Trio's may be used up by threads that hang.
+            await trio.to_thread.run_sync(thread.join, limiter=trio.CapacityLimiter(1))
 
 
-def _own_database(path: Path, jobs: _Queue, report: Any, token: trio.lowlevel.TrioToken) -> None:
-    opened = outcome.capture(open_database, path)
+def _own_database(
+    opener: Callable[[], Database], jobs: _Queue, report: Any, token: trio.lowlevel.TrioToken
+) -> None:
+    opened = outcome.capture(opener)
     if isinstance(opened, outcome.Error):
         report(opened)
         return

@@ -15,6 +15,7 @@ import structlog
 
 from ..domain import facts as f
 from ..domain.facts import Fact
+from ..environment import Environment
 from .plain import plain_fields
 
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[0-9a-fA-F:.]+|[A-Za-z0-9.-]+):\d{1,5}")
@@ -59,25 +60,60 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
 """Event name of every fact, and its level."""
 
 
+NOISY: Final = (f.ConnectionRefused, f.FrameIgnored, f.FrameDropped)
+"""Facts of which any peer can cause as many as it likes."""
+NOISY_LINES_PER_S: Final = 10
+LEFT_OUT: Final = "lines left out"
+
+
 @attrs.define(eq=False)
 class LogLines:
     """Implements ``ports.Telemetry`` on a structlog logger.
 
     A user is named by a short hash that stays the same for the same user, so that the lines of
     one user can be found, but not who it is; ``user_ids_as_given`` is for debugging.
+
+    Of the facts in ``NOISY`` at most ten in a second are written; the next line of the log is
+    preceded by one that tells how many were not. The metrics count all of them.
     """
 
     _logger: structlog.typing.FilteringBoundLogger
     user_ids_as_given: bool = attrs.field(default=False, kw_only=True)
+    environment: Environment = attrs.field(factory=Environment, kw_only=True)
+    _second: int = attrs.field(default=0, init=False)
+    _noise: int = attrs.field(default=0, init=False)
 
     def emit(self, fact: Fact) -> None:
         """See ``ports.Telemetry``. A log that cannot be written is given up silently."""
         event, level_of = LINES[type(fact)]
+        level = level_of(fact)
+        if not self._is_written(level):
+            return
+        self._begin_second()
+        if isinstance(fact, NOISY):
+            self._noise += 1
+            if self._noise > NOISY_LINES_PER_S:
+                return
         fields = {_RENAMED.get(name, name): value for name, value in plain_fields(fact).items()}
         if not self.user_ids_as_given:
             fields = _without_names(fact, fields)
+        self._write(level, event, fields)
+
+    def _is_written(self, level: str) -> bool:
+        return self._logger.is_enabled_for(logging.getLevelNamesMapping()[level.upper()])
+
+    def _begin_second(self) -> None:
+        second = int(self.environment.utcnow().timestamp())
+        if second == self._second:
+            return
+        left_out = self._noise - NOISY_LINES_PER_S
+        self._second, self._noise = second, 0
+        if left_out > 0:
+            self._write("info", LEFT_OUT, {"count": left_out})
+
+    def _write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         with suppress(OSError, ValueError):  # standard error was closed, or its reader is gone
-            getattr(self._logger, level_of(fact))(event, **fields)
+            getattr(self._logger, level)(event, **fields)
 
 
 def make_logger(stream: TextIO, level: str) -> structlog.typing.FilteringBoundLogger:

@@ -23,6 +23,9 @@ _MASKED: Final = 0x80
 _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
 _REASON_BYTES_MAX: Final = 123
+FRAGMENTS_MAX: Final = 1_024
+"""In so many frames may a message come: empty ones have no bytes to be limited by."""
+
 _NEVER_SENT: Final = frozenset({1005, 1006, 1015})  # RFC 6455, 7.4.1
 
 
@@ -59,39 +62,45 @@ PING_FRAME: Final = encode_frame(PING, b"")
 class FrameScanner:
     """Follows a peer's frames by their headers, in whatever pieces they arrive.
 
-    ``first_max`` bounds the first message, ``message_max`` every later one, both in bytes.
-    Nonsense in the headers is left to the parser behind us; only lengths and the presence of a
-    close frame are of interest here.
+    ``first_max`` bounds the first message, ``message_max`` every later one, both in bytes; and
+    no message has more than ``FRAGMENTS_MAX`` frames. Nonsense in the headers is left to the
+    parser behind us; only lengths and the presence of a close frame are of interest here.
     """
 
     first_max: int
     message_max: int
     close_seen: bool = attrs.field(default=False, init=False)
     """Whether the peer sent a close frame."""
+    too_big: bool = attrs.field(default=False, init=False)
+    """Whether the peer began a frame that makes its message too big."""
     _header: bytearray = attrs.field(factory=bytearray, init=False)
     _payload_left: int = attrs.field(default=0, init=False)
     _message_bytes: int = attrs.field(default=0, init=False)
+    _message_frames: int = attrs.field(default=0, init=False)
     _first: bool = attrs.field(default=True, init=False)
 
-    def feed(self, data: bytes | bytearray) -> int | None:
-        """Take note of ``data``.
+    def admit(self, data: bytes | bytearray, start: int, frames_max: int) -> int:
+        """Take note of ``data`` from ``start`` on, and of at most ``frames_max`` frames in it.
 
         Returns:
-            ``None`` if all of it may be passed on; otherwise how many of its bytes come before
-            the frame that makes its message too big.
+            Up to where it may be passed on: its end; or the end of so many frames; or the
+            beginning of the one that is ``too_big``, after which nothing may be passed on.
         """
-        at = 0
-        while at < len(data):
-            if self._payload_left:
-                step = min(self._payload_left, len(data) - at)
-                self._payload_left -= step
-                at += step
-                continue
-            start = at
-            at = self._fill_header(data, at)
-            if len(self._header) == self._header_size() and not self._begin_frame():
-                return start
-        return None
+        at, frames = start, 0
+        while at < len(data) and frames < frames_max:
+            before = at
+            if not self._payload_left:
+                at = self._fill_header(data, at)
+                if len(self._header) < self._header_size():
+                    break
+                if not self._begin_frame():
+                    self.too_big = True
+                    return before
+            step = min(self._payload_left, len(data) - at)
+            self._payload_left -= step
+            at += step
+            frames += not self._payload_left
+        return at
 
     def _fill_header(self, data: bytes | bytearray, at: int) -> int:
         """Move bytes from ``data`` until the header is whole or ``data`` is used up."""
@@ -120,9 +129,12 @@ class FrameScanner:
             self.close_seen = self.close_seen or opcode == CLOSE
             return True
         self._message_bytes += length
+        self._message_frames += 1
         if self._message_bytes > (self.first_max if self._first else self.message_max):
             return False
+        if self._message_frames > FRAGMENTS_MAX:
+            return False
         if first & _FIN:
-            self._message_bytes = 0
+            self._message_bytes = self._message_frames = 0
             self._first = False
         return True

@@ -1,19 +1,24 @@
 """What the WebSocket library gets to see of a connection, and what it may do to it.
 
-trio-websocket parses what the peer sends and answers pings and closes. Three things are kept
+trio-websocket parses what the peer sends and answers pings and closes. Four things are kept
 from it, because a peer could otherwise stop a server with them (performance.md): it never
 learns of the close frames that we send, so that it cannot refuse to answer a ping after one; it
-never sees a message above our limit, so that its own way of refusing is never taken; and what
-it sends goes through the outbox, so that its reader never waits for a slow peer.
+never sees a message above our limit, so that its own way of refusing is never taken; what it
+sends goes through the outbox, so that its reader never waits for a slow peer; and it gets few
+frames at a time, because it works through all it has before it lets anybody else run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
 from .frames import CLOSE, FrameScanner
+
+FRAMES_AT_ONCE: Final = 32
+"""So many frames the parser gets before others have their turn; each costs it some 50 us."""
 
 
 class GatedStream(trio.abc.Stream):
@@ -33,13 +38,13 @@ class GatedStream(trio.abc.Stream):
         self._queue = queue
         self._finish = finish
         self._over = False
+        self._read: bytes | bytearray = b""
+        self._passed = 0  # so many bytes of what was read
         self._accepted = trio.Event()
         self.last_heard = trio.current_time()
         """Trio time at which the peer last sent anything at all."""
         self.ended_by_peer = False
         """Whether the peer's side of the stream is at its end, or broken."""
-        self.too_big = False
-        """Whether the peer sent a message above the limit."""
         self.close_answered = False
         """Whether the answer to the peer's close frame was queued."""
 
@@ -54,25 +59,27 @@ class GatedStream(trio.abc.Stream):
             return b""
         # Frames that come before our answer would be lost in the parser's handshake.
         await self._accepted.wait()
-        return self._admit(await self._receive(max_bytes))
+        if self._passed < len(self._read):
+            await trio.lowlevel.checkpoint()
+        else:
+            self._read, self._passed = await self._receive(max_bytes), 0
+        return self._next_frames()
 
     async def _receive(self, max_bytes: int | None) -> bytes | bytearray:
         try:
             data = await self._stream.receive_some(max_bytes)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
+        if data:
+            self.last_heard = trio.current_time()
         self.ended_by_peer = not data
         return data
 
-    def _admit(self, data: bytes | bytearray) -> bytes | bytearray:
-        if not data:
-            return data
-        self.last_heard = trio.current_time()
-        allowed = self._scanner.feed(data)
-        if allowed is None:
-            return data
-        self._over = self.too_big = True
-        return data[:allowed]
+    def _next_frames(self) -> bytes | bytearray:
+        start = self._passed
+        self._passed = self._scanner.admit(self._read, start, FRAMES_AT_ONCE)
+        self._over = self._scanner.too_big
+        return self._read[start : self._passed]
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Queue what the library has to say: its handshake, a pong, the answer to a close."""

@@ -45,7 +45,11 @@ async def run_app(http: HttpConnection, request: h11.Request, app: AsgiApp) -> R
     if exchange.gone or not http.answered:
         return False
     await exchange.skip_body()
-    return http.next_cycle()
+    if http.next_cycle():
+        return True
+    if http.body_unread:
+        await http.linger()
+    return False
 
 
 class _Exchange:
@@ -60,6 +64,7 @@ class _Exchange:
         self._body_bytes = 0
         self._start: h11.Response | None = None
         self._headless = request.method == b"HEAD"
+        self._body_declined = False
         self._scope = trio.CancelScope()
 
     @property
@@ -137,7 +142,9 @@ class _Exchange:
     def _response(self, message: Message) -> h11.Response:
         self._headless = self._headless or message["status"] in _BODILESS
         headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        if self._http.closing.is_set():
+        # Answered instead of "continue": what follows may be the body or another request.
+        self._body_declined = self._http.continue_expected
+        if self._body_declined or self._http.closing.is_set():
             headers.append((b"connection", b"close"))
         return h11.Response(status_code=message["status"], headers=headers)
 
@@ -157,7 +164,7 @@ class _Exchange:
     async def skip_body(self) -> None:
         """Read what the application left of a small body, so that the connection can go on."""
         left = LINGER_BYTES
-        if self._http.continue_expected:
+        if self._body_declined:
             return
         with wind_down(WIND_DOWN_S):
             while left > 0 and self._http.body_unread:

@@ -6,8 +6,9 @@ Whatever the peer does wrong becomes a ``Refusal``, never an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
@@ -21,7 +22,10 @@ from ..domain.timings import WIND_DOWN_S, Limits
 
 PIECE_BYTES: Final = 65_536
 LINGER_BYTES: Final = 262_144
-"""How much of an unwanted body is read and dropped, so that the peer sees our answer."""
+"""How much of an unwanted body is read and dropped, so that the connection can go on."""
+PIECES_AT_ONCE: Final = 32
+"""So many pieces of a body are handed out before others have their turn: one read may hold
+thousands of tiny chunks."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -32,6 +36,18 @@ class Refusal:
 
     status: int
     problem: str
+
+
+_NOT_HTTP: Final = Refusal(400, "the request is not valid HTTP/1.1")
+_TWO_LENGTHS: Final = Refusal(400, "a body has a length or is chunked, not both")
+_MALFORMED: Final[Mapping[int, Refusal]] = MappingProxyType(
+    {
+        431: Refusal(431, "the request's head is too long"),
+        501: Refusal(501, "only the transfer coding 'chunked' is understood"),
+    }
+)
+"""What is said of a request that cannot be parsed, beside ``_NOT_HTTP``. The parser's own words
+quote the peer's bytes, keys and tokens among them: they are never repeated."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,9 +94,13 @@ class HttpConnection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
         self._broken = False
         self._head_only = False
+        self._pieces = 0
+        # A connection that has not asked for anything yet is given less time than one that has.
+        self._patience_s = limits.head_s
 
     async def next_request(self) -> h11.Request | Refusal | None:
         """The head of the next request; ``None`` when there will be none."""
+        self._head_only = False
         if not self.has_unread and not await self._first_byte():
             return None
         with trio.move_on_after(self.limits.head_s):
@@ -93,17 +113,20 @@ class HttpConnection:
                 if not await self.read_more():
                     return None
         except h11.RemoteProtocolError as error:
-            return Refusal(error.error_status_hint or 400, str(error))
+            return _MALFORMED.get(error.error_status_hint, _NOT_HTTP)
         if not isinstance(event, h11.Request):
             return None
         self._head_only = event.method == b"HEAD"
+        lengths = header_values(event, b"content-length")
+        if lengths and header_values(event, b"transfer-encoding"):
+            return _TWO_LENGTHS  # a proxy may have believed the other one (RFC 9112, 6.1)
         return event
 
     async def _first_byte(self) -> bool:
         """Wait for a request to begin; ``False`` on end, silence, or when the port closes."""
         if self.closing.is_set():
             return False
-        with trio.move_on_after(self.limits.idle_s):
+        with trio.move_on_after(self._patience_s):
             return await race(self.read_more, self._until_closing)
         return False
 
@@ -156,6 +179,9 @@ class HttpConnection:
         ):
             return None
         with trio.move_on_after(self.limits.body_s):
+            self._pieces += 1
+            if self._pieces % PIECES_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
             return await self._read_body()
         return Refusal(408, "the request's body took too long")
 
@@ -165,7 +191,7 @@ class HttpConnection:
                 if not await self.read_more():
                     return None
         except h11.RemoteProtocolError as error:
-            return Refusal(error.error_status_hint or 400, str(error))
+            return _MALFORMED.get(error.error_status_hint, _NOT_HTTP)
         return event if isinstance(event, h11.Data | h11.EndOfMessage) else None
 
     async def send(self, *events: h11.Event) -> bool:
@@ -215,11 +241,15 @@ class HttpConnection:
         if self._h11.our_state is not h11.DONE or self._h11.their_state is not h11.DONE:
             return False
         self._h11.start_next_cycle()
+        self._patience_s = self.limits.idle_s
         return True
 
     async def linger(self) -> None:
-        """Read and drop a little more: a close with unread bytes would make TCP drop our answer."""
-        left = LINGER_BYTES
+        """Read and drop what still comes: a close with unread bytes makes TCP drop our answer.
+
+        For a short time, and for no more bytes than a body may have.
+        """
+        left = max(LINGER_BYTES, self.limits.body_bytes)
         gone = (trio.BrokenResourceError, trio.ClosedResourceError)
         with wind_down(WIND_DOWN_S), suppress(*gone):
             if isinstance(self.stream, trio.abc.HalfCloseableStream):

@@ -19,7 +19,7 @@ from ..domain.timings import WIND_DOWN_S, Limits
 from ..ports import Telemetry
 from .http_bridge import AsgiApp, run_app
 from .http_connection import HttpConnection, Refusal
-from .tcp import peer_of
+from .tcp import peer_of, room_for_connections
 from .upgrade import Upgrade, read_upgrade, wants_websocket
 
 ENDPOINT: Final = "http"
@@ -39,24 +39,35 @@ class Port:
         websockets: answers upgrades, by ``accept`` or ``reject``; the connection ends with it.
         closing: once set, requests under way are finished, idle connections end, and nothing
             new begins.
+        connections_max: so many at once; each one more is closed as soon as it is accepted.
     """
 
     app: AsgiApp
     websockets: Callable[[Upgrade], Awaitable[None]]
     limits: Limits
     telemetry: Telemetry
+    connections_max: int = attrs.field(factory=room_for_connections, kw_only=True)
     closing: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _connections: int = attrs.field(default=0, init=False)
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Own ``stream`` to its end. Whatever goes wrong here ends this connection and no other."""
         peer = peer_of(stream)
+        self._connections += 1
         try:
             with contain(partial(self._crashed, peer)):
-                if not isinstance(stream, trio.SSLStream) or await self._shake_hands(stream, peer):
+                if await self._lets_in(stream, peer):
                     await self._serve(HttpConnection(stream, self.limits, self.closing, peer))
         finally:
+            self._connections -= 1
             with wind_down(WIND_DOWN_S):
                 await trio.aclose_forcefully(stream)
+
+    async def _lets_in(self, stream: trio.abc.Stream, peer: str) -> bool:
+        if self._connections > self.connections_max:
+            self._note(peer, "too many connections")
+            return False
+        return not isinstance(stream, trio.SSLStream) or await self._shake_hands(stream, peer)
 
     async def _shake_hands(self, stream: trio.SSLStream[trio.abc.Stream], peer: str) -> bool:
         problem = "the TLS handshake took too long"

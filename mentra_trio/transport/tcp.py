@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
+import resource
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import trio
 
 from ..domain.errors import ConfigError
 
 Listener = trio.abc.Listener[Any]
+
+CONNECTIONS_MAX: Final = 20_000
+"""So many connections at once, at most, whatever the operating system allows."""
 
 
 async def open_listeners(
@@ -35,6 +38,8 @@ async def open_listeners(
         plain = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+    except ValueError:  # the name cannot even be looked up: an empty or overlong part, a NUL
+        raise ConfigError(f"cannot listen on {host[:80]!r}: that is not a host name") from None
     if port == 0:
         for superfluous in plain[1:]:
             await superfluous.aclose()
@@ -62,12 +67,15 @@ def bound_address(listeners: Sequence[Listener]) -> tuple[str, int]:
     raise ValueError("no listener has an address")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on ``host``."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+def room_for_connections() -> int:
+    """How many connections to accept at once.
+
+    One file in eight that this process may open is kept for calls to apps and for the store.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return CONNECTIONS_MAX
+    return max(1, min(CONNECTIONS_MAX, files - files // 8))
 
 
 def peer_of(stream: trio.abc.Stream) -> str:
@@ -86,9 +94,31 @@ def _tls_context(cert: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    _check_readable("server.tls_cert", cert)
+    if key is not None:
+        _check_readable("server.tls_key", key)
+
+    def no_password() -> str:  # otherwise OpenSSL asks for it on the terminal
+        raise ConfigError(f"server.tls_key: {key or cert} needs a password; remove it")
+
     try:
-        context.load_cert_chain(cert, key)
-    except (OSError, ssl.SSLError) as error:
-        problem = error.strerror or error.reason if isinstance(error, ssl.SSLError) else error
-        raise ConfigError(f"server.tls_cert: cannot use {cert}: {problem}") from None
+        context.load_cert_chain(cert, key, no_password)
+    except ssl.SSLError as error:
+        raise ConfigError(_tls_problem(cert, key, error)) from None
     return context
+
+
+def _check_readable(setting: str, file: Path) -> None:
+    """OpenSSL does not tell which of two files it cannot read."""
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"{setting}: cannot read {file}: {error.strerror}") from None
+
+
+def _tls_problem(cert: Path, key: Path | None, error: ssl.SSLError) -> str:
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"server.tls_key: {key or cert} is not the key of the certificate in {cert}"
+    if key is None:
+        return f"server.tls_cert: {cert} does not hold a certificate chain and its key in PEM"
+    return f"server.tls_cert: {cert} is not a certificate chain in PEM, or {key} not a key in PEM"

@@ -71,7 +71,7 @@ class WebSocketLink:
         try:
             return await self._socket.get_message()
         except ConnectionClosed as closed:
-            code = closed.reason.code if closed.reason else LINK_LOST.code
+            code = int(closed.reason.code) if closed.reason else LINK_LOST.code
             text = (closed.reason.reason or "") if closed.reason else ""
             reason = self._why_ended(CloseReason(code, text))
             self._failed.settle(reason)
@@ -120,7 +120,7 @@ class WebSocketLink:
 
     def _why_ended(self, seen: CloseReason) -> CloseReason:
         """Why the peer's side is over; ``seen`` is what the library makes of it."""
-        if self._gate.too_big:
+        if self._scanner.too_big:
             return TOO_BIG
         if self._scanner.close_seen:
             return seen

@@ -247,14 +247,17 @@ def registration_json(app: AppRegistration) -> dict[str, Any]:
     }
 
 
+# A user id may have slashes in it, so what follows it is recognised from the end of the path.
+_ONE_USER: Final = USERS + "/{user:path}"
+
 ROUTES: Final = (
     Route(USERS, list_users),
-    Route(USERS + "/{user}", show_user),
-    Route(USERS + "/{user}/journal", journal),
-    Route(USERS + "/{user}/apps/{package}/why", why),
-    Route(USERS + "/{user}/apps/{package}/start", start_app, methods=["POST"]),
-    Route(USERS + "/{user}/apps/{package}/retry", start_app, methods=["POST"]),
-    Route(USERS + "/{user}/apps/{package}/stop", stop_app, methods=["POST"]),
+    Route(_ONE_USER + "/journal", journal),
+    Route(_ONE_USER + "/apps/{package}/why", why),
+    Route(_ONE_USER + "/apps/{package}/start", start_app, methods=["POST"]),
+    Route(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
+    Route(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
+    Route(_ONE_USER, show_user),
     Route(APPS, list_apps),
     Route(APPS, add_app, methods=["POST"]),
     Route(APPS + "/{package}", show_app),

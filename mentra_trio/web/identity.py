@@ -30,6 +30,13 @@ _ADMIN_ONLY: Final = Problem(
     message="the admin token is missing or wrong",
     fix="send 'Authorization: Bearer <admin token>'; it is in the data folder, in admin-token",
 )
+_UNKNOWN_HOST: Final = Problem(
+    status=421,
+    code="UNKNOWN_HOST",
+    message="this server does not go by that name",
+    why="operators' pages are not served under names that anybody could have made up",
+    fix="set server.public_url to the address you use, or use the IP address",
+)
 
 
 def bearer(request: Request) -> str:
@@ -75,17 +82,11 @@ def foreign_name(request: Request, services: Services) -> Problem | None:
     no token; but the console asks people for theirs, so it must not appear under such a name.
     Addresses, local names without a dot, and the names in ``Services.hosts`` are ours.
     """
-    host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
-    if host in services.hosts or "." not in host.rstrip(".") or host.endswith(".localhost"):
-        return None
     try:
+        host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+        if host in services.hosts or "." not in host.rstrip(".") or host.endswith(".localhost"):
+            return None
         ipaddress.ip_address(host)
-    except ValueError:
-        return Problem(
-            status=421,
-            code="UNKNOWN_HOST",
-            message="this server does not go by that name",
-            why="operators' pages are not served under names that anybody could have made up",
-            fix="set server.public_url to the address you use, or use the IP address",
-        )
+    except ValueError:  # no address, or, with half a bracket, nothing at all
+        return _UNKNOWN_HOST
     return None

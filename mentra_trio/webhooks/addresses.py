@@ -1,7 +1,8 @@
 """Which network addresses belong to the public internet: pure, and strict.
 
 An app's URL is chosen by whoever registers the app. Without this check it could make the
-server call machines that only the server can reach (SSRF).
+server call machines that only the server can reach (SSRF). What Python says of an address
+depends on its version, so what some versions do not know is named here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from typing import Final
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # the only part of IPv6 given out (RFC 4291)
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 _TRANSLATED: Final = IPv6Network("::ffff:0:0:0/96")  # RFC 2765
-_RELAY_ANYCAST: Final = IPv4Network("192.88.99.0/24")  # RFC 7526: withdrawn 6to4 relays
+_SPECIAL_V4: Final = (
+    IPv4Network("192.0.0.0/24"),  # RFC 6890: protocol assignments; a cloud's metadata is in it
+    IPv4Network("192.88.99.0/24"),  # RFC 7526: withdrawn 6to4 relays
+)
+_DOCUMENTATION: Final = IPv6Network("3fff::/20")  # RFC 9637
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)  # RFC 5214: bits 64 to 95 before an IPv4 address
 
 
@@ -33,8 +38,9 @@ def is_public(address: str) -> bool:
 
 
 def _is_public_v4(address: IPv4Address) -> bool:
-    special = address.is_multicast or address.is_reserved or address in _RELAY_ANYCAST
-    return address.is_global and not special
+    if address.is_multicast or address.is_reserved:
+        return False
+    return address.is_global and not any(address in network for network in _SPECIAL_V4)
 
 
 def _is_public_v6(address: IPv6Address) -> bool:
@@ -45,7 +51,9 @@ def _is_public_v6(address: IPv6Address) -> bool:
         return True  # nothing but the carried address
     if address.sixtofour or address.teredo:
         return True
-    return address in _GLOBAL_UNICAST and address.is_global and not address.is_multicast
+    if address in _DOCUMENTATION or address.is_multicast:
+        return False
+    return address in _GLOBAL_UNICAST and address.is_global
 
 
 def _carried(address: IPv6Address) -> list[IPv4Address]:

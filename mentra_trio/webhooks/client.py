@@ -1,8 +1,9 @@
 """Calls to app servers: the one module that speaks HTTP as a client.
 
 Every call is one request on one fresh connection. A pool would save little, because an app
-answers its session webhook only when its own start is over, and httpx loses a pool's slot
-whenever a request is cancelled on Trio.
+answers its session webhook only when its own start is over, and a pool's slot is lost whenever
+a request is cancelled on Trio. The request goes to ``httpcore``, below the client of httpx: of
+an answer only the status counts, and that client also reads redirects and cookies in it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
@@ -25,15 +26,22 @@ from ..ports import SessionCall, StopCall
 from ..wire.webhook_bodies import SessionRequest, StopRequest
 from .connecting import CheckedDial, Connections, Dial, open_connections
 
-_HEADERS: Final = MappingProxyType(
-    {
-        "content-type": "application/json",
-        "accept": "application/json",
-        "accept-encoding": "identity",
-        "user-agent": "mentra-trio",
-        "connection": "close",
-    }
+_HEADERS: Final = (
+    (b"content-type", b"application/json"),
+    (b"accept", b"application/json"),
+    (b"accept-encoding", b"identity"),
+    (b"user-agent", b"mentra-trio"),
+    (b"connection", b"close"),
 )
+_TROUBLE: Final = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+    httpcore.ProxyError,
+)
+"""Everything that ``httpcore`` raises."""
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _BY_STATUS: Final = MappingProxyType(
     {
@@ -89,13 +97,18 @@ class HttpWebhooks:
 
     async def _post(self, url: str, body: bytes, delivered: Callable[[], None]) -> None:
         target = webhook_url(url)
-        dial = self.dial or CheckedDial(allow_private_networks=self.allow_private_networks)
+        dial = self.dial or self._checked_dial
         exchange = _Exchange(read_s=self.read_s, on_delivered=delivered)
         context = self._trust if target.scheme == "https" else None
         async with open_connections(dial) as network:
             with trio.move_on_after(self.connect_s) as exchange.limit:
                 await exchange.run(network, context, target, body)
         exchange.judge(f"{target.host}:{target.port or _default_port(target)}")
+
+    @functools.cached_property
+    def _checked_dial(self) -> CheckedDial:
+        """One for all calls: it bounds how many look-ups there are at once."""
+        return CheckedDial(allow_private_networks=self.allow_private_networks)
 
     @functools.cached_property
     def _trust(self) -> ssl.SSLContext:
@@ -132,7 +145,7 @@ class _Exchange:
     connected: bool = attrs.field(default=False, init=False)
     delivered: bool = attrs.field(default=False, init=False)
     status: int | None = attrs.field(default=None, init=False)
-    broken: str | None = attrs.field(default=None, init=False)
+    broken: bool = attrs.field(default=False, init=False)
 
     async def run(
         self, network: Connections, context: ssl.SSLContext | None, url: httpx.URL, body: bytes
@@ -141,22 +154,27 @@ class _Exchange:
         pool = httpcore.AsyncConnectionPool(
             ssl_context=context, network_backend=network, max_connections=1
         )
-        client = httpx.AsyncClient(transport=_Transport(pool), trust_env=False, timeout=None)
+        request = httpcore.Request(
+            "POST",
+            httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=[
+                (b"host", url.netloc),
+                *_HEADERS,
+                (b"content-length", str(len(body)).encode()),
+            ],
+            content=body,
+            extensions={"trace": self._note},
+        )
         try:
-            async with client:
-                request = client.build_request(
-                    "POST",
-                    url,
-                    content=body,
-                    headers=_HEADERS,
-                    extensions={"trace": self._note},
-                )
-                response = await client.send(request, stream=True, follow_redirects=False)
-                self.status = response.status_code
-                async for _ in response.aiter_raw():
+            async with pool:
+                response = await pool.handle_async_request(request)
+                self.status = response.status
+                async for _ in response.aiter_stream():
                     pass  # let the app finish its answer; the status alone has a meaning
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            self.broken = str(error)
+        except _TROUBLE:
+            self.broken = True
 
     async def _note(self, event: str, _: object) -> None:
         """What the HTTP library tells as it proceeds."""
@@ -178,7 +196,7 @@ class _Exchange:
         if self.status is not None:
             if not 200 <= self.status < 300:
                 raise self._failed(_failure_of(self.status), f"{peer} answered {self.status}")
-        elif self.broken is not None:
+        elif self.broken:
             lost = WebhookFailure.UNAVAILABLE if self.delivered else WebhookFailure.REFUSED
             raise self._failed(lost, f"{peer} broke the connection, or did not speak HTTP")
         else:
@@ -187,44 +205,6 @@ class _Exchange:
 
     def _failed(self, failure: WebhookFailure, message: str) -> WebhookFailed:
         return WebhookFailed(failure, message, delivered=self.delivered)
-
-
-@attrs.define(eq=False)
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx on an ``httpcore`` pool with our own network; httpx itself offers no such option."""
-
-    pool: httpcore.AsyncConnectionPool
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await self.pool.handle_async_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=request.url.raw_scheme,
-                    host=request.url.raw_host,
-                    port=request.url.port,
-                    target=request.url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
-
-    async def aclose(self) -> None:
-        await self.pool.aclose()
-
-
-@attrs.define(eq=False)
-class _Body(httpx.AsyncByteStream):
-    response: httpcore.Response
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self.response.aiter_stream()
-
-    async def aclose(self) -> None:
-        await self.response.aclose()
 
 
 def _failure_of(status: int) -> WebhookFailure:

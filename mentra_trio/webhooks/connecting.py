@@ -21,6 +21,7 @@ import trio
 from ..domain.errors import WebhookFailed, WebhookFailure
 from ..domain.timings import WIND_DOWN_S
 from .addresses import is_public
+from .look_up import Address, LookUp
 
 ANSWER_BYTES_MAX: Final = 65_536
 """So much of an answer is read, head and body together."""
@@ -39,9 +40,13 @@ class CheckedDial:
     """
 
     allow_private_networks: bool
+    look_up: LookUp = attrs.field(factory=LookUp)
 
     async def __call__(self, host: str, port: int) -> trio.abc.Stream:
-        found = await _resolve(host, port)
+        try:
+            found = await self.look_up(host, port)
+        except (OSError, ValueError):
+            raise _failed(WebhookFailure.UNRESOLVED, f"{host} does not resolve") from None
         if not self.allow_private_networks:
             for _, address in found:
                 if not is_public(str(address[0])):
@@ -53,17 +58,7 @@ class CheckedDial:
         return await _connect_to_one(found, host, port)
 
 
-async def _resolve(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
-    try:
-        infos = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise _failed(WebhookFailure.UNRESOLVED, f"{host} does not resolve") from None
-    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in infos))
-
-
-async def _connect_to_one(
-    found: list[tuple[int, tuple[Any, ...]]], host: str, port: int
-) -> trio.abc.Stream:
+async def _connect_to_one(found: list[Address], host: str, port: int) -> trio.abc.Stream:
     """The first address that accepts. Each may take its share of the time that is left."""
     problem = "no address"
     for number, (family, address) in enumerate(found):

@@ -59,12 +59,27 @@ PACKAGE, URL = "com.example.captions", "http://127.0.0.1:7010"
         (["token", " "], "user id"),
         (["token", "ann", "--ttl", "-1"], "--ttl"),
         (["token", "ann", "--ttl", "soon"], "--ttl"),
+        (["token", "ann", "--ttl", "nan"], "--ttl"),
+        (["token", "ann", "--ttl", "inf"], "--ttl"),
+        (["token", "ann", "--ttl", "1e300"], "--ttl"),
+        (["token", "ann\udcff"], "user id"),
+        (["token", "ann", "--data-dir", ""], "--data-dir"),
+        (["serve", "--data-dir", ""], "--data-dir"),
+        (["serve", "--port", "0", "--host", "a..b"], "a..b"),
+        (["serve", "--port", "0", "--host", "h" * 70], "hhh"),
         (["apps", "add"], "PACKAGE"),
         (["apps", "add", PACKAGE], "--url"),
         (["apps", "add", PACKAGE, "--url", "nonsense"], "nonsense"),
         (["apps", "add", PACKAGE, "--url", URL, "--type", "huge"], "huge"),
         (["apps", "add", PACKAGE, "--url", URL, "--permission", "FLY"], "FLY"),
         (["apps", "add", PACKAGE, "--url", URL, "--api-key", ""], "key"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\udcff"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\u00fc"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\n"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--name", "\udcff"], "mentra"),
+        (["apps", "add", PACKAGE, "--url", URL + "/\udcff"], "mentra"),
+        (["apps", "add", "a\udcff", "--url", URL], "package"),
+        (["apps", "show", "a\udcff"], "mentra"),
         (["apps", "add", "no spaces", "--url", URL], "no spaces"),
         (["apps", "show", PACKAGE], PACKAGE),
         (["apps", "remove", PACKAGE], PACKAGE),
@@ -155,6 +170,15 @@ def test_a_key_that_was_given_is_not_repeated(run: Run, tmp_path: Path) -> None:
         ran = run(*command, *where)
         assert ran.code == 0
         assert "my-own-key" not in "\n".join(ran.out + ran.err)
+
+
+def test_a_key_that_no_header_can_carry_is_refused(run: Run, tmp_path: Path) -> None:
+    where = ("--data-dir", tmp_path)
+    run("apps", "add", PACKAGE, "--url", URL, *where)
+    for key in ("k\udcff", "kü", "k\n", " "):
+        ran = run("apps", "rotate-key", PACKAGE, "--api-key", key, *where)
+        assert (ran.code, len(ran.err)) == (2, 1)
+        assert "key" in ran.err[0]
 
 
 def test_a_token_is_signed_with_the_secret_of_the_data_dir(run: Run, tmp_path: Path) -> None:

@@ -117,6 +117,16 @@ def test_tls(tmp_path: Path) -> None:
         assert process.wait(15) == 0
 
 
+def test_a_host_that_is_a_name_is_named_as_given(tmp_path: Path) -> None:
+    call = command("serve", "--port", 0, "--data-dir", tmp_path, "--host", "localhost")
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("mentra-trio ready on http://localhost:")
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize(
     ("host", "tls", "expected"),
     [

@@ -79,6 +79,46 @@ async def test_a_write_waits_for_another_process_that_is_writing(tmp_path: Path)
         other.close()
 
 
+async def test_reads_do_not_wait_for_another_process_that_is_writing(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE_NAME
+    async with open_sqlite_store(path) as store:
+        await store.put_app(app("com.example.a"))
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.put_app, app("com.example.b"))
+            with trio.fail_after(2):
+                for _ in range(20):
+                    assert [one.package for one in await store.apps()] == ["com.example.a"]
+            other.execute("COMMIT")
+        assert len(await store.apps()) == 2
+        other.close()
+
+
+async def test_what_was_written_is_read_at_once(tmp_path: Path) -> None:
+    async with open_sqlite_store(tmp_path / DATABASE_NAME) as store:
+        for number in range(100):
+            await store.put_user_settings(ANN, {"n": number})
+            assert await store.user_settings(ANN) == {"n": number}
+
+
+async def test_a_reader_cannot_write(tmp_path: Path) -> None:
+    async with thread_runner(tmp_path / DATABASE_NAME) as runner:
+        statement = "INSERT INTO user_settings VALUES ('ann', 'a', '1')"
+        with pytest.raises(StoreFailed, match="readonly"):
+            await runner.run(Job(lambda d: d.execute(statement).rowcount, writes=False))
+
+
+async def test_closing_needs_none_of_the_shared_threads(tmp_path: Path) -> None:
+    limiter = trio.to_thread.current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, 1
+    async with limiter:
+        with trio.fail_after(5):
+            async with open_sqlite_store(tmp_path / DATABASE_NAME) as store:
+                await store.apps()
+    limiter.total_tokens = before
+
+
 @both_modes
 async def test_a_file_that_is_no_database_is_refused_and_left_alone(
     tmp_path: Path, *, inline: bool
@@ -223,14 +263,14 @@ async def test_writers_that_wait_share_one_commit(tmp_path: Path) -> None:
                 lambda statement: commits.append(1) if statement == "COMMIT" else None
             )
 
-        await runner.run(Job(trace, writes=False))
+        await runner.run(Job(trace, writes=True))
         commits.clear()
         async with trio.open_nursery() as nursery:
             for _ in range(200):
                 nursery.start_soon(
                     runner.run, Job(lambda d: d.execute("SELECT 1").fetchone(), writes=True)
                 )
-        await runner.run(Job(lambda d: d.set_trace_callback(None), writes=False))
+        await runner.run(Job(lambda d: d.set_trace_callback(None), writes=True))
     assert len(commits) <= 20
 
 

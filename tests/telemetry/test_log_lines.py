@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -15,6 +16,7 @@ from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.facts import Fact
 from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
+from mentra_trio.environment import Environment
 from mentra_trio.telemetry.log_lines import LINES, LogLines, make_logger, user_hash
 
 USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
@@ -152,6 +154,49 @@ def test_the_level_decides_what_is_written() -> None:
     assert len(lines_of(joined, failed, level="debug")) == 2
     assert "level=warning" in lines_of(failed)[0]
     assert lines_of(failed, level="error") == []
+
+
+@attrs.define
+class Clock:
+    """A wall clock that a test moves."""
+
+    now: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("step", [1, -1, 3600])
+def test_noise_is_limited_and_the_rest_counted(step: int) -> None:
+    stream, clock = io.StringIO(), Clock()
+    sink = LogLines(make_logger(stream, "info"), environment=Environment(utcnow=clock))
+    for n in range(300):
+        sink.emit(example((facts.ConnectionRefused, facts.FrameIgnored, facts.FrameDropped)[n % 3]))
+    sink.emit(example(facts.LinkAttached))
+    clock.move(0.9)
+    sink.emit(example(facts.FrameIgnored))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 11, "ten of the noise, and what is none"
+    assert "link attached" in lines[-1]
+    clock.move(step)
+    sink.emit(example(facts.FrameIgnored))
+    sink.emit(example(facts.LinkEnded))
+    more = stream.getvalue().splitlines()[11:]
+    assert len(more) == 3
+    assert 'event="lines left out" count=191' in more[0], "what is below the level is not counted"
+    assert "frame ignored" in more[1]
+
+
+def test_little_noise_is_written_and_nothing_said_of_it() -> None:
+    stream, clock = io.StringIO(), Clock()
+    sink = LogLines(make_logger(stream, "debug"), environment=Environment(utcnow=clock))
+    for _ in range(40):
+        sink.emit(example(facts.FrameDropped))
+        clock.move(0.25)
+    assert len(stream.getvalue().splitlines()) == 40
 
 
 def test_a_log_that_is_gone_hurts_nobody() -> None:

@@ -191,6 +191,21 @@ async def hello_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def echo_app(scope: Any, receive: Any, send: Any) -> None:
+    """Gives the body back, in pieces."""
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for at in range(0, len(body), 1000):
+        piece = body[at : at + 1000]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
 async def no_websockets(upgrade: Upgrade) -> None:
     await upgrade.reject(404, b"{}")
 

@@ -145,6 +145,14 @@ async def test_the_answer_to_an_oversize_message_arrives(server: Server) -> None
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("size", [100_000, 5_000_000])
+async def test_an_unwanted_body_does_not_cost_the_answer(server: Server, size: int) -> None:
+    for _ in range(3):
+        peer = await server.connect()
+        status, _, body = await peer.request("POST", "/x", b"y" * size)
+        assert (status, body) == (200, b"hello /x")
+
+
 async def test_a_peer_that_never_reads_fails_its_link(rig: Rig) -> None:
     rig.limits = Limits(close_s=0.5, outbox_bytes=1_000_000)
     failed = trio.Event()

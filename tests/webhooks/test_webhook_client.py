@@ -5,143 +5,27 @@ from __future__ import annotations
 import gc
 import json
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeAlias
 
-import attrs
 import h11
 import pytest
 import trio
 import trio.testing
 import trustme
+from far_end import (
+    Delivered,
+    answering,
+    client,
+    failure,
+    network,
+    read_request,
+    session_call,
+    status,
+    stop_call,
+)
 
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
-from mentra_trio.domain.ids import app_session_id, package_name, user_id
-from mentra_trio.ports import SessionCall, StopCall
+from mentra_trio.domain.errors import WebhookFailure
 from mentra_trio.webhooks.client import HttpWebhooks, webhook_url
-
-USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
-SESSION = app_session_id(USER, PACKAGE)
-URL = "http://app.example:7010"
-
-Behaviour: TypeAlias = Callable[[trio.abc.Stream], Awaitable[None]]
-
-
-def session_call(url: str = URL) -> SessionCall:
-    return SessionCall(
-        url=url,
-        user=USER,
-        package=PACKAGE,
-        session_id=SESSION,
-        websocket_url="wss://cloud.example/app-ws",
-        timestamp="2026-01-31T12:00:00.000Z",
-    )
-
-
-def stop_call() -> StopCall:
-    return StopCall(
-        url=URL,
-        user=USER,
-        package=PACKAGE,
-        session_id=SESSION,
-        reason="user_disabled",
-        timestamp="2026-01-31T12:00:00.000Z",
-    )
-
-
-@attrs.define(eq=False)
-class Network:
-    """Dials streams in memory; the far end of each is served by ``behaviour``."""
-
-    behaviour: Behaviour
-    nursery: trio.Nursery
-    dialled: list[tuple[str, int]] = attrs.field(factory=list)
-    near_ends: list[trio.abc.Stream] = attrs.field(factory=list)
-    ended: int = 0
-
-    async def dial(self, host: str, port: int) -> trio.abc.Stream:
-        await trio.lowlevel.checkpoint()
-        near, far = trio.testing.memory_stream_pair()
-        self.dialled.append((host, port))
-        self.near_ends.append(near)
-        self.nursery.start_soon(self._serve, far)
-        return near
-
-    async def _serve(self, far: trio.abc.Stream) -> None:
-        async with far:
-            try:
-                await self.behaviour(far)
-                while await far.receive_some():
-                    pass
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
-        self.ended += 1
-
-
-@asynccontextmanager
-async def network(behaviour: Behaviour) -> AsyncGenerator[Network, None]:
-    async with trio.open_nursery() as nursery:
-        yield Network(behaviour, nursery)
-        await trio.sleep(5)  # the far ends may be busy with their own delays
-        assert not nursery.child_tasks, "a connection was left open"
-
-
-def client(net: Network, **changes: Any) -> HttpWebhooks:
-    settings: dict[str, Any] = {"connect_s": 5.0, "read_s": 30.0, "dial": net.dial}
-    return HttpWebhooks(allow_private_networks=False, **(settings | changes))
-
-
-async def read_request(stream: trio.abc.Stream) -> tuple[h11.Request, bytes]:
-    connection = h11.Connection(h11.SERVER)
-    head: list[h11.Request] = []
-    body = b""
-    while True:
-        event = connection.next_event()
-        if isinstance(event, h11.Request):
-            head.append(event)
-        elif isinstance(event, h11.Data):
-            body += bytes(event.data)
-        elif isinstance(event, h11.EndOfMessage):
-            return head[0], body
-        elif isinstance(event, h11.ConnectionClosed):
-            raise trio.BrokenResourceError
-        else:
-            connection.receive_data(bytes(await stream.receive_some()))
-
-
-def answering(
-    raw: bytes, *, after: float = 0, seen: list[tuple[h11.Request, bytes]] | None = None
-) -> Behaviour:
-    async def behaviour(stream: trio.abc.Stream) -> None:
-        request = await read_request(stream)
-        if seen is not None:
-            seen.append(request)
-        await trio.sleep(after)
-        await stream.send_all(raw)
-
-    return behaviour
-
-
-def status(code: int, body: bytes = b"{}", extra: bytes = b"") -> bytes:
-    head = f"HTTP/1.1 {code} Whatever\r\nContent-Length: {len(body)}\r\n".encode()
-    return head + extra + b"\r\n" + body
-
-
-class Delivered:
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def __call__(self) -> None:
-        self.times.append(trio.current_time())
-
-
-async def failure(call: Callable[[], Awaitable[None]]) -> WebhookFailed:
-    with pytest.raises(WebhookFailed) as caught:
-        await call()
-    assert "\n" not in str(caught.value)
-    return caught.value
 
 
 async def test_a_session_call_says_what_the_sdk_reads(autojump_clock: object) -> None:
@@ -242,6 +126,48 @@ async def test_an_answer_that_is_not_2xx_is_classed(
     assert str(code) in str(error)
     assert "private words" not in str(error)
     assert len(net.dialled) == 1, "a redirect must not be followed"
+
+
+@pytest.mark.parametrize(
+    ("code", "extra", "expected"),
+    [
+        (302, b"Location: http://a/\x7f\r\n", WebhookFailure.MISCONFIGURED),
+        (302, b"Location: http://[::1\r\n", WebhookFailure.MISCONFIGURED),
+        (302, b"Location: \xff\xfe://\r\n", WebhookFailure.MISCONFIGURED),
+        (500, b"Set-Cookie: \xff=\xfe; expires=never\r\n", WebhookFailure.ERROR),
+        (500, b"Content-Encoding: gzip\r\n", WebhookFailure.ERROR),
+    ],
+)
+async def test_only_the_status_of_an_answer_is_read(
+    code: int, extra: bytes, expected: WebhookFailure, autojump_clock: object
+) -> None:
+    async with network(answering(status(code, extra=extra))) as net:
+        error = await failure(partial(client(net).start, session_call(), delivered=Delivered()))
+    assert (error.failure, error.delivered) == (expected, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 Switching\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000,
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 100,
+        b"\xff" * 3000,
+    ],
+)
+async def test_an_answer_that_is_none_is_a_failure(answer: bytes, autojump_clock: object) -> None:
+    async with network(answering(answer)) as net:
+        error = await failure(partial(client(net).start, session_call(), delivered=Delivered()))
+    assert error.delivered
+
+
+async def test_a_body_that_is_broken_does_not_take_a_2xx_back(autojump_clock: object) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"
+    async with network(answering(answer)) as net:
+        await client(net).start(session_call(), delivered=Delivered())
 
 
 async def test_a_connection_that_breaks_after_the_request_was_delivered(
