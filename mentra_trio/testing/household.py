@@ -126,6 +126,17 @@ class Household:
 
 
 @asynccontextmanager
+async def open_wearer(**settings: Any) -> AsyncGenerator[tuple[Household, MemoryLink]]:
+    """A household in which ``USER`` wears glasses and ``APP`` is registered: it, their link.
+
+    ``settings`` are those of ``open_household``.
+    """
+    async with open_household(**settings) as house:
+        await house.add_app()
+        yield house, await house.attached_glasses()
+
+
+@asynccontextmanager
 async def open_one_app(
     **settings: Any,
 ) -> AsyncGenerator[tuple[Household, MemoryLink, MemoryLink]]:
@@ -133,9 +144,7 @@ async def open_one_app(
 
     ``settings`` are those of ``open_household``.
     """
-    async with open_household(**settings) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer(**settings) as (house, glasses):
         yield house, glasses, await house.running_app()
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -22,6 +22,8 @@ from .answers import Json, Problem, app_not_found, read_object
 from .client_routes import start_problem
 from .identity import for_admin
 from .services import services_of
+
+T = TypeVar("T")
 
 PAGE: Final = 100
 PAGE_MAX: Final = 1_000
@@ -101,32 +103,32 @@ async def why(request: Request) -> Response:
 @for_admin
 async def start_app(request: Request) -> Response:
     """Start an app for a user; the real outcome."""
-    services, user = services_of(request), _user(request)
-    package = PackageName(request.path_params["package"])
-    if user is None:
-        return _UNKNOWN_USER.answer()
-    try:
-        result = await services.directory.start_app(user, package)
-    except UnknownApp:
-        return app_not_found(package).answer()
-    except SessionEnded:
-        return _UNKNOWN_USER.answer()
-    return _started(result)
+    return await _command(request, services_of(request).directory.start_app, _started)
 
 
 @for_admin
 async def stop_app(request: Request) -> Response:
     """Stop an app of a user; ``stopped`` tells whether it was running."""
-    services, user = services_of(request), _user(request)
-    package = PackageName(request.path_params["package"])
+    return await _command(request, services_of(request).directory.stop_app, _stopped)
+
+
+async def _command(
+    request: Request,
+    give: Callable[[UserId, PackageName], Awaitable[T]],
+    answer: Callable[[T], Response],
+) -> Response:
+    user, package = _user(request), PackageName(request.path_params["package"])
     if user is None:
         return _UNKNOWN_USER.answer()
     try:
-        stopped = await services.directory.stop_app(user, package)
+        return answer(await give(user, package))
     except UnknownApp:
         return app_not_found(package).answer()
     except SessionEnded:
         return _UNKNOWN_USER.answer()
+
+
+def _stopped(stopped: bool) -> Response:
     return Json({"success": True, "stopped": stopped})
 
 

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.facts import StartEnded, StartJoined, WebhookCalled
 from mentra_trio.domain.starting import StartResult, StartStage
-from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
+from mentra_trio.testing.household import APP, USER, Household, open_one_app, open_wearer
 from mentra_trio.testing.links import WebhookScript
 
 
@@ -43,9 +43,7 @@ async def three_services(house: Household) -> list[Service]:
 
 
 async def test_scenario_only_one_webhook_is_sent_per_attempt(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         await three_services(house)
         assert len(house.webhooks.starts) == 1
 
@@ -54,26 +52,20 @@ async def test_scenario_all_services_get_the_same_result_at_the_same_moment(
     autojump_clock: MockClock,
 ) -> None:
     """Event-based waiting: nobody polls, so nobody hears of it 100 ms late."""
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         services = await three_services(house)
         assert all(service.result is services[0].result for service in services)
         assert {service.told_at for service in services} == {0.3}
 
 
 async def test_edge_case_1_app_connects_during_wait_period(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         services = await three_services(house)
         assert [service.result for service in services] == [StartResult(success=True)] * 3
 
 
 async def test_edge_case_2_app_fails_to_connect(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(answer_after=60))
         services = [Service("A"), Service("B")]
         async with trio.open_nursery() as nursery:
@@ -108,9 +100,7 @@ async def test_edge_case_3_very_high_frequency_messages_cause_no_attempt(
 
 async def test_edge_case_4_session_cleanup_during_an_attempt(autojump_clock: MockClock) -> None:
     """Waiting services get failure results; nothing hangs, nothing is left behind."""
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer() as (house, glasses):
         house.webhooks.plan(APP, WebhookScript(answer_after=600))
         services = [Service(str(n)) for n in range(100)]
         async with trio.open_nursery() as nursery:
@@ -132,9 +122,7 @@ async def test_edge_case_4_session_cleanup_during_an_attempt(autojump_clock: Moc
 async def test_memory_management_nothing_of_an_ended_attempt_is_kept(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         lives: list[weakref.ref[object]] = []
         for _ in range(30):
             await house.running_app()
@@ -150,9 +138,7 @@ async def test_memory_management_nothing_of_an_ended_attempt_is_kept(
 async def test_metrics_wait_times_attempts_and_webhook_times_are_facts(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(deliver_after=0.05, answer_after=0.2))
         await three_services(house)
         await trio.sleep(1)

@@ -23,7 +23,7 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, open_household, open_one_app
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app, open_wearer
 
 FROM_BEFORE = "token-of-the-server-before-us"
 
@@ -69,9 +69,7 @@ async def test_an_app_of_the_server_before_us_waits_for_its_user(
 async def test_an_app_of_the_server_before_us_that_nobody_wants_is_stopped(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         await wait_all_tasks_blocked()
         assert await house.app(token=FROM_BEFORE).closed() == APP_STOPPED
         assert await house.app().closed() == NOT_STARTED

@@ -27,6 +27,7 @@ from mentra_trio.testing.household import (
     USER,
     open_household,
     open_one_app,
+    open_wearer,
     virtual_environment,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
@@ -233,9 +234,7 @@ async def test_a_stop_in_grace_wins_and_nothing_comes_after_it(autojump_clock: M
 async def test_late_sockets_of_a_start_that_was_given_up_hear_app_stopped(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(answer_after=60))
         await house.directory.start_app(USER, APP)
         call = await house.webhooks.next_start()

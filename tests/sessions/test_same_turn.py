@@ -14,7 +14,14 @@ from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    Household,
+    open_household,
+    open_one_app,
+    open_wearer,
+)
 from mentra_trio.testing.links import MemoryLink
 
 TURNS = range(7)
@@ -135,9 +142,7 @@ async def test_waiters_are_told_at_once_also_while_the_store_is_slow(
 ) -> None:
     store = Uncancellable()
     store.slow_s = 3.0
-    async with open_household(store=store) as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer(store=store) as (house, _glasses):
         told: list[float] = []
 
         async def ask() -> None:

@@ -16,7 +16,14 @@ from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    Household,
+    open_household,
+    open_one_app,
+    open_wearer,
+)
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 
@@ -31,9 +38,7 @@ async def start_into(house: Household, results: list[StartResult]) -> None:
 async def test_fifty_concurrent_starters_make_one_webhook_and_share_one_result(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         results: list[StartResult] = []
         async with trio.open_nursery() as callers:
             for _ in range(50):
@@ -49,9 +54,7 @@ async def test_fifty_concurrent_starters_make_one_webhook_and_share_one_result(
 async def test_a_cancelled_starter_takes_nobody_elses_attempt_with_it(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         results: list[StartResult] = []
         async with trio.open_nursery() as callers:
             with trio.move_on_after(0.5) as first:
@@ -66,9 +69,7 @@ async def test_a_cancelled_starter_takes_nobody_elses_attempt_with_it(
 async def test_the_webhook_may_be_answered_long_after_the_app_is_up(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(answer_after=25))
         began = trio.current_time()
         await house.running_app()
@@ -81,9 +82,7 @@ async def test_the_webhook_may_be_answered_long_after_the_app_is_up(
 async def test_a_late_failure_of_the_webhook_means_nothing_once_the_app_is_up(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         late = WebhookFailed(WebhookFailure.ERROR, "500", delivered=True)
         house.webhooks.plan(APP, WebhookScript(answer_after=8, failure=late))
         await house.running_app()
@@ -95,9 +94,7 @@ async def test_a_late_failure_of_the_webhook_means_nothing_once_the_app_is_up(
 async def test_without_a_valid_init_the_start_times_out_ten_seconds_after_delivery(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer() as (house, glasses):
         house.webhooks.plan(APP, WebhookScript(deliver_after=3, answer_after=60))
         began = trio.current_time()
         result = await house.directory.start_app(USER, APP)
@@ -122,9 +119,7 @@ async def test_without_a_valid_init_the_start_times_out_ten_seconds_after_delive
 async def test_a_delivered_webhook_is_never_sent_again(
     failure: WebhookFailure, autojump_clock: MockClock
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         error = WebhookFailed(failure, "no", delivered=True)
         house.webhooks.plan(APP, WebhookScript(failure=error))
         result = await house.directory.start_app(USER, APP)
@@ -135,9 +130,7 @@ async def test_a_delivered_webhook_is_never_sent_again(
 async def test_a_webhook_that_could_not_be_delivered_is_tried_once_more(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(failure=refused()), WebhookScript())
         async with trio.open_nursery() as callers:
             results: list[StartResult] = []
@@ -152,9 +145,7 @@ async def test_a_webhook_that_could_not_be_delivered_is_tried_once_more(
 async def test_an_app_server_that_is_down_fails_the_start_at_stage_webhook(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(failure=refused()))
         result = await house.directory.start_app(USER, APP)
         assert result.stage is StartStage.WEBHOOK
@@ -165,9 +156,7 @@ async def test_an_app_server_that_is_down_fails_the_start_at_stage_webhook(
 async def test_a_wrong_key_over_the_attempts_own_url_ends_the_wait(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         results: list[StartResult] = []
         async with trio.open_nursery() as callers:
             callers.start_soon(start_into, house, results)
@@ -225,9 +214,7 @@ async def test_a_stop_wins_over_a_start_that_waits_for_the_old_life(
 async def test_the_end_of_the_user_session_fails_all_waiters_in_the_same_turn(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         results: list[StartResult] = []
         async with trio.open_nursery() as callers:
             for _ in range(10):
@@ -256,9 +243,7 @@ async def test_unknown_apps_and_absent_users_are_told_apart(autojump_clock: Mock
 async def test_a_failed_start_does_not_erase_what_the_user_wants(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(failure=refused()))
         assert not (await house.directory.start_app(USER, APP)).success
         assert list(await house.store.wanted_apps(USER)) == [APP]
@@ -269,9 +254,7 @@ async def test_a_failed_start_does_not_erase_what_the_user_wants(
 async def test_glasses_that_start_and_stop_in_one_burst_end_with_the_app_stopped(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer() as (house, glasses):
         for _ in range(20):
             glasses.say(
                 {"type": "start_app", "packageName": APP},
@@ -327,9 +310,7 @@ async def test_a_start_in_grace_starts_the_app_anew_if_it_does_not_come_back(
 
 async def test_any_number_of_starters(autojump_clock: MockClock) -> None:
     """More of them than commands may wait for the store: they all give the same command."""
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         results: list[StartResult] = []
         async with trio.open_nursery() as callers:
             for _ in range(3000):
@@ -343,9 +324,7 @@ async def test_any_number_of_starters(autojump_clock: MockClock) -> None:
 async def test_an_app_that_came_although_the_call_failed_is_not_called_again(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(failure=refused()), WebhookScript())
         async with trio.open_nursery() as callers:
             callers.start_soon(house.directory.start_app, USER, APP)
@@ -362,9 +341,7 @@ async def test_delivery_and_init_have_limits_of_their_own(
     webhook_s: float, connect_s: float, autojump_clock: MockClock
 ) -> None:
     lifecycle = Lifecycle(webhook_s=webhook_s, connect_s=connect_s)
-    async with open_household(lifecycle=lifecycle) as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer(lifecycle=lifecycle) as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(deliver_after=3, answer_after=100))
         began = trio.current_time()
         result = await house.directory.start_app(USER, APP)
@@ -373,9 +350,7 @@ async def test_delivery_and_init_have_limits_of_their_own(
 
 
 async def test_a_call_that_is_never_delivered_is_given_up(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         house.webhooks.plan(APP, WebhookScript(deliver_after=1000))
         began = trio.current_time()
         result = await house.directory.start_app(USER, APP)
@@ -426,9 +401,7 @@ async def test_wanted_apps_wait_for_the_ack(autojump_clock: MockClock) -> None:
 
 
 async def test_stop_and_start_in_grace_starts_anew(autojump_clock: MockClock) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer() as (house, glasses):
         app = await house.running_app()
         house.webhooks.stop_after = 1
         app.cut()
@@ -457,9 +430,7 @@ async def test_glasses_that_invent_names_cost_nothing_lasting(autojump_clock: Mo
 async def test_an_app_that_was_removed_and_added_again_is_wanted_when_it_is_started_again(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        await house.attached_glasses()
+    async with open_wearer() as (house, _glasses):
         await house.running_app()
         await house.store.remove_app(APP)  # by another process, behind the server's back
         await house.add_app()

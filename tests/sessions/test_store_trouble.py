@@ -16,7 +16,7 @@ from mentra_trio.domain.facts import StoreTrouble
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.starting import StartStage
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, open_household, open_one_app
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app, open_wearer
 
 
 class Failing(MemoryStore):
@@ -82,9 +82,7 @@ async def test_a_start_without_a_registration_to_read_fails_with_its_stage(
     autojump_clock: MockClock,
 ) -> None:
     store = Failing()
-    async with open_household(store=store) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer(store=store) as (house, glasses):
         store.broken = frozenset({"app"})
         glasses.say({"type": "start_app", "packageName": APP})
         await trio.sleep(1)
@@ -101,9 +99,7 @@ async def test_a_start_that_could_not_be_written_down_is_not_acknowledged(
     autojump_clock: MockClock,
 ) -> None:
     store = Failing()
-    async with open_household(store=store) as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer(store=store) as (house, glasses):
         store.broken = frozenset({"set_wanted"})
         with pytest.RaisesGroup(StoreFailed):
             async with trio.open_nursery() as nursery:

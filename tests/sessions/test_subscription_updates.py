@@ -14,7 +14,7 @@ from mentra_trio.domain.close_reasons import UPDATES_OVERFLOW
 from mentra_trio.domain.errors import SessionEnded, UpdatesOverflow
 from mentra_trio.domain.timings import Limits
 from mentra_trio.sessions.update_queue import UpdateQueue
-from mentra_trio.testing.household import open_household, open_one_app
+from mentra_trio.testing.household import open_one_app, open_wearer
 
 
 def update(*streams: str) -> dict[str, object]:
@@ -35,9 +35,7 @@ async def test_five_hundred_rapid_updates_end_in_the_last(autojump_clock: MockCl
 async def test_twenty_one_updates_at_start_are_quiet_for_the_glasses(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_household() as house:
-        await house.add_app()
-        glasses = await house.attached_glasses()
+    async with open_wearer() as (house, glasses):
         await trio.sleep(1)
         before = len(glasses.messages)
         app = await house.running_app()
