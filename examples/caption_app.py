@@ -1,12 +1,14 @@
 """An app server in Python: shows on the glasses what is said near them.
 
+With the venv active (`. .venv/bin/activate`):
+
     python examples/caption_app.py                serves on http://127.0.0.1:7010 until Ctrl-C
     python examples/caption_app.py --rehearse     tries itself with a server and glasses, and ends
 
 Register it with a running server by
 
-    mentra-trio apps add com.example.captions --url http://127.0.0.1:7010 --api-key secret \
-        --permission MICROPHONE
+    mentra-trio apps add com.example.captions --url http://127.0.0.1:7010 \
+        --api-key captions-secret --permission MICROPHONE
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import trio
 import mentra_trio
 from mentra_trio.clients import App, AppSession, Transcription, open_glasses
 
-app = App("com.example.captions", api_key="secret")
+app = App("com.example.captions", api_key="captions-secret")
 
 
 @app.session

@@ -1,5 +1,7 @@
 """A server inside a program of yours: one `async with`, and your own tasks beside it.
 
+With the venv active (`. .venv/bin/activate`):
+
     python examples/embed_in_your_trio_app.py     ends by itself
 
 The server lives in your nursery tree. When your block ends it drains; when your program fails

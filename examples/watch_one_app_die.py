@@ -1,6 +1,8 @@
 """Two apps of one user: one loses its connection and is back within grace; nobody else notices.
 
-python examples/watch_one_app_die.py          ends by itself after about a second
+With the venv active (`. .venv/bin/activate`):
+
+    python examples/watch_one_app_die.py          ends by itself after about a second
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
 SECRET_BYTES_MIN: Final = 32
 """RFC 7518 3.2: an HS256 key is at least as long as its hash."""
+LIKENESS: Final = 0.7
+"""How much a wrong name must resemble a right one for that to be suggested."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _SECRETS: Final = types.MappingProxyType(
@@ -231,7 +233,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
         if variable not in names:
             raise ConfigError(
                 f"unknown setting {variable} in the environment"
-                + _suggestion(variable, [*names, *_SECRETS])
+                + _variable_suggestion(variable, [*names, *_SECRETS])
             )
         if environ[variable]:
             yield _Given(key=names[variable], place=variable, value=environ[variable])
@@ -266,13 +268,28 @@ def _unknown(key: str, place: str) -> ConfigError:
     if f"server.{key}" in _TYPES:
         hint = f"; did you mean server.{key}?"
     else:
-        hint = _suggestion(key, list(_TYPES) if "." in key else list(_SECTIONS))
+        section, dot, name = key.partition(".")
+        of_section = [one for one in _TYPES if one.startswith(f"{section}.")]
+        if of_section:  # what all of them begin with makes nothing alike
+            hint = _suggestion(name, of_section, f"{section}.")
+        else:
+            hint = _suggestion(key, list(_TYPES) if dot else list(_SECTIONS))
     return ConfigError(f"unknown setting {_shown(key)} in {place}{hint}")
 
 
-def _suggestion(name: str, candidates: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, candidates, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+def _variable_suggestion(variable: str, candidates: Sequence[str]) -> str:
+    name = variable.removeprefix(ENVIRONMENT_PREFIX)
+    of_server = f"{ENVIRONMENT_PREFIX}SERVER_{name}"
+    if of_server in candidates:
+        return f"; did you mean {of_server}?"
+    return _suggestion(name, candidates, ENVIRONMENT_PREFIX)
+
+
+def _suggestion(name: str, candidates: Sequence[str], prefix: str = "") -> str:
+    """``candidates`` all begin with ``prefix``, which ``name`` lacks."""
+    names = [candidate.removeprefix(prefix) for candidate in candidates]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=LIKENESS)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""
 
 
 def _converted(given: _Given) -> object:

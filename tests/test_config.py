@@ -82,12 +82,27 @@ def test_an_empty_text_means_not_set() -> None:
     assert config == Config()
 
 
+@pytest.mark.parametrize(
+    ("variable", "hint"),
+    [
+        ("MENTRA_TRIO_PORT", "did you mean MENTRA_TRIO_SERVER_PORT?"),
+        ("MENTRA_TRIO_SERVER_PROT", "did you mean MENTRA_TRIO_SERVER_PORT?"),
+        ("MENTRA_TRIO_ADMIN_TOKE", "did you mean MENTRA_TRIO_ADMIN_TOKEN?"),
+        ("MENTRA_TRIO_FROBNICATE", "in the environment"),
+    ],
+)
+def test_only_what_is_very_much_alike_is_suggested(variable: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={variable: "1"})
+    assert str(caught.value).endswith(hint)
+
+
 def test_secrets_come_from_the_environment_and_are_not_shown() -> None:
-    environ = {"MENTRA_TRIO_JWT_SECRET": "j" * 40, "MENTRA_TRIO_ADMIN_TOKEN": "a-token"}
+    environ = {"MENTRA_TRIO_JWT_SECRET": "j" * 40, "MENTRA_TRIO_ADMIN_TOKEN": "an-admin-token-16"}
     config = load_config(environ=environ)
-    assert (config.jwt_secret, config.admin_token) == ("j" * 40, "a-token")
+    assert (config.jwt_secret, config.admin_token) == ("j" * 40, "an-admin-token-16")
     assert "jjj" not in repr(config)
-    assert "a-token" not in repr(config)
+    assert "an-admin" not in repr(config)
 
 
 @pytest.mark.parametrize(

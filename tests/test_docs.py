@@ -1,16 +1,37 @@
-"""The reference pages that are written by hand name everything that there is."""
+"""The pages that are written by hand name everything that there is; their programs run."""
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import pytest
+import trio
 
+import mentra_trio
 from mentra_trio.cli import commands
+from mentra_trio.clients import UpgradeRefused
+from mentra_trio.domain import attachment, errors, facts, lifecycle, timings
+from mentra_trio.sessions.app_phases import PHASES
 from mentra_trio.telemetry.metrics import Metrics
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = sorted(
+    page
+    for folder in ("start", "guides", "reference", "explanation")
+    for page in (DOCS / folder).glob("*.md")
+)
+DOCSTRINGS: dict[str, Any] = runpy.run_path(str(DOCS / "_extensions" / "docstrings.py"))
 
 
 def test_every_metric_is_described() -> None:
@@ -24,7 +45,13 @@ def test_every_metric_is_described() -> None:
 def test_every_command_and_option_is_described() -> None:
     page = (REFERENCE / "commands.md").read_text()
     missing = []
-    for name, command in commands.commands.items():
+    groups = [one for one in commands.commands.items() if isinstance(one[1], click.Group)]
+    named = dict(commands.commands) | {
+        f"{group} {name}": command
+        for group, owner in groups
+        for name, command in owner.commands.items()  # type: ignore[attr-defined]
+    }
+    for name, command in named.items():
         if f"`{name}" not in page:
             missing.append(name)
         options = [option.opts[0] for option in command.params if isinstance(option, click.Option)]
@@ -35,3 +62,125 @@ def test_every_command_and_option_is_described() -> None:
 def test_every_decision_is_numbered_once() -> None:
     numbers = [path.name[:4] for path in (REFERENCE.parent / "decisions").glob("*.md")]
     assert sorted(numbers) == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+
+
+# -- what is written ----------------------------------------------------------------------
+
+
+def stray_rows(text: str) -> list[str]:
+    """Table rows that belong to no table: what stands above each block has no line of dashes."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
+    return [block for block in blocks if not re.search(r"\A.*\n\|[-|: ]+\|\n\|", block)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_table_is_broken(page: Path) -> None:
+    assert stray_rows(page.read_text()) == []
+
+
+def test_a_row_after_a_blank_line_is_found() -> None:
+    table = "| A | B |\n|---|---|\n| 1 | 2 |\n"
+    assert stray_rows(table) == []
+    assert stray_rows(f"{table}\n| 3 | 4 |\n") == ["| 3 | 4 |\n"]
+
+
+def test_tables_read_off_the_code_cite_nothing_that_the_reader_lacks() -> None:
+    documented, plain = DOCSTRINGS["documented"], DOCSTRINGS["plain"]
+    texts = [plain(kind.__doc__ or "") for kind in vars(facts).values() if isinstance(kind, type)]
+    for module, names in (
+        (timings, ("Lifecycle", "Heartbeat", "Limits")),
+        (lifecycle, ("AppState",)),
+        (attachment, ("UserState",)),
+    ):
+        for name in names:
+            texts += documented(module, name).values()
+    assert documented(timings, "Lifecycle")["user_grace_s"] == "Glasses may be gone this long."
+    assert [text for text in texts if re.search(r"protocol\.md|seed \d", text)] == []
+
+
+def test_the_states_said_not_to_be_used_are_those_without_a_phase() -> None:
+    assert set(DOCSTRINGS["NOTES"]) == set(lifecycle.AppState) - set(PHASES) - lifecycle.ENDED
+
+
+def test_every_error_of_the_public_modules_is_described() -> None:
+    pages = (errors.__doc__ or "") + (REFERENCE / "errors.md").read_text()
+    names = [
+        one.__name__
+        for one in (*vars(errors).values(), UpgradeRefused)
+        if isinstance(one, type) and issubclass(one, errors.MentraTrioError)
+    ]
+    assert [name for name in names if name not in pages] == []
+
+
+# -- what can be run ----------------------------------------------------------------------
+
+
+def program(page: str, containing: str) -> str:
+    """The one Python program of a page in which ``containing`` stands."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL
+    )
+    (found,) = (block for block in blocks if containing in block)
+    assert isinstance(found, str)
+    return found
+
+
+def changed(source: str, old: str, new: str) -> str:
+    """``source`` with another address in one place."""
+    assert source.count(old) == 1
+    return source.replace(old, new)
+
+
+@asynccontextmanager
+async def running(source: str, *arguments: str) -> AsyncGenerator[tuple[trio.Process, str]]:
+    """A program and the first line that it prints; at the end it is interrupted, and says bye."""
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent), "PYTHONUNBUFFERED": "1"}
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-W", "error", "-c", source, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**environment, "API_KEY": "secret"},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        first = ""
+        while "\n" not in first:
+            data = await process.stdout.receive_some()
+            assert data, (await process.stderr.receive_some()).decode()
+            first += data.decode()
+        yield process, first
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        rest = b"".join([data async for data in process.stdout])
+        complaint = b"".join([data async for data in process.stderr])
+        assert (await process.wait(), complaint.decode()) == (0, "")
+        assert rest.decode() in {"", "bye\n"}
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.mark.real_sockets
+async def test_the_first_app_and_its_glasses_run_as_written() -> None:
+    page, package = "start/your_first_app.md", "com.example.captions"
+    app = changed(program(page, "App("), '"127.0.0.1", 7010', '"127.0.0.1", 0')
+    with trio.fail_after(15):
+        async with mentra_trio.open_server(mentra_trio.Config(port=0)) as server:
+            glasses = changed(program(page, "open_glasses("), "ws://127.0.0.1:8002", server.url)
+            async with running(app) as (_, told):
+                url = told.split()[-1]
+                await server.apps.add(
+                    package, url=url, api_key="secret", permissions=["MICROPHONE"]
+                )
+                token = server.token("ada@example.com")
+                async with running(glasses, token) as (process, shown):
+                    assert shown == "the glasses show: Hello\n"
+                    await process.wait()
+
+
+@pytest.mark.real_sockets
+async def test_the_embedded_server_runs_as_written_and_ends_quietly() -> None:
+    with trio.fail_after(15):
+        async with running(program("guides/embed.md", "open_server(")) as (_, told):
+            assert told.startswith("ws://127.0.0.1:")

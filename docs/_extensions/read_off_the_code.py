@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 import enum
 import inspect
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import attrs
+from docstrings import documented, meaning, plain
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -45,23 +45,6 @@ TABLES: dict[str, tuple[Table, dict[enum.Enum, Place]]] = {
     "app": (lifecycle.TRANSITIONS, APP_PLACES),
     "user": (attachment.TRANSITIONS, USER_PLACES),
 }
-
-
-def documented(module: ModuleType, class_name: str | None = None) -> dict[str, str]:
-    """Names that are assigned in a module or class, with the string literal that follows each."""
-    body: list[ast.stmt] = ast.parse(inspect.getsource(module)).body
-    if class_name is not None:
-        (owner,) = (n for n in body if isinstance(n, ast.ClassDef) and n.name == class_name)
-        body = owner.body
-    found = {}
-    for node, following in zip(body, [*body[1:], None], strict=True):
-        match node:
-            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
-                found[name] = ""
-                match following:
-                    case ast.Expr(value=ast.Constant(value=str() as text)):
-                        found[name] = " ".join(text.split())
-    return found
 
 
 def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -123,7 +106,7 @@ class States(Generated):
         ]
         meanings = documented(owner, name)
         states: Iterable[enum.Enum] = getattr(owner, name)
-        rows = [(f"`{state.value}`", meanings[state.name]) for state in states]
+        rows = [(f"`{state.value}`", meaning(state, meanings)) for state in states]
         return markdown_table(("State", "Meaning"), rows)
 
 
@@ -152,7 +135,7 @@ class Facts(Generated):
             (
                 f"`{kind.__name__}`",
                 ", ".join(f"`{field.name}`" for field in attrs.fields(kind)),
-                " ".join((kind.__doc__ or "").split()),
+                plain(kind.__doc__ or ""),
             )
             for kind in kinds
             if kind is not facts.Fact

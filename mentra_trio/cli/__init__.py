@@ -6,6 +6,7 @@ does not load a server.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ..config import LIKENESS
 from ..domain.apps import AppKind
 from ..domain.errors import MentraTrioError
 
@@ -52,12 +54,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = commands.main(args=arguments, prog_name=NAME, standalone_mode=False)
     except click.ClickException as error:
-        return _complain(error.format_message())
+        return _complain(_told(error))
     except MentraTrioError as error:
         return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except BaseExceptionGroup as group:  # Ctrl-C reached us through nurseries
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        return INTERRUPTED
     return result if isinstance(result, int) else 0
+
+
+def _told(error: click.ClickException) -> str:
+    """What is wrong with a call; of similar names only those that are very much alike."""
+    wrong = getattr(error, "option_name", None) or getattr(error, "command_name", None)
+    similar = getattr(error, "possibilities", None)
+    if not isinstance(wrong, str) or not similar:
+        return error.format_message()
+    close = difflib.get_close_matches(wrong, similar, n=1, cutoff=LIKENESS)
+    return error.message + (f" Did you mean {close[0]!r}?" if close else "")
 
 
 def _complain(text: str) -> int:
@@ -78,7 +94,7 @@ def _help_if_alone(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version(NAME), prog_name=NAME)
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -135,7 +151,7 @@ def token(user_id: str, ttl: float | None, data_dir: Path | None) -> None:
     click.echo(make_token(settings(options={"data_dir": data_dir}), user_id, ttl))
 
 
-@commands.group(invoke_without_command=True)
+@commands.group(invoke_without_command=True, short_help="Register app servers.")
 @click.pass_context
 def apps(context: click.Context) -> None:
     """Register app servers; works while the server runs, and while it does not."""
@@ -145,7 +161,10 @@ def apps(context: click.Context) -> None:
 @apps.command("add")
 @click.argument("package")
 @click.option("--url", required=True, help="Base URL of the app server.")
-@click.option("--api-key", help="Key of the app; made and printed once if not given.")
+@click.option(
+    "--api-key",
+    help="Key of the app. Not given: a new app's is made and printed once, another's stays.",
+)
 @click.option("--name", default="", help="Name for people.")
 @click.option(
     "--type",

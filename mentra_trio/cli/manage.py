@@ -41,6 +41,12 @@ async def add(package: str, catalog: AppCatalog, **values: Any) -> list[str]:
     """Register an app; the key is told only if it was made here."""
     added = await catalog.add(package, **values)
     app = added.registration
+    if added.anew:
+        key_is = "replaced" if added.api_key else "unchanged"
+        return [
+            f"{app.package} is registered anew; its API key is {key_is}",
+            f"webhooks go to {app.url}/webhook",
+        ]
     lines = [f"{app.package} is registered: webhooks go to {app.url}/webhook"]
     return lines if values["api_key"] is not None else [*lines, *_key_lines(added.api_key)]
 

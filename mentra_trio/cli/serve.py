@@ -5,17 +5,25 @@ from __future__ import annotations
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, suppress
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import click
 import trio
+from structlog.typing import FilteringBoundLogger
 
 from ..concurrency.bulkhead import single
 from ..config import Config, is_name
 from ..server import open_server
 from ..telemetry.log_lines import LogLines, make_logger
 from ..transport.tcp import bound_address, open_listeners
+
+Logger: TypeAlias = FilteringBoundLogger
+
+EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})
+"""Addresses that stand for all of this machine's, and what reaches them from here."""
 
 
 def serve(config: Config) -> None:
@@ -39,41 +47,59 @@ def allow_many_connections() -> None:
 
 
 async def _serve(config: Config) -> None:
+    logger = make_logger(sys.stderr, config.log_level)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as watching:
             async with AsyncExitStack() as opened:
-                ready = await _open(config, opened)
+                ready = await _open(config, logger, opened)
                 click.echo(ready)
                 await anext(signals)
                 watching.start_soon(_cut_short, signals, watching.cancel_scope)
             watching.cancel_scope.cancel("drained")
+    _log(logger, "info", "server closed")
 
 
-async def _open(config: Config, opened: AsyncExitStack) -> str:
+async def _open(config: Config, logger: Logger, opened: AsyncExitStack) -> str:
     """Open the server, and say where it listens."""
     listeners = await open_listeners(
         config.host, config.port, tls_cert=config.tls_cert, tls_key=config.tls_key
     )
     for listener in listeners:
         opened.push_async_callback(listener.aclose)
-    log = LogLines(
-        make_logger(sys.stderr, config.log_level), user_ids_as_given=config.log_level == "debug"
-    )
+    log = LogLines(logger, user_ids_as_given=config.log_level == "debug")
     await opened.enter_async_context(open_server(config, telemetry=log, listeners=listeners))
+    _log(logger, "info", f"data folder: {config.data_dir}")
+    if (warning := reachable_from_here_only(config)) is not None:
+        _log(logger, "warning", warning)
     address, port = bound_address(listeners)
     host = config.host if is_name(config.host) else address
     return ready_line(host, port, tls=config.tls_cert is not None)
 
 
+def reachable_from_here_only(config: Config) -> str | None:
+    """A warning, where the server listens everywhere but does not know by what name."""
+    if config.public_url is not None or config.host not in EVERYWHERE:
+        return None
+    return (
+        f"apps on other machines will be told to connect to {EVERYWHERE[config.host]}: "
+        "set --public-url to an address at which they reach this one"
+    )
+
+
 def ready_line(host: str, port: int, *, tls: bool) -> str:
     """What a started server says on standard output: addresses that work on this machine."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    here = EVERYWHERE.get(host, host)
     authority = f"[{here}]:{port}" if ":" in here else f"{here}:{port}"
     secure = "s" if tls else ""
     return (
         f"mentra-trio ready on http{secure}://{authority}"
         f" (glasses ws{secure}://{authority}/glasses-ws)"
     )
+
+
+def _log(logger: Logger, level: str, event: str) -> None:
+    with suppress(OSError, ValueError):  # as every other line: a log that is gone stops nothing
+        getattr(logger, level)(event)
 
 
 async def _cut_short(signals: AsyncIterator[int], everything: trio.CancelScope) -> None:

@@ -6,9 +6,9 @@ What is exported here is public: write an app with ``App``, play glasses with ``
 from .app import App as App
 from .app import AppServer as AppServer
 from .app_session import AppSession as AppSession
-from .dialing import UpgradeRefused as UpgradeRefused
 from .dialing import open_websocket as open_websocket
 from .events import Transcription as Transcription
 from .events import Translation as Translation
 from .glasses import Glasses as Glasses
 from .glasses import open_glasses as open_glasses
+from .refusals import UpgradeRefused as UpgradeRefused

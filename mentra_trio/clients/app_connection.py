@@ -14,8 +14,9 @@ from ..wire import from_app, to_app
 from ..wire.codec import decode_to_app, encode
 from ..wire.message import Unrecognized
 from .app_session import AppSession, FromServer
-from .dialing import ClientLink, Dial, UpgradeRefused, open_websocket
+from .dialing import ClientLink, Dial, open_websocket
 from .reconnecting import reconnect_delay
+from .refusals import UpgradeRefused
 
 ACK_S: Final = 5.0
 """How long an attempt waits for the ack of its init (protocol.md 2.1)."""

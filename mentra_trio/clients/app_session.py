@@ -20,6 +20,7 @@ from ..wire import from_app, from_glasses, to_app
 from ..wire.codec import encode
 from ..wire.message import Message, Unrecognized
 from ..wire.parts import ClearView, DoubleTextWall, Layout, ReferenceCard, TextWall
+from ..wire.to_app import PermissionErrorDetail
 from .dialing import ClientLink
 from .events import Transcription, Translation, decode_event
 from .inbox import Inbox
@@ -31,6 +32,8 @@ Handler = Callable[[Any], Awaitable[object] | None]
 
 FromServer = to_app.ToApp | Unrecognized | bytes
 """What the server sends to an app: a message, or a frame of audio."""
+
+WARNINGS_AT_ONCE: Final = 20
 
 AUDIO: Final = "audio_chunk"
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -257,6 +260,8 @@ class AppSession:
                 self.capabilities = message.capabilities
             case to_app.DeviceStateUpdate():
                 self.device_state = {**self.device_state, **message.state}
+            case to_app.PermissionError():
+                self._warn_of(message.details)
         self._work.put(message)
 
     async def handle_events(self) -> None:
@@ -282,6 +287,16 @@ class AppSession:
             case _:
                 name = str(message.__struct_config__.tag)
                 return name, tuple(self._listeners.get(name, ()))
+
+    def _warn_of(self, details: Sequence[PermissionErrorDetail]) -> None:
+        """A stream without its permission stays silent: the author should learn of it."""
+        for detail in details[:WARNINGS_AT_ONCE]:
+            log.warning(
+                "%s gets nothing of %r: its registration lacks the permission %s",
+                self.package,
+                detail.stream,
+                detail.required_permission,
+            )
 
     def _ask(self) -> None:
         self.changed.set()

@@ -19,8 +19,10 @@ from wsproto.utilities import LocalProtocolError
 from ..concurrency.oneshot import OneShot
 from ..concurrency.race import race
 from ..domain.close_reasons import LINK_LOST, CloseReason
-from ..domain.errors import LinkClosed, MentraTrioError
+from ..domain.errors import LinkClosed
 from .inbox import INBOX_MAX, Inbox
+from .refusals import UpgradeRefused as UpgradeRefused
+from .refusals import refused_with, tls_problem
 
 T = TypeVar("T")
 
@@ -41,19 +43,6 @@ FRAMES_WAITING = 64
 
 NO_STATUS = 1005
 """What a close frame without a code counts as (RFC 6455 7.1.5)."""
-
-
-class UpgradeRefused(MentraTrioError):
-    """The server did not open a WebSocket.
-
-    ``status`` is the HTTP status, or 0 where the connection ended or hung before an answer;
-    ``body`` is the answer's body.
-    """
-
-    def __init__(self, status: int, body: bytes, problem: str) -> None:
-        super().__init__(problem)
-        self.status = status
-        self.body = body
 
 
 @runtime_checkable
@@ -300,7 +289,17 @@ async def _connect(
     if not target.tls:
         return stream
     context = ssl_context or ssl.create_default_context()
-    return trio.SSLStream(stream, context, server_hostname=target.host, https_compatible=True)
+    secure = trio.SSLStream(stream, context, server_hostname=target.host, https_compatible=True)
+    try:
+        await secure.do_handshake()  # here, and not with the first bytes: its errors have names
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(stream)
+        problem = f"{target.authority}: {tls_problem(error.__cause__)}"
+        raise UpgradeRefused(0, b"", problem) from error.__cause__
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return secure
 
 
 @attrs.define(eq=False)
@@ -345,7 +344,7 @@ def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, trio_websocket.ConnectionRejected)
-    return UpgradeRefused(error.status_code, error.body or b"", f"HTTP {error.status_code}")
+    return refused_with(error.status_code, error.body or b"")
 
 
 def _reset(stream: trio.abc.Stream) -> None:

@@ -43,9 +43,9 @@ class Lifecycle:
     stop_s: float = attrs.field(default=5.0, validator=positive)
     """Bound on the end of an app session: stop webhook and close together (protocol.md 2.13)."""
     resurrection_budget_s: float = attrs.field(default=180.0, validator=not_negative)
-    """How long a lost app is brought back before it is evicted."""
+    """How long a lost app is brought back before it is evicted. Not used yet."""
     release_per_s: float = attrs.field(default=200.0, validator=positive)
-    """Waiting sessions released per second and app once its endpoint answers."""
+    """Waiting sessions released per second and app once its endpoint answers. Not used yet."""
     empty_list_hold_s: float = attrs.field(default=1.0, validator=not_negative)
     """After a reattach an empty subscription list is ignored this long (protocol.md 4.10)."""
 

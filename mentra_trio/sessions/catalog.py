@@ -20,10 +20,15 @@ KEY_PREFIX: Final = "mtk_"
 
 @attrs.frozen(kw_only=True)
 class AddedApp:
-    """A fresh registration, and the API key in clear: shown once, nowhere kept."""
+    """A fresh registration, and the API key in clear: shown once, nowhere kept.
+
+    ``api_key`` is empty where the app was registered before and keeps its key; ``anew`` says
+    whether it was.
+    """
 
     registration: AppRegistration
     api_key: str = attrs.field(repr=False)
+    anew: bool = False
 
 
 @attrs.define(eq=False)
@@ -46,23 +51,28 @@ class AppCatalog:
     ) -> AddedApp:
         """Register an app server, or replace the registration of the same package.
 
-        ``url`` is the app server's base URL. ``api_key`` is made where it is ``None``.
+        ``url`` is the app server's base URL. Where ``api_key`` is ``None``, a new app gets one
+        that is made here, and an app that is registered already keeps its own.
 
         Raises:
             ConfigError: one of the values is not usable; the text says which and why.
         """
-        key = make_api_key() if api_key is None else checked_key(api_key)
+        known = await self.store.app(checked_package(package))
+        if api_key is not None:
+            key = checked_key(api_key)
+        else:
+            key = make_api_key() if known is None else ""
         registration = AppRegistration(
             package=checked_package(package),
             url=checked_url(url),
-            key_hash=hash_api_key(key),
+            key_hash=known.key_hash if known is not None and not key else hash_api_key(key),
             name=name,
             kind=checked_kind(kind),
             permissions=checked_permissions(permissions),
             settings=tuple(settings),
         )
         await self.store.put_app(registration)
-        return AddedApp(registration=registration, api_key=key)
+        return AddedApp(registration=registration, api_key=key, anew=known is not None)
 
     async def get(self, package: str) -> AppRegistration | None:
         """The registration of ``package``, if there is one."""
@@ -127,6 +137,10 @@ def checked_url(text: str) -> str:
         raise ConfigError(f"{text[:80]!r} must be a URL such as http://127.0.0.1:7010")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError("the URL of an app server has no credentials, query or fragment")
+    if parts.path.rstrip("/").endswith("/webhook"):
+        raise ConfigError(
+            "/webhook is added by the server: give the base URL, such as http://127.0.0.1:7010"
+        )
     return text.rstrip("/")
 
 

@@ -58,27 +58,29 @@ class Journal:
         return [_as_json(entry) for entry in timeline[max(0, len(timeline) - limit) :]]
 
     def why(self, user: UserId, package: PackageName) -> list[str]:
-        """Why an app of ``user`` is in its state: that state, then what led to it, newest first.
+        """Why an app of ``user`` is in its state: that state, then what led to it, newest last.
 
-        At most five lines; one line that says so if nothing is known.
+        What came after the state did not lead to it, and is not told. At most five lines; one
+        line that says so if nothing is known.
         """
-        relevant = self._life_of(user, package)
-        state = next((e for e in relevant if isinstance(e.fact, f.AppStateChanged)), None)
-        if state is None:
+        way = self._way_to_its_state(user, package)
+        if not way:
             return [f"nothing is known of {package} for this user"]
-        others = [entry for entry in relevant if entry is not state]
-        return [_line(entry) for entry in [state, *others[: WHY_LINES_MAX - 1]]]
+        state, *before = way[:WHY_LINES_MAX]
+        return [_line(entry) for entry in [state, *reversed(before)]]
 
-    def _life_of(self, user: UserId, package: PackageName) -> list[_Entry]:
-        """What concerns the app's latest session, newest first."""
-        found = []
+    def _way_to_its_state(self, user: UserId, package: PackageName) -> list[_Entry]:
+        """The state of the app's latest session, and what was before it, newest first."""
+        found: list[_Entry] = []
         for entry in reversed(self._timelines.get(user, ())):
             if type(entry.fact) not in _SENTENCES:
                 continue
-            if getattr(entry.fact, "package", None) in {None, package}:
+            if getattr(entry.fact, "package", None) not in {None, package}:
+                continue
+            if found or isinstance(entry.fact, f.AppStateChanged):
                 found.append(entry)
-                if isinstance(entry.fact, f.AppStateChanged) and entry.fact.old is None:
-                    break
+            if isinstance(entry.fact, f.AppStateChanged) and entry.fact.old is None:
+                break
         return found
 
 

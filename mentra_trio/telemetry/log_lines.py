@@ -23,8 +23,13 @@ _NO_USERS: Final = frozenset({"", "memory", "local", "unknown"})
 _MAIL: Final = re.compile(r"[^\s'\"<>]+@[^\s'\"<>]+")
 
 _PEERS: Final = frozenset({"peer", "who"})
-_SENTENCES: Final = frozenset({"cause", "problem", "message", "reason"})
-"""Fields in which a user may be named, beside ``user``."""
+_SENTENCES: Final = frozenset({"address", "problem"})
+"""Fields in which a user may be named, beside ``user``. All others are our own fixed words."""
+
+_STREAM_LISTS: Final = frozenset({"streams", "rejected"})
+_STREAM_NAME: Final = re.compile(r"\*|[A-Za-z_]+(:[A-Za-z_-]+)?")
+STREAMS_SHOWN: Final = 5
+STREAM_CHARACTERS_MAX: Final = 40
 
 _RENAMED: Final = MappingProxyType({"event": "trigger"})
 """structlog's own ``event`` is the name of the line."""
@@ -51,7 +56,10 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         ),
         f.StartJoined: ("start joined", _fixed("debug")),
         f.StartEnded: ("start ended", lambda fact: "warning" if fact.stage else "info"),
-        f.SubscriptionsChanged: ("subscriptions changed", _fixed("debug")),
+        f.SubscriptionsChanged: (
+            "subscriptions changed",
+            lambda fact: "warning" if fact.rejected else "debug",
+        ),
         f.UpdateFailed: ("update failed", _fixed("error")),
         f.StoreTrouble: ("store trouble", _fixed("error")),
         f.Crashed: ("crashed", _fixed("error")),
@@ -60,7 +68,7 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
 """Event name of every fact, and its level."""
 
 
-NOISY: Final = (f.ConnectionRefused, f.FrameIgnored, f.FrameDropped)
+NOISY: Final = (f.ConnectionRefused, f.FrameIgnored, f.FrameDropped, f.SubscriptionsChanged)
 """Facts of which any peer can cause as many as it likes."""
 NOISY_LINES_PER_S: Final = 10
 LEFT_OUT: Final = "lines left out"
@@ -95,6 +103,8 @@ class LogLines:
             if self._noise > NOISY_LINES_PER_S:
                 return
         fields = {_RENAMED.get(name, name): value for name, value in plain_fields(fact).items()}
+        for name in _STREAM_LISTS & fields.keys():
+            fields[name] = _stream_names(fields[name])
         if not self.user_ids_as_given:
             fields = _without_names(fact, fields)
         self._write(level, event, fields)
@@ -127,6 +137,7 @@ def make_logger(stream: TextIO, level: str) -> structlog.typing.FilteringBoundLo
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_empty,
             _on_one_line,
             structlog.processors.LogfmtRenderer(
                 key_order=["timestamp", "level", "event"], drop_missing=True
@@ -146,14 +157,17 @@ def user_hash(user: str) -> str:
     return "u:" + hashlib.sha256(user.encode()).hexdigest()[:12]
 
 
+def _without_empty(_: object, __: str, event: Any) -> Any:
+    """A field that says nothing is left out; ``0`` and ``False`` do say something."""
+    return {key: value for key, value in event.items() if value not in (None, "", [])}
+
+
 def _on_one_line(_: object, __: str, event: Any) -> Any:
     """Whatever a peer sent, it cannot forge a second line or colour the terminal."""
     for key, value in event.items():
         text = ",".join(value) if isinstance(value, list) else value
         if isinstance(text, str):
             event[key] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        elif isinstance(value, float):
-            event[key] = round(value, 3)
     return event
 
 
@@ -165,9 +179,21 @@ def _without_names(fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:
     for name in _PEERS & fields.keys():
         hidden[name] = _without_user_name(fields[name])
     for name in _SENTENCES & fields.keys():
-        text = fields[name].replace(user, user_hash(user)) if user else fields[name]
+        text = _without_word(user, fields[name]) if user else fields[name]
         hidden[name] = _MAIL.sub(lambda match: user_hash(match[0]), text)
     return hidden
+
+
+def _without_word(user: str, text: str) -> str:
+    """``text`` with ``user`` masked where it is a word of its own, and not a part of another."""
+    word = rf"(?<![\w.@+-]){re.escape(user)}(?!\.?[\w@+-])"
+    return re.sub(word, user_hash(user), text)
+
+
+def _stream_names(texts: list[str]) -> list[str]:
+    """What looks like a stream name in the words of an app, without its options; a few of them."""
+    names = [text.partition("?")[0][:STREAM_CHARACTERS_MAX] for text in texts]
+    return [name for name in names if _STREAM_NAME.fullmatch(name)][:STREAMS_SHOWN]
 
 
 def _without_user_name(text: str) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
 
 from ..domain import facts as f
 from ..domain.close_reasons import CloseReason
@@ -33,6 +40,20 @@ class Labels:
             seen.add(value)
             return value
         return "other"
+
+
+@attrs.frozen
+class _WithoutMoments:
+    """A registry's metrics, but for their ``_created`` series."""
+
+    registry: CollectorRegistry
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``prometheus_client``."""
+        for metric in self.registry.collect():
+            moment = f"{metric.name}_created"
+            metric.samples = [sample for sample in metric.samples if sample.name != moment]
+            yield metric
 
 
 class Metrics:
@@ -66,8 +87,12 @@ class Metrics:
             handler(fact)
 
     def render(self) -> bytes:
-        """All metrics in the Prometheus text format."""
-        return generate_latest(self._registry)
+        """All metrics in the Prometheus text format.
+
+        Without the moments at which counters were made: no dashboard wants them, and they would
+        be a third of the page. The library can leave them out for the whole process only.
+        """
+        return generate_latest(_WithoutMoments(self._registry))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"mentra_{name}", text, labels, registry=self._registry)

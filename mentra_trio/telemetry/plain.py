@@ -17,6 +17,8 @@ from ..domain.facts import Fact
 TEXT_MAX: Final = 300
 ITEMS_MAX: Final = 20
 FRAMES_MAX: Final = 8
+DIGITS: Final = 3
+"""Of seconds, after the point."""
 
 _OURS: Final = frozenset(
     reason for reason in vars(close_reasons).values() if isinstance(reason, CloseReason)
@@ -35,8 +37,10 @@ def plain_fields(fact: Fact) -> dict[str, Any]:
 
 def _plain(value: object) -> Any:
     match value:
-        case None | bool() | int() | float():
+        case None | bool() | int():
             return value
+        case float():
+            return round(value, DIGITS)
         case enum.Enum():
             return value.value
         case CloseReason():

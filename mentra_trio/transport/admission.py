@@ -90,6 +90,8 @@ class Admission:
             "type": "connection_error",
             "message": problem,
             "timestamp": self.environment.timestamp(),
+            "why": "glasses are let in with a core token that this server has signed",
+            "fix": "make one with: mentra-trio token USER, with this server's --data-dir",
         }
         await upgrade.reject(401, msgspec.json.encode(body))
 

@@ -39,6 +39,11 @@ class Refusal:
 
 
 _NOT_HTTP: Final = Refusal(400, "the request is not valid HTTP/1.1")
+_TLS_RECORD: Final = 0x16
+_NOT_PLAIN: Final = Refusal(
+    400, "TLS spoken to a plain port (the app SDK does this once per start; harmless)"
+)
+"""The SDK looks up permissions over https, whatever the server's address says."""
 _TWO_LENGTHS: Final = Refusal(400, "a body has a length or is chunked, not both")
 _MALFORMED: Final[Mapping[int, Refusal]] = MappingProxyType(
     {
@@ -94,6 +99,7 @@ class HttpConnection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head_bytes)
         self._broken = False
         self._head_only = False
+        self._speaks_tls: bool | None = None  # not known before the first byte
         self._pieces = 0
         # A connection that has not asked for anything yet is given less time than one that has.
         self._patience_s = limits.head_s
@@ -113,6 +119,8 @@ class HttpConnection:
                 if not await self.read_more():
                     return None
         except h11.RemoteProtocolError as error:
+            if self._speaks_tls:
+                return _NOT_PLAIN
             return _MALFORMED.get(error.error_status_hint, _NOT_HTTP)
         if not isinstance(event, h11.Request):
             return None
@@ -140,6 +148,8 @@ class HttpConnection:
             data = await self.stream.receive_some(PIECE_BYTES)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
+        if self._speaks_tls is None and data:
+            self._speaks_tls = data[0] == _TLS_RECORD
         self._h11.receive_data(bytes(data))
         return bool(data)
 

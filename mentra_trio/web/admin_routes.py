@@ -204,7 +204,10 @@ async def show_app(request: Request) -> Response:
 
 @for_admin
 async def add_app(request: Request) -> Response:
-    """Register an app server, or replace its registration; the key is told this once."""
+    """Register an app server, or replace its registration; the key is told this once.
+
+    An app that is there already keeps its key unless one is given: then ``apiKey`` is ``null``.
+    """
     body = await read_object(request)
     if isinstance(body, Problem):
         return body.answer()
@@ -223,7 +226,7 @@ async def add_app(request: Request) -> Response:
         return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
     answer: Mapping[str, Any] = {
         **registration_json(added.registration),
-        "apiKey": added.api_key,
+        "apiKey": added.api_key or None,
     }
     return Json(answer, 201)
 

@@ -17,6 +17,15 @@ from .services import Services, services_of
 SDK_LATEST: Final = "2.1.29"
 """The newest SDK that this server is known to serve."""
 
+_NAMELESS: Final = Problem(
+    status=401,
+    code="UNAUTHORIZED",
+    message="send 'Authorization: Bearer <session id>', as the webhook told it",
+)
+_NOT_RUNNING: Final = Problem(
+    status=401, code="UNAUTHORIZED", message="no such session has that app running"
+)
+
 
 async def sdk_version(request: Request) -> Response:
     """Which SDK is the newest; apps print a notice if theirs is older."""
@@ -47,12 +56,12 @@ async def app_settings(request: Request) -> Response:
         package = package_name(request.path_params["package"])
     except ValueError:
         return app_not_found(request.path_params["package"]).answer()
-    user = _running_user(services, bearer(request), package)
+    if not (presented := bearer(request)):
+        return _NAMELESS.answer()
+    user = _running_user(services, presented, package)
     registration = await services.catalog.get(package) if user is not None else None
     if user is None or registration is None:
-        return Problem(
-            status=401, code="UNAUTHORIZED", message="no such session has that app running"
-        ).answer()
+        return _NOT_RUNNING.answer()
     own = await services.store.app_settings(user, package)
     return Json({"success": True, "settings": merged_settings(registration.settings, own)})
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
+import trio
 
 from mentra_trio.cli import main
+from mentra_trio.domain.apps import hash_api_key
 from mentra_trio.domain.errors import TokenError
 from mentra_trio.storage.secrets import JWT_SECRET, load_or_make_secret
+from mentra_trio.storage.sqlite_store import DATABASE_NAME
 from mentra_trio.wire.tokens import verify_core_token
 
 
@@ -73,9 +78,12 @@ PACKAGE, URL = "com.example.captions", "http://127.0.0.1:7010"
         (["apps", "add", PACKAGE, "--url", URL, "--type", "huge"], "huge"),
         (["apps", "add", PACKAGE, "--url", URL, "--permission", "FLY"], "FLY"),
         (["apps", "add", PACKAGE, "--url", URL, "--api-key", ""], "key"),
-        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\udcff"], "ASCII"),
-        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\u00fc"], "ASCII"),
-        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k\n"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k" * 8 + "\udcff"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k" * 8 + "\u00fc"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k" * 8 + "\n"], "ASCII"),
+        (["apps", "add", PACKAGE, "--url", URL + "/webhook"], "give the base URL"),
+        (["apps", "add", PACKAGE, "--url", URL + "/x/webhook/"], "give the base URL"),
+        (["serve", "--prot", "1"], "Did you mean '--port'?"),
         (["apps", "add", PACKAGE, "--url", URL, "--name", "\udcff"], "mentra"),
         (["apps", "add", PACKAGE, "--url", URL + "/\udcff"], "mentra"),
         (["apps", "add", "a\udcff", "--url", URL], "package"),
@@ -133,6 +141,71 @@ def test_every_command_takes_a_data_dir(run: Run, command: list[str]) -> None:
     assert any("--data-dir" in line for line in run(*command, "--help").out)
 
 
+def test_help_in_short(run: Run) -> None:
+    for command in ([], ["serve"], ["apps"], ["apps", "add"]):
+        assert run(*command, "-h") == run(*command, "--help")
+    assert any(line.split() == ["apps", "Register", "app", "servers."] for line in run("-h").out)
+
+
+@pytest.mark.parametrize(
+    ("call", "suggested"),
+    [
+        (["serve", "--data"], "Did you mean '--data-dir'?"),
+        (["serve", "--pub", "x"], ""),
+        (["app"], "Did you mean 'apps'?"),
+        (["frob"], ""),
+        (["serve", "--set", "lifecycle.x=1"], ""),
+        (["serve", "--set", "lifecycle.grace=1"], "did you mean lifecycle.grace_s?"),
+    ],
+)
+def test_only_what_is_very_much_alike_is_suggested(
+    run: Run, call: list[str], suggested: str
+) -> None:
+    [line] = run(*call).err
+    assert line.endswith(suggested)
+    assert ("mean" in line) == bool(suggested)
+
+
+def test_an_app_that_is_added_again_keeps_its_key(run: Run, tmp_path: Path) -> None:
+    add = ("apps", "add", PACKAGE, "--data-dir", tmp_path, "--url")
+    assert len(run(*add, URL).out) == 3
+    with sqlite3.connect(tmp_path / DATABASE_NAME) as database:
+
+        def key_hash() -> str:
+            [(found,)] = database.execute("SELECT key_hash FROM apps").fetchall()
+            return str(found)
+
+        before = key_hash()
+        again = run(*add, "http://127.0.0.1:7011")
+        assert again.out == [
+            f"{PACKAGE} is registered anew; its API key is unchanged",
+            "webhooks go to http://127.0.0.1:7011/webhook",
+        ]
+        assert key_hash() == before
+        replaced = run(*add, URL, "--api-key", "another-key")
+        assert replaced.out[0] == f"{PACKAGE} is registered anew; its API key is replaced"
+        assert key_hash() == hash_api_key("another-key")
+    database.close()
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_ctrl_c_in_the_demonstration_is_no_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    interrupt: BaseException = KeyboardInterrupt()
+    for _ in range(depth):
+        interrupt = BaseExceptionGroup("of a nursery", [interrupt])
+
+    async def interrupted(write: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise interrupt
+
+    # In the package, `demo` may be the command of that name instead of the module.
+    monkeypatch.setattr(importlib.import_module("mentra_trio.cli.demo"), "run_demo", interrupted)
+    ran = run("demo")
+    assert (ran.code, ran.out, "".join(ran.err)) == (130, [], "")
+
+
 def test_version(run: Run) -> None:
     assert run("--version").out[0].startswith("mentra-trio, version ")
 
@@ -175,7 +248,7 @@ def test_a_key_that_was_given_is_not_repeated(run: Run, tmp_path: Path) -> None:
 def test_a_key_that_no_header_can_carry_is_refused(run: Run, tmp_path: Path) -> None:
     where = ("--data-dir", tmp_path)
     run("apps", "add", PACKAGE, "--url", URL, *where)
-    for key in ("k\udcff", "kü", "k\n", " "):
+    for key in ("k" * 8 + "\udcff", "kükükükük", "k" * 8 + "\n", " " * 9):
         ran = run("apps", "rotate-key", PACKAGE, "--api-key", key, *where)
         assert (ran.code, len(ran.err)) == (2, 1)
         assert "key" in ran.err[0]

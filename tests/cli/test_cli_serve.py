@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mentra_trio.cli.serve import ready_line
+from mentra_trio.cli.serve import reachable_from_here_only, ready_line
+from mentra_trio.config import Config
 
 pytestmark = pytest.mark.real_sockets
 
@@ -56,12 +57,15 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signa
     assert out == ""
     assert 'event="server started"' in log
     assert 'event="server draining"' in log
+    assert f'event="data folder: {tmp_path}"' in log
+    assert 'event="server closed"' in log.splitlines()[-1]
+    assert "warning" not in log
     assert "Traceback" not in log
     assert {file.name for file in tmp_path.iterdir()} >= {"jwt-secret", "admin-token"}
 
 
 def test_an_app_that_is_added_while_it_runs_is_seen(tmp_path: Path) -> None:
-    environ = os.environ | {"MENTRA_TRIO_ADMIN_TOKEN": "t"}
+    environ = os.environ | {"MENTRA_TRIO_ADMIN_TOKEN": "t" * 16}
     with serving(tmp_path) as (_, url):
         add = command("apps", "add", "com.example.a", "--url", "http://h", "--data-dir", tmp_path)
         subprocess.run(add, check=True, stdout=subprocess.DEVNULL, env=environ)
@@ -125,6 +129,31 @@ def test_a_host_that_is_a_name_is_named_as_given(tmp_path: Path) -> None:
             assert process.stdout.readline().startswith("mentra-trio ready on http://localhost:")
         finally:
             process.kill()
+
+
+def test_a_server_for_other_machines_needs_a_public_url(tmp_path: Path) -> None:
+    with serving(tmp_path, "--host", "0.0.0.0") as (process, _):
+        process.terminate()
+        log = process.communicate(timeout=15)[1].splitlines()
+    [warning] = [line for line in log if "level=warning" in line]
+    assert "will be told to connect to 127.0.0.1" in warning
+
+
+@pytest.mark.parametrize(
+    ("host", "public_url", "told"),
+    [
+        ("0.0.0.0", None, "127.0.0.1"),
+        ("::", None, "::1"),
+        ("::", "http://192.0.2.1:8002", None),
+        ("192.0.2.1", None, None),
+    ],
+)
+def test_where_apps_will_be_told_to_connect(
+    host: str, public_url: str | None, told: str | None
+) -> None:
+    warning = reachable_from_here_only(Config(host=host, public_url=public_url))
+    assert (warning is None) == (told is None)
+    assert told is None or f"connect to {told}: " in (warning or "")
 
 
 @pytest.mark.parametrize(

@@ -482,6 +482,23 @@ async def test_attributes_follow_what_the_server_says(rig: Rig, autojump_clock: 
     caller.leave()
 
 
+async def test_a_missing_permission_is_told_to_the_author(
+    rig: Rig, caplog: pytest.LogCaptureFixture, autojump_clock: object
+) -> None:
+    caller = await rig.start()
+    detail = {"requiredPermission": "MICROPHONE", "message": "x"}
+    details = [{**detail, "stream": f"transcription:x{number}\n"} for number in range(99)]
+    caller.say({"type": "permission_error", "message": "Some were rejected", "details": details})
+    await trio.sleep(0.1)
+    warnings = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert len(warnings) == 20
+    assert warnings[0].getMessage() == (
+        "com.t.a gets nothing of 'transcription:x0\\n': "
+        "its registration lacks the permission MICROPHONE"
+    )
+    caller.leave()
+
+
 async def test_a_task_of_the_author_ends_with_the_session(rig: Rig, autojump_clock: object) -> None:
     ticks: list[float] = []
 

@@ -89,9 +89,74 @@ async def test_over_tls_in_memory(autojump_clock: object) -> None:
             await exchange(link)
             link.cut()
             assert (await link.until_closed()).code == 1006
-        with pytest.raises(UpgradeRefused):
+        with pytest.raises(UpgradeRefused, match="server: the certificate is not trusted: ") as no:
             async with open_websocket("wss://server/x", decode=verbatim, dial=network.dial):
                 pass
+        assert isinstance(no.value.__cause__, ssl.SSLCertVerificationError)
+        assert no.value.__cause__.verify_message in str(no.value)
+        assert no.value.status == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS handshake failed: wrong version number"),
+        (b"", "TLS handshake"),
+    ],
+)
+async def test_a_server_that_does_not_speak_tls(
+    answer: bytes, problem: str, autojump_clock: object
+) -> None:
+    network = MemoryNetwork()
+
+    async def plain(stream: trio.abc.Stream) -> None:
+        async with stream:
+            await stream.receive_some()
+            if answer:
+                await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, plain, [network.listen("server", 443)])
+        with pytest.raises(UpgradeRefused, match=problem):
+            async with open_websocket("wss://server/", decode=verbatim, dial=network.dial):
+                pass
+        nursery.cancel_scope.cancel("test over")
+
+
+async def test_a_server_that_hangs_in_the_tls_handshake(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    async with network.listen("server", 443) as listener:
+        with pytest.raises(trio.TooSlowError):
+            async with open_websocket("wss://server/", decode=verbatim, dial=network.dial):
+                pass
+        await (await listener.accept()).aclose()
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"message":"no\\n way","fix":"go away","more":1}', "HTTP 418: no way: go away"),
+        (b'{"message":7}', "HTTP 418"),
+        (b"[1]", "HTTP 418"),
+        (b"\xff", "HTTP 418"),
+    ],
+)
+async def test_a_refusal_says_what_its_body_says(
+    body: bytes, text: str, autojump_clock: object
+) -> None:
+    network = MemoryNetwork()
+
+    async def refuse(upgrade: Upgrade) -> None:
+        await upgrade.reject(418, body)
+
+    port = Port(no_http, refuse, Limits(), RecordingTelemetry())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, port.serve, [network.listen("server", 80)])
+        with pytest.raises(UpgradeRefused) as caught:
+            async with open_websocket("ws://server/", decode=verbatim, dial=network.dial):
+                pass
+        assert (caught.value.status, caught.value.body, str(caught.value)) == (418, body, text)
+        nursery.cancel_scope.cancel("test over")
 
 
 async def test_a_connection_that_ends_during_the_handshake(autojump_clock: object) -> None:

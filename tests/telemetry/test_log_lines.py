@@ -107,6 +107,54 @@ def test_users_are_not_named_by_other_fields_either(fact: Fact) -> None:
     assert "u:" in line
 
 
+@pytest.mark.parametrize("name", ["a", "store", "link", "r"])
+def test_a_user_id_inside_other_words_garbles_nothing(name: str) -> None:
+    user = user_id(name)
+    stopped = AppState.STOPPED
+    moved = facts.AppStateChanged(
+        user=user, package=PACKAGE, old=None, new=stopped, event=None, cause="a link to the store"
+    )
+    trouble = facts.StoreTrouble(user=user, problem="restoreable /data/m.sqlite3 backlinks x@r.y")
+    lines = lines_of(moved, trouble)
+    assert 'cause="a link to the store"' in lines[0]
+    assert "restoreable /data/m.sqlite3 backlinks " in lines[1]
+    assert all(f"user={user_hash(name)}" in line for line in lines)
+
+
+@pytest.mark.parametrize("problem", ["no row of {}", "{}: no row", "no row '{}'.", "row={}, no"])
+def test_a_user_id_that_is_a_word_is_masked(problem: str) -> None:
+    user = user_id("store")
+    [line] = lines_of(facts.StoreTrouble(user=user, problem=problem.format(user)))
+    assert problem.format(user_hash(user)) in line
+
+
+def test_a_missing_permission_is_a_warning() -> None:
+    def changed(*rejected: str) -> Fact:
+        return facts.SubscriptionsChanged(
+            user=USER, package=PACKAGE, streams=("button_press",), rejected=rejected
+        )
+
+    assert lines_of(changed()) == []
+    hints = "transcription:en-US?hints=de"
+    [line] = lines_of(changed(hints, "audio_chunk", "transcription:pass word", "a" * 99))
+    assert "level=warning" in line
+    assert f"rejected=transcription:en-US,audio_chunk,{'a' * 40}" in line
+    assert "pass" not in line
+    [line] = lines_of(changed(*(f"s_{letter}" for letter in "abcdefgh")))
+    assert "rejected=s_a,s_b,s_c,s_d,s_e" in line
+    assert "s_f" not in line
+
+
+def test_empty_fields_are_left_out_and_zero_is_not_empty() -> None:
+    started = facts.StartEnded(user=USER, package=PACKAGE, stage="", message="", seconds=0.0)
+    attached = facts.LinkAttached(endpoint="glasses", user=USER, package=None, peer="1.2.3.4:5")
+    lines = lines_of(started, attached)
+    for name in ("stage", "message", "package"):
+        assert f" {name}=" not in lines[0].replace(f" package={PACKAGE}", "")
+        assert f" {name}=" not in lines[1]
+    assert "seconds=0.0" in lines[0]
+
+
 @pytest.mark.parametrize(
     "peer", ["192.0.2.1:5000", "[2001:db8::1]:5000", "com.example.captions at 127.0.0.1:80"]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mentra_trio.domain import facts
@@ -173,6 +173,18 @@ def test_labels_are_bounded(metrics: Metrics) -> None:
     totals = {f.name: [s for s in f.samples if s.name.endswith("_total")] for f in families}
     assert len(totals["mentra_starts_joined"]) == LABEL_VALUES_MAX + 1
     assert len(totals["mentra_links_closed"]) == 1
+
+
+def test_the_moments_at_which_counters_were_made_are_left_out() -> None:
+    metrics = Metrics()
+    metrics.emit(facts.StartJoined(user=USER, package=PACKAGE))
+    metrics.emit(facts.StartEnded(user=USER, package=PACKAGE, stage="", message="", seconds=1))
+    page = metrics.render().decode()
+    assert "_created" not in page
+    assert "mentra_start_wait_seconds_count 1.0" in page
+    other = CollectorRegistry()
+    Counter("x", "Of somebody else in this process", registry=other).inc()
+    assert b"x_created" in generate_latest(other)
 
 
 def test_two_servers_count_for_themselves() -> None:

@@ -175,6 +175,8 @@ async def test_glasses_without_a_good_token_get_401(
         "type": "connection_error",
         "message": message,
         "timestamp": "2026-01-02T03:04:05.000Z",
+        "why": "glasses are let in with a core token that this server has signed",
+        "fix": "make one with: mentra-trio token USER, with this server's --data-dir",
     }
     (fact,) = facts.of(ConnectionRefused)
     assert (fact.endpoint, fact.problem) == ("glasses", message)

@@ -76,6 +76,23 @@ async def test_garbage_gets_400(rig: Rig, facts: Facts, head: bytes, autojump_cl
     assert len(facts.of(ConnectionRefused)) == 1
 
 
+@pytest.mark.parametrize("rest", [b"\x03\x01\x02\x00\x01\x00", b"\x03" + b"\r\n\r\n" * 9])
+async def test_tls_on_a_plain_port_is_named(
+    rig: Rig, facts: Facts, rest: bytes, autojump_clock: Any
+) -> None:
+    peer = rig.connect()
+    await peer.send(b"\x16" + rest)
+    assert (await peer.rest()).startswith(b"HTTP/1.1 400")
+    [refused] = facts.of(ConnectionRefused)
+    assert refused.problem == (
+        "TLS spoken to a plain port (the app SDK does this once per start; harmless)"
+    )
+    other = rig.connect()
+    await other.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n\x16\x03")
+    await other.rest()
+    assert "not valid HTTP" in facts.of(ConnectionRefused)[-1].problem, "only the first byte counts"
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [

@@ -18,6 +18,7 @@ from site_under_test import (
     user_snapshot,
 )
 
+from mentra_trio.domain.apps import key_matches
 from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.starting import StartStage, failed
 
@@ -196,6 +197,25 @@ async def test_registrations(site: Site, autojump_clock: Any) -> None:
     assert (await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)).status_code == 404
 
 
+async def test_a_registration_anew_keeps_the_key_unless_one_is_given(
+    site: Site, autojump_clock: Any
+) -> None:
+    async def register(**more: str) -> Any:
+        new = {"packageName": PACKAGE, "url": "https://b.example", **more}
+        answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
+        assert answer.status_code == 201
+        return answer.json()["apiKey"]
+
+    async def accepted(key: str) -> bool:
+        return key_matches(key, await site.store.app(PACKAGE))
+
+    assert await register() is None
+    assert await accepted("key")
+    assert await register(apiKey="other") == "other"
+    assert await accepted("other")
+    assert not await accepted("key")
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -203,6 +223,7 @@ async def test_registrations(site: Site, autojump_clock: Any) -> None:
         {"packageName": "com.t.b"},
         {"packageName": "no good", "url": "http://b"},
         {"packageName": "com.t.b", "url": "ftp://b"},
+        {"packageName": "com.t.b", "url": "http://b/webhook"},
         {"packageName": "com.t.b", "url": "http://b", "type": "odd"},
         {"packageName": "com.t.b", "url": "http://b", "permissions": ["FLY"]},
         {"packageName": "com.t.b", "url": "http://b", "surprise": 1},

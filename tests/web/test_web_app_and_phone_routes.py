@@ -65,6 +65,15 @@ async def test_app_settings_need_a_live_session(
     assert answer.status_code == 401
 
 
+async def test_app_settings_without_a_name_say_what_to_send(
+    site: Site, autojump_clock: Any
+) -> None:
+    for headers in ({}, {"authorization": "Basic x"}):
+        answer = await site.get(f"/appsettings/user/{PACKAGE}", headers=headers)
+        assert answer.status_code == 401
+        assert "Authorization: Bearer <session id>" in answer.json()["message"]
+
+
 # -- what phones call ----------------------------------------------------------------
 USER_ROUTES = [
     ("POST", f"/apps/{PACKAGE}/start"),

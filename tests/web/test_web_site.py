@@ -17,6 +17,7 @@ from mentra_trio.domain.facts import Fact
 from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.timings import Limits
 from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.transport.admission import ENDPOINTS
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.web.asgi import make_app
@@ -53,6 +54,17 @@ async def test_metrics(site: Site, autojump_clock: Any) -> None:
 
 
 # -- errors --------------------------------------------------------------------------
+@pytest.mark.parametrize("path", [*ENDPOINTS, "/s/tok/app-ws"])
+async def test_a_websocket_endpoint_asks_for_an_upgrade(
+    site: Site, path: str, autojump_clock: Any
+) -> None:
+    answer = await site.get(path)
+    assert answer.status_code == 426
+    assert answer.json()["message"] == "this is a WebSocket endpoint"
+    assert answer.headers["upgrade"] == "websocket"
+    assert (await site.post(path)).status_code == 405
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

@@ -1,0 +1,54 @@
+"""What docstrings say of names, in the words of those who have this documentation alone."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import re
+from types import ModuleType
+from typing import Final
+
+from mentra_trio.domain.lifecycle import AppState
+
+CITATION: Final = re.compile(r"\s*\([^()]*(?:protocol\.md|\bseed \d{3})[^()]*\)")
+"""A bracket that names the requirements: "(protocol.md 2.9)", "(seed 003: 5-8 s)"."""
+
+NOTES: Final[dict[enum.Enum, str]] = dict.fromkeys(
+    (
+        AppState.DISCONNECTED,
+        AppState.RESURRECTING,
+        AppState.BACKOFF,
+        AppState.EVICTED,
+        AppState.DORMANT,
+    ),
+    "Not used by this version.",
+)
+"""What is added to the meaning of a state."""
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, without citations."""
+    return CITATION.sub("", " ".join(text.split()))
+
+
+def documented(module: ModuleType, class_name: str | None = None) -> dict[str, str]:
+    """Names that are assigned in a module or class, with the docstring that follows each."""
+    body: list[ast.stmt] = ast.parse(inspect.getsource(module)).body
+    if class_name is not None:
+        (owner,) = (n for n in body if isinstance(n, ast.ClassDef) and n.name == class_name)
+        body = owner.body
+    found = {}
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        match node:
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+                found[name] = ""
+                match following:
+                    case ast.Expr(value=ast.Constant(value=str() as text)):
+                        found[name] = plain(text)
+    return found
+
+
+def meaning(state: enum.Enum, meanings: dict[str, str]) -> str:
+    """What ``state`` means, with its note."""
+    return f"{meanings[state.name]} {NOTES.get(state, '')}".rstrip()
