@@ -159,6 +159,10 @@ async def running(source: str, *arguments: str) -> AsyncGenerator[tuple[trio.Pro
     finally:
         if process.poll() is None:
             process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+            await process.stdout.aclose()
+            await process.stderr.aclose()
 
 
 @pytest.mark.real_sockets

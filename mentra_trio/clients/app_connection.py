@@ -105,16 +105,7 @@ class AppConnection:
         try:
             while True:
                 await self.session.changed.wait()
-                self.session.changed = trio.Event()
-                await link.send(
-                    encode(
-                        from_app.SubscriptionUpdate(
-                            package_name=self.session.package,
-                            session_id=self.session.session_id,
-                            subscriptions=self.session.subscriptions,
-                        )
-                    )
-                )
+                await self.session.tell_streams(link)
         except LinkClosed:
             return
 

@@ -70,6 +70,8 @@ class AppSession:
     ended: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     end_reason: OneShot[str] = attrs.field(factory=OneShot, init=False)
     changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _order: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    """Held while something is sent: a list that is on its way is not overtaken."""
     life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     nursery: trio.Nursery = attrs.field(init=False)
     _link: ClientLink[FromServer] | None = attrs.field(default=None, init=False)
@@ -198,15 +200,44 @@ class AppSession:
         )
 
     async def send(self, message: Message) -> bool:
-        """Send any message of ``wire.from_app``; ``False`` if there is no connection."""
+        """Send any message of ``wire.from_app``; ``False`` if there is no connection.
+
+        What was asked for before is asked for first: whoever sees the effect of this message
+        may rely on it.
+        """
         await trio.lowlevel.checkpoint()
         if self._link is None:
             return False
+        link = self._link
         try:
-            await self._link.send(encode(message))
+            async with self._order:
+                await self._tell_streams(link)
+                await link.send(encode(message))
         except LinkClosed:
             return False
         return True
+
+    async def tell_streams(self, link: ClientLink[FromServer]) -> None:
+        """Send the whole list over ``link`` if it was not sent since it changed.
+
+        Raises:
+            LinkClosed: the connection is over; the next one is told again after its ack.
+        """
+        async with self._order:
+            await self._tell_streams(link)
+
+    async def _tell_streams(self, link: ClientLink[FromServer]) -> None:
+        if self.changed.is_set():
+            self.changed = trio.Event()
+            await link.send(
+                encode(
+                    from_app.SubscriptionUpdate(
+                        package_name=self.package,
+                        session_id=self.session_id,
+                        subscriptions=self.subscriptions,
+                    )
+                )
+            )
 
     async def release(self, reason: str = "clean_shutdown") -> None:
         """Tell the server not to bring this session back when it ends (protocol.md 2.10)."""

@@ -517,3 +517,19 @@ async def test_a_task_of_the_author_ends_with_the_session(rig: Rig, autojump_clo
     await caller.close(1000, "App stopped")
     await trio.sleep(60)
     assert len(ticks) == 4
+
+
+@pytest.mark.parametrize("_again", range(12))
+async def test_a_display_does_not_overtake_what_was_asked_for_before_it(
+    _again: int, rig: Rig, autojump_clock: object
+) -> None:
+    async def set_up(session: AppSession) -> None:
+        session.on_transcription(lambda heard: None)
+        await session.show_text("on")
+
+    rig.set_up = set_up  # type: ignore[method-assign]
+    caller = await rig.start()
+    asked: list[object] = []
+    while (message := await caller.hear())["type"] != "display_event":
+        asked.append(message["subscriptions"])
+    assert asked[-1] == ["transcription:en-US"]
