@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,8 @@ async def running(source: str, *arguments: str) -> AsyncGenerator[tuple[trio.Pro
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**environment, "API_KEY": "secret"},
+        # A suite in the background may have been told to ignore interrupts: children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stderr is not None
