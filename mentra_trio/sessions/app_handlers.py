@@ -14,7 +14,7 @@ import trio
 from ..domain.close_reasons import UPDATES_OVERFLOW, CloseReason
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
 from ..domain.facts import FrameIgnored, SubscriptionsChanged
-from ..domain.permissions import Rejection, split_by_permission
+from ..domain.permissions import REJECTED, Rejection, split_by_permission
 from ..domain.subscriptions import SubscriptionSet, decide_update
 from ..wire.codec import decode_from_app, encode
 from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, SubscriptionUpdate
@@ -109,7 +109,7 @@ def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> No
         return
     app.reported.update(rejection.stream for rejection in news)
     message = PermissionErrorMessage(
-        message="Some subscriptions were rejected due to missing permissions",
+        message=REJECTED,
         details=[
             PermissionErrorDetail(
                 stream=rejection.stream,
