@@ -110,6 +110,41 @@ class Webhooks(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class SessionChange:
+    """One change of what is remembered of sessions, for ``Store.save_sessions``.
+
+    Attributes:
+        package: the app session that it is about; ``None``: the user session itself.
+        record: a JSON object that replaces the one before; ``None``: forget it. To forget a
+            user session is to forget all of the user's app sessions as well.
+        kept_from: messages kept for the app at lower positions are forgotten.
+        kept: messages that are kept from now on: position and JSON object. Positions only grow.
+    """
+
+    user: UserId
+    package: PackageName | None = None
+    record: Mapping[str, Any] | None
+    kept_from: int = 0
+    kept: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SavedApp:
+    """An app session as it was saved; ``kept`` by position, lowest first."""
+
+    record: Mapping[str, Any]
+    kept: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SavedUser:
+    """A user session as it was saved, with its app sessions by package name."""
+
+    record: Mapping[str, Any]
+    apps: Mapping[PackageName, SavedApp]
+
+
 class Store(Protocol):
     """What must be remembered. A write has happened when its method returns.
 
@@ -157,6 +192,22 @@ class Store(Protocol):
 
     async def put_user_settings(self, user: UserId, changes: Mapping[str, Any]) -> None:
         """Merge ``changes`` into the stored values."""
+        ...
+
+    async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
+        """Make all ``changes``, in order, or none of them.
+
+        An app session may be saved before its user session is; then that one has the record
+        ``{}``. Records and messages are opaque to the store.
+        """
+        ...
+
+    async def saved_users(self) -> Sequence[UserId]:
+        """Everybody of whom a user session or an app session is saved, by user id."""
+        ...
+
+    async def saved_session(self, user: UserId) -> SavedUser | None:
+        """What is saved of ``user``; ``None`` if nothing is."""
         ...
 
 

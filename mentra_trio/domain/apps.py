@@ -44,6 +44,10 @@ class AppRegistration:
     ``url + "/webhook"``. ``key_hash`` is the SHA-256 of the API key in hex; the key itself is
     nowhere kept. ``permissions`` are the upper-case names of protocol.md 4.7. ``settings`` is the
     app's settings schema: a tuple of JSON objects with at least ``key`` and ``defaultValue``.
+
+    ``registration_id`` names this registration to the app server itself (seed 004), made once
+    when the app is added. ``server_urls`` are further addresses of the app's servers, for people.
+    ``allowed_networks`` are the CIDR networks from which the app may connect; none: from anywhere.
     """
 
     package: PackageName
@@ -53,6 +57,9 @@ class AppRegistration:
     kind: AppKind = AppKind.STANDARD
     permissions: frozenset[str] = frozenset()
     settings: tuple[Mapping[str, Any], ...] = ()
+    registration_id: str = ""
+    server_urls: tuple[str, ...] = ()
+    allowed_networks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
