@@ -109,6 +109,16 @@ class Webhooks(Protocol):
         """
         ...
 
+    async def health(self, url: str) -> None:
+        """Ask the app server at ``url`` for its ``/health``; returns if it is there.
+
+        Any answer will do, but 502, 503 and 504: a server need not know that route.
+
+        Raises:
+            WebhookFailed: it could not be asked, or a proxy said that it is away.
+        """
+        ...
+
 
 @attrs.frozen(kw_only=True)
 class SessionChange:

@@ -148,8 +148,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     sinks: list[Telemetry] = [metrics, journal]
     telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
     secret, admin = jwt_secret(parts.config), admin_token(parts.config)
-    async with trio.open_nursery() as sessions:  # outermost: outlives every connection
-        directory = Directory(_surroundings(parts, telemetry), sessions)
+    async with _sessions(parts, telemetry) as directory:
         server = Server(
             url=parts.url,
             apps=AppCatalog(parts.store, directory),
@@ -159,13 +158,25 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
         )
         port = _port(parts, server, telemetry, metrics, journal)
-        try:
-            async with _accepting(port, listeners, directory, telemetry, parts.config.drain_s):
-                telemetry.emit(ServerStarted(address=parts.url))
-                yield server
-        finally:
-            directory.drain()  # also where an error or a cancellation brought us here
-            sessions.cancel_scope.deadline = trio.current_time() + parts.config.lifecycle.stop_s
+        async with _accepting(port, listeners, directory, telemetry, parts.config.drain_s):
+            telemetry.emit(ServerStarted(address=parts.url))
+            yield server
+
+
+@asynccontextmanager
+async def _sessions(parts: _Parts, telemetry: Telemetry) -> AsyncGenerator[Directory]:
+    """The sessions: they outlive every connection, and what writes them down outlives them."""
+    async with trio.open_nursery() as background:
+        async with trio.open_nursery() as sessions:
+            directory = Directory(_surroundings(parts, telemetry), sessions)
+            await directory.recall()
+            background.start_soon(directory.run, name="background")
+            try:
+                yield directory
+            finally:
+                directory.drain()  # also where an error or a cancellation brought us here
+                sessions.cancel_scope.deadline = trio.current_time() + parts.config.lifecycle.stop_s
+        background.cancel_scope.cancel("server closed")
 
 
 def _port(
@@ -216,9 +227,10 @@ async def _accepting(
             yield
             accepting.cancel_scope.cancel("draining")  # 1. no new connections
         telemetry.emit(ServerDraining())
-        port.closing.set()  # 2. idle connections end, and none is kept alive
-        directory.drain()  # 3. sessions give their links back, and those are closed in order
         connections.cancel_scope.deadline = trio.current_time() + drain_s
+        port.closing.set()  # 2. idle connections end, and none is kept alive
+        await directory.close()  # 3. what sessions are is on disk; nothing new begins
+        directory.drain()  # 4. sessions give their links back, and those are closed in order
 
 
 def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:

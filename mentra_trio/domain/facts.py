@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from .attachment import UserState
+from .breaker import BreakerState, Sign
 from .close_reasons import CloseReason
 from .ids import PackageName, UserId
 from .lifecycle import AppEvent, AppState
@@ -55,6 +56,87 @@ class AppStateChanged(Fact):
     event: AppEvent | None
     cause: str
     seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class FreshSession(Fact):
+    """A new app session began where there had been one before, or none; ``epoch`` counts them.
+
+    It is never the object of an ended one (seed 001).
+    """
+
+    user: UserId
+    package: PackageName
+    cause: str
+    epoch: int
+
+
+@attrs.frozen(kw_only=True)
+class AttemptBegan(Fact):
+    """An app server is about to be called; ``attempt`` counts the calls of this session."""
+
+    user: UserId
+    package: PackageName
+    resurrection: bool
+    attempt: int
+
+
+@attrs.frozen(kw_only=True)
+class OwnershipReleased(Fact):
+    """An app gave up its session; ``handover`` if a call of ours is the reason."""
+
+    user: UserId
+    package: PackageName
+    reason: str
+    handover: bool
+
+
+@attrs.frozen(kw_only=True)
+class FalseResurrection(Fact):
+    """An app was called anew, and its old runtime turned out to be alive."""
+
+    user: UserId
+    package: PackageName
+
+
+@attrs.frozen(kw_only=True)
+class Quarantined(Fact):
+    """An app's session crashed too often; only the user starts it again."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class MessagesMissed(Fact):
+    """An app is back and was told that it missed ``count`` messages, and why."""
+
+    user: UserId
+    package: PackageName
+    count: int
+    reasons: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class EndpointChanged(Fact):
+    """An app server began, or ceased, to answer; ``waiting`` sessions stand in its line."""
+
+    package: PackageName
+    old: BreakerState
+    new: BreakerState
+    sign: Sign
+    waiting: int
+
+
+@attrs.frozen(kw_only=True)
+class HealthChecked(Fact):
+    """An app server was asked for its health; ``result`` as in ``WebhookCalled``."""
+
+    package: PackageName
+    result: str
+    seconds: float
+    problem: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -128,12 +210,23 @@ class StartJoined(Fact):
 
 @attrs.frozen(kw_only=True)
 class StartEnded(Fact):
-    """A start came to its end after ``seconds``; ``stage`` is empty when it succeeded."""
+    """A start or a resurrection ended after ``seconds``; ``stage`` is empty if it succeeded."""
 
     user: UserId
     package: PackageName
     stage: str
     message: str
+    seconds: float
+    resurrection: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StartAnswered(Fact):
+    """Somebody who asked for an app was told the outcome after waiting ``seconds``."""
+
+    user: UserId
+    package: PackageName
+    success: bool
     seconds: float
 
 

@@ -49,8 +49,8 @@ class AppEvent(enum.Enum):
     LINK_RELEASED = "link_released"
     START_FAILED = "start_failed"
     GRACE_EXPIRED = "grace_expired"
-    GAVE_UP = "gave_up"
     JITTER_ELAPSED = "jitter_elapsed"
+    TURN_AWAITED = "turn_awaited"
     ATTEMPT_FAILED = "attempt_failed"
     RETRY_DUE = "retry_due"
     BUDGET_SPENT = "budget_spent"
@@ -78,11 +78,12 @@ TRANSITIONS: Final[Mapping[AppState, Mapping[AppEvent, AppState]]] = MappingProx
             E.LINK_ATTACHED: S.RUNNING,
             E.GRACE_EXPIRED: S.DISCONNECTED,
             E.USER_LEFT: S.DORMANT,
-            E.GAVE_UP: S.STOPPING,
         },
         S.DISCONNECTED: {
             E.LINK_ATTACHED: S.RUNNING,
             E.JITTER_ELAPSED: S.RESURRECTING,
+            E.START_REQUESTED: S.RESURRECTING,
+            E.TURN_AWAITED: S.BACKOFF,
             E.USER_LEFT: S.DORMANT,
         },
         S.RESURRECTING: {E.LINK_ATTACHED: S.RUNNING, E.ATTEMPT_FAILED: S.BACKOFF},
@@ -101,7 +102,7 @@ TRANSITIONS: Final[Mapping[AppState, Mapping[AppEvent, AppState]]] = MappingProx
         S.DORMANT: {
             E.LINK_ATTACHED: S.RUNNING,
             E.START_REQUESTED: S.RESURRECTING,
-            E.USER_RETURNED: S.RESURRECTING,
+            E.USER_RETURNED: S.DISCONNECTED,
         },
         S.STOPPING: {E.WOUND_DOWN: S.STOPPED},
         S.STOPPED: {},
@@ -113,6 +114,15 @@ PEER_EVENTS: Final = frozenset({E.LINK_REPLACED, E.LINK_LOST, E.LINK_RELEASED})
 
 ENDED: Final = frozenset({S.STOPPING, S.STOPPED})
 """States that a session never leaves alive: it takes no link and no start any more."""
+
+RESTING: Final = frozenset({S.DORMANT, S.EVICTED})
+"""States in which an app has no session, only a record of what the next one begins with."""
+
+OVER: Final = ENDED | RESTING
+"""States that end a session's life; what comes after is another session."""
+
+AWAY: Final = frozenset({S.GRACE_PERIOD, S.DISCONNECTED, S.RESURRECTING, S.BACKOFF})
+"""States in which the app is gone and expected back: messages are kept for it."""
 
 
 def next_state(state: AppState, event: AppEvent) -> AppState:
@@ -150,7 +160,6 @@ class StopCause(enum.Enum):
     USER = "stopped by the user"
     REMOVED = "the app was removed"
     START_FAILED = "the start failed"
-    GRACE_OVER = "the app did not come back within its grace period"
     USER_SESSION_ENDED = "the user session ended"
     SERVER_CLOSING = "the server is closing"
     CRASHED = "an error inside the server"
@@ -161,7 +170,7 @@ def wire_reason(cause: StopCause) -> str:
     match cause:
         case StopCause.USER:
             return "user_disabled"
-        case StopCause.CRASHED | StopCause.START_FAILED | StopCause.GRACE_OVER:
+        case StopCause.CRASHED | StopCause.START_FAILED:
             return "error"
         case _:
             return "system_stop"

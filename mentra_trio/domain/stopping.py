@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from .close_reasons import APP_STOPPED, RESTARTING, USER_SESSION_ENDED, CloseReason
+from .close_reasons import APP_STOPPED, CRASHED, RESTARTING, USER_SESSION_ENDED, CloseReason
 from .lifecycle import StopCause
 
 
@@ -21,13 +21,11 @@ class Farewell:
         say_stopped: whether ``app_stopped`` goes to the app before the close.
         call_webhook: whether the app server gets a stop webhook. Only where somebody wanted the
             stop: the author's ``onStop`` must not run because of us.
-        tell_glasses: whether ``app_stopped`` goes to the glasses, because the app died.
     """
 
     close: CloseReason
     say_stopped: bool = True
     call_webhook: bool = False
-    tell_glasses: bool = False
 
 
 FAREWELLS: Final[Mapping[StopCause, Farewell]] = MappingProxyType(
@@ -35,11 +33,11 @@ FAREWELLS: Final[Mapping[StopCause, Farewell]] = MappingProxyType(
         StopCause.USER: Farewell(close=APP_STOPPED, call_webhook=True),
         StopCause.REMOVED: Farewell(close=APP_STOPPED, call_webhook=True),
         StopCause.START_FAILED: Farewell(close=APP_STOPPED),
-        StopCause.GRACE_OVER: Farewell(close=APP_STOPPED, tell_glasses=True),
         # 1008 and not 1000: the SDK then runs the author's onStop once (protocol.md 2.8).
         StopCause.USER_SESSION_ENDED: Farewell(close=USER_SESSION_ENDED),
         # The app shall come back, to us or to our successor.
         StopCause.SERVER_CLOSING: Farewell(close=RESTARTING, say_stopped=False),
-        StopCause.CRASHED: Farewell(close=APP_STOPPED, tell_glasses=True),
+        # The app did nothing wrong: it shall come back to the session that takes this one's place.
+        StopCause.CRASHED: Farewell(close=CRASHED, say_stopped=False),
     }
 )

@@ -55,6 +55,13 @@ class SubscriptionSet:
                 found[subscription.text] = subscription
         return cls(tuple(found.values()))
 
+    def to_wire(self) -> list[object]:
+        """A list from which ``from_wire`` makes this set again."""
+        return [
+            {"stream": s.text, "rate": s.rate} if s.rate is not None else s.text
+            for s in self.subscriptions
+        ]
+
     @cached_property
     def texts(self) -> tuple[str, ...]:
         """What the app listed, without duplicates."""

@@ -43,9 +43,32 @@ class Lifecycle:
     stop_s: float = attrs.field(default=5.0, validator=positive)
     """Bound on the end of an app session: stop webhook and close together (protocol.md 2.13)."""
     resurrection_budget_s: float = attrs.field(default=180.0, validator=not_negative)
-    """How long a lost app is brought back before it is evicted. Not used yet."""
+    """How long a lost app is brought back, counted from the end of its grace, before it is
+    evicted."""
     release_per_s: float = attrs.field(default=200.0, validator=positive)
-    """Waiting sessions released per second and app once its endpoint answers. Not used yet."""
+    """Waiting sessions released per second and app once its endpoint answers."""
+    probe_s: float = attrs.field(default=2.0, validator=positive)
+    """An app server that is down is tried this often at first, by one session for all."""
+    probe_fast_for_s: float = attrs.field(default=60.0, validator=not_negative)
+    """For how long that is."""
+    probe_slow_s: float = attrs.field(default=15.0, validator=positive)
+    """From then on it is tried this often, as long as ``resurrection_budget_s``."""
+    probe_rare_s: float = attrs.field(default=900.0, validator=positive)
+    """After that it is tried this often, as long as somebody wants an app of it."""
+    retry_s: float = attrs.field(default=1.0, validator=positive)
+    """Before an app whose server answers, but which failed, is tried again; doubled each time."""
+    retry_most_s: float = attrs.field(default=30.0, validator=positive)
+    """The longest such wait (protocol.md 2.12)."""
+    health_s: float = attrs.field(default=30.0, validator=not_negative)
+    """How often the ``/health`` of each app server in use is asked for; 0: never (seed 004)."""
+    settle_s: float = attrs.field(default=0.1, validator=not_negative)
+    """A new runtime has said all that it wants when its list is unchanged this long."""
+    kept_messages: int = attrs.field(default=1_024, validator=positive)
+    """Messages kept for an app that is away; the oldest one is dropped for one more."""
+    kept_bytes: int = attrs.field(default=1_048_576, validator=positive)
+    """Their size together, likewise."""
+    kept_s: float = attrs.field(default=120.0, validator=positive)
+    """How long each is kept."""
     empty_list_hold_s: float = attrs.field(default=1.0, validator=not_negative)
     """After a reattach an empty subscription list is ignored this long (protocol.md 4.10)."""
 
@@ -114,3 +137,15 @@ MICROPHONE_REPEAT_S: Final = 10.0
 
 WIND_DOWN_S: Final = 2.0
 """Bound on shielded clean-up that is not covered by a setting."""
+
+SAVE_DELAY_S: Final = 0.1
+"""What sessions remember of themselves is written together, this long after the first change."""
+
+SAVE_AGAIN_S: Final = 1.0
+"""Pause before it is tried again, after the store failed."""
+
+SAVE_WAIT_S: Final = 1.0
+"""A webhook waits at most this long for its attempt to be on disk."""
+
+RECALL_PAUSE_S: Final = 0.02
+"""Between two lots of sessions that a server before this one was keeping."""

@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import trio
+
 from ..domain.errors import StoreFailed
 from ..domain.lifecycle import AppState
 from ..domain.user_settings import complete_settings
-from ..ports import Link
 from ..wire.codec import encode
 from ..wire.to_app import DeviceStateUpdate, TpaConnectionAck
 from .app_session import AppSession
+from .arrivals import Arrival
+from .delivery import flush
+from .reconnect_tokens import renew
 from .store_trouble import report_store_trouble
 
 
-async def greet(app: AppSession, link: Link) -> None:
-    """Send snapshot and ack over ``link``, and have messages go there from now on.
+async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> None:
+    """Send snapshot and ack, then what was kept, and have messages go there from now on.
 
-    Where that cannot be done, ``app.link`` stays ``None``.
-
-    The snapshot comes first, so that the author's ``onSession`` finds it (protocol.md 2.6).
+    Where that cannot be done, ``app.link`` stays ``None``. The snapshot comes first, so that the
+    author's ``onSession`` finds it (protocol.md 2.6). A new runtime gets what was kept only when
+    it has said what it wants; until then what the one before wanted is in force.
     """
     store = app.surroundings.store
     try:
@@ -33,6 +37,9 @@ async def greet(app: AppSession, link: Link) -> None:
         return  # stopped meanwhile; the link is given back already
     defaults = app.registration.settings if app.registration is not None else ()
     timestamp = app.surroundings.environment.timestamp()
+    lifecycle = app.surroundings.lifecycle
+    if not app.subscriptions.is_empty:
+        app.list_due_at = trio.current_time() + lifecycle.empty_list_hold_s
     snapshot = DeviceStateUpdate(
         state=app.desk.device.snapshot, full_snapshot=True, timestamp=timestamp
     )
@@ -43,10 +50,14 @@ async def greet(app: AppSession, link: Link) -> None:
         augmentos_settings=general,
         capabilities=app.desk.device.capabilities,
         timestamp=timestamp,
+        reconnect_token=renew(app),
     )
-    app.link = link
+    app.link = arrival.link
     app.send(encode(snapshot))
     app.send(encode(ack))
+    app.settling = not same_runtime and (len(app.backlog) > 0 or not app.subscriptions.is_empty)
+    if not app.settling:
+        flush(app)
 
 
 def merged_settings(

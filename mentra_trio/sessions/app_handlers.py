@@ -28,6 +28,7 @@ MAIN_VIEW: Final = "main"
 VIEWS: Final = frozenset({MAIN_VIEW, "dashboard"})
 
 
+UNSAID: Final = "no reason given"
 REPORTED_MAX: Final = 512
 """Rejected streams that are remembered per link; an app that invents more hears no more."""
 
@@ -54,7 +55,7 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
         case DisplayEvent():
             display_event(app, message)
         case OwnershipRelease():
-            app.cause = "ownership released"  # it will go away by itself
+            app.released = message.reason or UNSAID  # it will go away by itself (2.10)
         case Unrecognized():
             _ignore(app, "a message of a type that is not known here")
         case _:
@@ -98,6 +99,9 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
             rejected=tuple(rejection.stream for rejection in rejections),
         )
     )
+    app.listed.set()
+    app.listed = trio.Event()
+    app.note()
     app.desk.apps_changed()
     return app.subscriptions
 

@@ -1,7 +1,8 @@
 """What an app session does while a state holds: one function per state.
 
 Each stays alive exactly as long as its state and returns the event that ended it. Timers are
-the scopes inside. Only ``run_app`` moves the session along.
+the scopes inside. Only ``run_app`` moves the session along. How a lost app is brought back is in
+``app_returning``.
 """
 
 from __future__ import annotations
@@ -14,110 +15,100 @@ from typing import Final
 import trio
 
 from ..concurrency.race import race
-from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET
-from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.lifecycle import ENDED, AppEvent, AppState, StopCause
-from ..domain.starting import STARTED, StartStage, failed
+from ..domain.breaker import Sign
+from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET, CloseReason
+from ..domain.facts import FalseResurrection, OwnershipReleased
+from ..domain.lifecycle import OVER, RESTING, AppEvent, AppState, StopCause
+from ..domain.starting import STARTED
 from ..domain.stopping import FAREWELLS
 from .app_greeting import greet
 from .app_handlers import handle_app_frame
-from .app_session import AppSession, Attempt
-from .app_webhooks import call_stop, call_until_delivered
+from .app_returning import backoff, disconnected, resurrecting, try_once
+from .app_session import AppSession
+from .app_webhooks import call_stop
+from .delivery import flush
 from .link_service import use_link
-from .store_trouble import report_store_trouble
+from .store_trouble import registration_of
 
 Phase = Callable[[AppSession, trio.Nursery], Awaitable[AppEvent]]
 
 CAUSES: Final[Mapping[AppEvent, StopCause]] = MappingProxyType(
-    {AppEvent.START_FAILED: StopCause.START_FAILED, AppEvent.GAVE_UP: StopCause.GRACE_OVER}
+    {AppEvent.START_FAILED: StopCause.START_FAILED}
 )
 """Events of phases that end a session, and why it then ended."""
 
+EXPLAINED: Final = frozenset({AppEvent.ATTEMPT_FAILED, AppEvent.BUDGET_SPENT})
+"""Events that are told together with what went wrong last."""
+
 
 async def run_app(app: AppSession) -> None:
-    """Live until stopped, then wind down within a bound. Leaves nothing behind."""
+    """Live until stopped or at rest, then wind down within a bound. Leaves nothing behind."""
     try:
         with app.serving:
             async with trio.open_nursery() as nursery:
                 await nursery.start(app.updates.run)
-                while app.state not in ENDED:
+                if app.state is not AppState.CONNECTING:
+                    await _go_on(app)
+                while app.state not in OVER:
                     event = await PHASES[app.state](app, nursery)
-                    if app.state not in ENDED:  # a stop in the same turn wins
-                        app.advance(event, CAUSES.get(event))
-                nursery.cancel_scope.cancel("app stopped")
+                    if app.state not in OVER:  # a stop in the same turn wins
+                        because = app.problem if event in EXPLAINED else ""
+                        app.advance(event, CAUSES.get(event), because=because)
+                nursery.cancel_scope.cancel("app session over")
     except* trio.Cancelled:
         app.stop(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
         raise
     finally:
-        app.stop(StopCause.CRASHED)  # does nothing where a cause was given before
-        if app.stop_cause is not None and FAREWELLS[app.stop_cause].call_webhook:
-            await call_stop(app, app.stop_cause)
-        app.advance(AppEvent.WOUND_DOWN, app.stop_cause)
+        app.end_turn()
+        if app.state not in RESTING:
+            app.stop(StopCause.CRASHED)  # does nothing where a cause was given before
+            if app.stop_cause is not None and FAREWELLS[app.stop_cause].call_webhook:
+                await call_stop(app, app.stop_cause)
+            app.advance(AppEvent.WOUND_DOWN, app.stop_cause)
 
 
 async def connect(app: AppSession, nursery: trio.Nursery) -> AppEvent:
-    """CONNECTING: call the app server once and wait for a valid init.
-
-    The call itself lives in the session's nursery: its answer may come long after the app is
-    up, and then means nothing any more (protocol.md 2.1).
-    """
-    try:
-        app.registration = await app.surroundings.store.app(app.package)
-    except StoreFailed as error:
-        report_store_trouble(app.surroundings, app.user, error)
-        app.settle_start(failed(StartStage.INTERNAL_ERROR, f"App {app.package}: {error}"))
-        return AppEvent.START_FAILED
-    if app.registration is None:
-        app.settle_start(failed(StartStage.WEBHOOK, f"App {app.package} not found"))
-        return AppEvent.START_FAILED
-    attempt = app.new_attempt()
-    nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
-    await race(
-        app.offers.until_offered,
-        partial(_until_refused, app, attempt),
-        attempt.key_rejected.wait,
-        partial(_until_too_late, app, attempt),
-    )
-    # Two of these may have happened in one turn: what is the case decides, not who won.
-    if app.offers.waiting:
-        return AppEvent.LINK_ATTACHED
-    app.settle_start(failed(*_why_not(app, attempt)))
-    return AppEvent.START_FAILED
+    """CONNECTING: call the app server at once, whatever is known of it, and wait for an init."""
+    return AppEvent.LINK_ATTACHED if await try_once(app, nursery) else AppEvent.START_FAILED
 
 
 async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     """RUNNING: use the borrowed link until one of its parts says why it is over."""
     if not app.offers.waiting:
+        app.lose()
         return AppEvent.LINK_LOST  # its connection ended before it could be used
-    link = app.attach()
+    arrival, same_runtime = app.attach()
     with trio.move_on_after(app.surroundings.limits.auth_s) as unacked:
-        await greet(app, link)
+        await greet(app, arrival, same_runtime=same_runtime)
     if app.link is None:
         app.detach(NOT_YET if unacked.cancelled_caught else NO_SETTINGS)
+        app.lose()
         return AppEvent.LINK_LOST
-    app.settle_start(STARTED)
-    beat = app.surroundings.heartbeat
-    reason = await use_link(
-        link,
-        handle=partial(handle_app_frame, app),
-        interval=beat.interval_s,
-        silence=beat.app_pong_s,
-        silent=APP_SILENT,
-        offers=app.offers,
-    )
+    app.endpoint.tell(Sign.GOOD)
+    app.end_turn()
+    app.settle_outcome(STARTED)
+    async with trio.open_nursery() as greeting:
+        greeting.start_soon(_settle, app, name=f"settling {app.package}")
+        reason = await _use(app)
+        greeting.cancel_scope.cancel("link over")
     app.detach(reason)
-    return AppEvent.LINK_REPLACED if app.offers.waiting else AppEvent.LINK_LOST
+    app.lose()
+    gone = AppEvent.LINK_RELEASED if _gave_up_ownership(app) else AppEvent.LINK_LOST
+    return AppEvent.LINK_REPLACED if app.offers.waiting else gone
 
 
 async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
-    """GRACE_PERIOD: wait for the app to come back by itself. This scope *is* the grace timer."""
-    lifecycle = app.surroundings.lifecycle
-    jitter = lifecycle.grace_jitter_s * app.surroundings.environment.random.random()
-    with trio.move_on_after(lifecycle.grace_s + jitter):
-        await app.offers.until_offered()
-        app.list_due_at = trio.current_time() + lifecycle.empty_list_hold_s
+    """GRACE_PERIOD: wait for the app to come back by itself. This scope *is* the grace timer.
+
+    No webhook is sent in here, whoever asks for the app (seed 003). A server that says it was
+    restarted has nothing left that could come back by itself.
+    """
+    with trio.move_on_after(app.surroundings.lifecycle.grace_s):
+        await race(app.offers.until_offered, app.restarted.wait)
+    if app.offers.waiting:
         return AppEvent.LINK_ATTACHED
-    return AppEvent.GAVE_UP
+    gone = not app.desk.here.value and not app.asked.is_set()
+    return AppEvent.USER_LEFT if gone else AppEvent.GRACE_EXPIRED
 
 
 PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
@@ -125,6 +116,9 @@ PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
         AppState.CONNECTING: connect,
         AppState.RUNNING: serve_link,
         AppState.GRACE_PERIOD: grace,
+        AppState.DISCONNECTED: disconnected,
+        AppState.RESURRECTING: resurrecting,
+        AppState.BACKOFF: backoff,
     }
 )
 
@@ -132,26 +126,58 @@ PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
 # -- parts of the phases ------------------------------------------------------------
 
 
-async def _until_refused(app: AppSession, attempt: Attempt) -> None:
-    await attempt.failure.wait()
+async def _go_on(app: AppSession) -> None:
+    """For a session that goes on where another ended: its app is known, or it is over."""
+    app.registration = await registration_of(app.surroundings, app.user, app.package)
+    if app.registration is None:
+        app.stop(StopCause.REMOVED)
 
 
-async def _until_too_late(app: AppSession, attempt: Attempt) -> None:
-    """Until ``connect_s`` after delivery, or until a call that is never delivered is hopeless."""
+async def _use(app: AppSession) -> CloseReason:
+    assert app.link is not None
+    beat = app.surroundings.heartbeat
+    return await use_link(
+        app.link,
+        handle=partial(handle_app_frame, app),
+        interval=beat.interval_s,
+        silence=beat.app_pong_s,
+        silent=APP_SILENT,
+        offers=app.offers,
+    )
+
+
+async def _settle(app: AppSession) -> None:
+    """Keep messages until a new runtime has said what it wants, then send them in order.
+
+    It asks for one stream after the other; the handlers for what it has not asked for yet are
+    not there yet either.
+    """
+    if not app.settling:
+        return
     lifecycle = app.surroundings.lifecycle
-    with trio.move_on_after(lifecycle.webhook_s) as delivery:
-        await attempt.delivered.wait()
-    if not delivery.cancelled_caught:
-        await trio.sleep(lifecycle.connect_s)
+    with trio.move_on_after(lifecycle.kept_s):
+        while app.list_due_at is not None:
+            await app.listed.wait()
+        unchanged = False
+        while not unchanged:
+            with trio.move_on_after(lifecycle.settle_s) as quiet:
+                await app.listed.wait()
+            unchanged = quiet.cancelled_caught
+    app.settling = False
+    flush(app)
 
 
-def _why_not(app: AppSession, attempt: Attempt) -> tuple[StartStage, str]:
-    failure: WebhookFailed | None = attempt.failure.peek()
-    if attempt.key_rejected.is_set():
-        return StartStage.AUTHENTICATION, f"App {app.package} came with a wrong API key"
-    if failure is not None:
-        return StartStage.WEBHOOK, f"The webhook of {app.package} failed: {failure}"
-    if not attempt.delivered.is_set():
-        return StartStage.WEBHOOK, f"The webhook of {app.package} could not be delivered in time"
-    limit = app.surroundings.lifecycle.connect_s
-    return StartStage.TIMEOUT, f"App {app.package} did not connect within {limit:g} s"
+def _gave_up_ownership(app: AppSession) -> bool:
+    """Whether the app left for good. A call of ours that makes it move is only a hand-over."""
+    if app.released is None:
+        return False
+    attempt = app.attempt
+    handover = attempt is not None and attempt.delivered.is_set() and attempt.serial > app.runtime
+    app.surroundings.telemetry.emit(
+        OwnershipReleased(
+            user=app.user, package=app.package, reason=app.released, handover=handover
+        )
+    )
+    if handover:
+        app.surroundings.telemetry.emit(FalseResurrection(user=app.user, package=app.package))
+    return not handover

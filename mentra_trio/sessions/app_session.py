@@ -1,12 +1,11 @@
-"""One app of one user, from its start until it is stopped: what it holds, and what it decides.
+"""One app of one user, from its start until it is stopped or at rest: what it holds and decides.
 
 Everything here is synchronous and therefore atomic. What waits is in ``app_phases``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 import trio
@@ -15,104 +14,163 @@ from ..concurrency.loan import Loan
 from ..concurrency.offers import Offers
 from ..concurrency.oneshot import OneShot
 from ..domain.apps import AppRegistration
+from ..domain.backlog import Backlog
 from ..domain.close_reasons import APP_STOPPED, SUPERSEDED, CloseReason
-from ..domain.errors import WebhookFailed
-from ..domain.facts import AppStateChanged, LinkAttached, LinkEnded, StartEnded, UpdateFailed
+from ..domain.facts import (
+    AppStateChanged,
+    AttemptBegan,
+    LinkAttached,
+    LinkEnded,
+    StartEnded,
+    UpdateFailed,
+)
 from ..domain.ids import AppSessionId, PackageName, UserId, app_session_id
 from ..domain.lifecycle import (
     ENDED,
+    OVER,
+    RESTING,
     AppEvent,
     AppState,
     StopCause,
-    legacy_name,
     next_state,
     wire_reason,
 )
+from ..domain.records import AppRecord
 from ..domain.starting import StartResult, StartStage, failed
 from ..domain.stopping import FAREWELLS
-from ..domain.subscriptions import SubscriptionSet
-from ..ports import Link
+from ..domain.subscriptions import NOTHING, SubscriptionSet
+from ..environment import wire_time
+from ..ports import Link, SessionChange
 from ..wire.codec import encode
-from ..wire.to_app import AppStopped as AppStoppedForApp
-from ..wire.to_glasses import AppStopped as AppStoppedForGlasses
+from ..wire.to_app import AppStopped
+from .arrivals import Arrival
+from .attempts import Attempt, AttemptBook
 from .desk import Desk
+from .endpoint import Endpoint, Turn
+from .saving import change_of
 from .sending import send_frame
-from .snapshots import AppSnapshot
+from .snapshots import AppSnapshot, app_snapshot
 from .surroundings import Surroundings
 from .update_queue import UpdateQueue
 
-AppLoan = Loan[Link, CloseReason]
-
-
-@attrs.define(eq=False, repr=False)
-class Attempt:
-    """One call of the app server on behalf of this session, and what has become of it."""
-
-    token: str
-    delivered: trio.Event = attrs.field(factory=trio.Event)
-    failure: OneShot[WebhookFailed] = attrs.field(factory=OneShot)
-    key_rejected: trio.Event = attrs.field(factory=trio.Event)
+AppLoan = Loan[Arrival, CloseReason]
 
 
 @attrs.define(eq=False, repr=False)
 class AppSession:
-    """An app session: state, subscriptions and link. Its life is ``app_phases.run_app``."""
+    """An app session: state, subscriptions and link. Its life is ``app_phases.run_app``.
+
+    Attributes:
+        epoch: which life of the app this is for the user, from 1.
+        state: begins as the caller says: CONNECTING for a user's start.
+        floor: serial number of the oldest attempt whose sockets may attach.
+        runtime: that of the attempt from which the app's runtime came that was attached last.
+        subscriptions: of the life before, where there was one: kept until the app says more.
+    """
 
     user: UserId
     package: PackageName
     epoch: int
     surroundings: Surroundings
     desk: Desk
-    remember: Callable[[str, PackageName, int], None]
-    """Takes the token of each attempt, so that late sockets of it can be told apart."""
-    state: AppState = attrs.field(default=AppState.CONNECTING, init=False)
-    cause: str = attrs.field(default="started", init=False)
+    book: AttemptBook
+    state: AppState = AppState.CONNECTING
+    cause: str = "started"
+    floor: int = 0
+    runtime: int = -1
+    subscriptions: SubscriptionSet = NOTHING
+    reconnect_hash: str = ""
+    began_as: AppState | None = None
+    """The state that the life before ended in, where there was one at rest."""
+    began_by: AppEvent | None = None
+    previous: AppState | None = attrs.field(default=None, init=False)
+    """The state before this one."""
+    turn: Turn | None = None
+    """The turn at the endpoint that this session has now."""
+    tries_out: bool = False
+    """Whether it was evicted before and is only tried: one failure is enough."""
+    backlog: Backlog = attrs.field(kw_only=True)
     stop_cause: StopCause | None = attrs.field(default=None, init=False)
     registration: AppRegistration | None = attrs.field(default=None, init=False)
     attempt: Attempt | None = attrs.field(default=None, init=False)
     attempts: int = attrs.field(default=0, init=False)
-    subscriptions: SubscriptionSet = attrs.field(factory=SubscriptionSet, init=False)
+    failures: int = attrs.field(default=0, init=False)
+    """Attempts that failed in a row although the app's server is there."""
+    problem: str = attrs.field(default="", init=False)
+    """What went wrong in the latest attempt that failed."""
+    lost_at: float = attrs.field(factory=trio.current_time, init=False)
+    give_up_at: float | None = attrs.field(default=None, init=False)
+    """When the app is given up, while it is being brought back; Trio time."""
+    retry_at: float | None = attrs.field(default=None, init=False)
     list_due_at: float | None = attrs.field(default=None, init=False)
     """Until then an empty list is taken for a reattached app's first word, not its wish."""
+    released: str | None = attrs.field(default=None, init=False)
+    """Why the app gave up its session over the present link; ``None`` if it did not."""
+    settling: bool = attrs.field(default=False, init=False)
+    """Whether a new runtime has not said yet all that it wants: messages are kept till then."""
+    replaced: set[int] = attrs.field(factory=set, init=False)
+    """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)
     """Streams whose rejection the app was told over the present link."""
     link: Link | None = attrs.field(default=None, init=False)
     """Where messages for the app go; ``None`` while none is attached."""
-    offers: Offers[Link, CloseReason] = attrs.field(init=False)
-    started: OneShot[StartResult] = attrs.field(factory=OneShot, init=False)
+    remains: AppRecord | None = attrs.field(default=None, init=False)
+    """What the next session begins with; set when this one is at rest, or has crashed."""
+    offers: Offers[Arrival, CloseReason] = attrs.field(init=False)
+    outcome: OneShot[StartResult] = attrs.field(factory=OneShot, init=False)
+    """Of the start or return that is under way or to come; settled while the app runs."""
+    asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when somebody wants the app now, whatever the schedule says."""
+    restarted: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when the app's server said that it was restarted: no grace is needed."""
+    listed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and replaced, when a list of subscriptions has been applied."""
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    moved: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set, and replaced by a new one, with every change of the state."""
     serving: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     updates: UpdateQueue = attrs.field(init=False)
+    unsaved_from: int = attrs.field(default=1, init=False)
     _loan: AppLoan | None = attrs.field(default=None, init=False)
     _since: datetime = attrs.field(init=False)
     _entered: float = attrs.field(factory=trio.current_time, init=False)
-    _created: float = attrs.field(factory=trio.current_time, init=False)
+    _attempted: bool = attrs.field(default=False, init=False)
+    _wanted_since: float = attrs.field(factory=trio.current_time, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.offers = Offers(SUPERSEDED)
         self.updates = UpdateQueue(self.surroundings.limits.updates_waiting, self._update_failed)
         self._since = self.surroundings.environment.utcnow()
-        self._emit_state(None, None, 0.0)
+        self._emit_state(self.began_as, self.began_by, 0.0)
+        self.note()
 
     @property
     def session_id(self) -> AppSessionId:
         """The id that the app is told."""
         return app_session_id(self.user, self.package)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """The app's server, as all its users share it; only once the registration is known."""
+        if self.registration is None:
+            raise AssertionError("the registration is read before anything is done")
+        return self.surroundings.endpoints.of(self.package, self.registration.url)
+
     # -- called by other tasks ----------------------------------------------------
 
-    def borrow(self, link: Link) -> AppLoan:
-        """Use ``link`` until it or this session is over; the newest link wins.
+    def borrow(self, arrival: Arrival) -> AppLoan:
+        """Use the link of ``arrival`` until it or this session is over; the newest link wins.
 
         The caller still owns the link and closes it with the reason in which the loan ends.
         """
-        if self.state in ENDED:
-            loan: AppLoan = Loan(link)
+        if self.state in OVER:
+            loan: AppLoan = Loan(arrival)
             loan.give_back(APP_STOPPED)
             return loan
-        return self.offers.offer(link)
+        return self.offers.offer(arrival)
+
+    def ask(self) -> OneShot[StartResult]:
+        """Have the app brought back now, if it is away; returns where the outcome will be."""
+        self.asked.set()
+        return self.outcome
 
     def stop(self, cause: StopCause) -> None:
         """End the session: everybody waiting is told now, the wind-down runs in its own task.
@@ -123,56 +181,103 @@ class AppSession:
             self.advance(AppEvent.STOP_REQUESTED, cause)
         self.serving.cancel(cause.value)
 
-    def advance(self, event: AppEvent, cause: StopCause | None = None) -> None:
+    def advance(
+        self, event: AppEvent, cause: StopCause | None = None, *, because: str = ""
+    ) -> None:
         """Take ``event``. The only place where the state changes.
 
-        ``cause`` must be given with an event that leads to the end.
+        ``cause`` must be given with an event that leads to the end; ``because`` says more about
+        any other.
         """
         old, self.state = self.state, next_state(self.state, event)
+        self.previous = old
         now = trio.current_time()
         seconds, self._entered = now - self._entered, now
         self._since = self.surroundings.environment.utcnow()
         if cause is not None:
             self.stop_cause = cause
-        self.cause = cause.value if cause is not None else event.value.replace("_", " ")
+        words = cause.value if cause is not None else event.value.replace("_", " ")
+        self.cause = f"{words}: {because}" if because else words
         self._emit_state(old, event, seconds)
-        self.moved.set()
-        self.moved = trio.Event()
         if self.state is AppState.STOPPING:
             self._say_farewell(self.stop_cause or StopCause.CRASHED)
+        elif self.state in RESTING:
+            self._rest()
+        self.note()
         self.desk.apps_changed()
 
-    def settle_start(self, result: StartResult) -> None:
-        """Tell everybody who waits for the start; the first result is kept."""
-        if self.started.settle(result):
+    def settle_outcome(self, result: StartResult) -> None:
+        """Tell everybody who waits for the app; the next attempt has an outcome of its own."""
+        if not self.outcome.settle(result):
+            return
+        if self._attempted or self.state is AppState.CONNECTING:
             self.surroundings.telemetry.emit(
                 StartEnded(
                     user=self.user,
                     package=self.package,
                     stage=result.stage.value if result.stage else "",
                     message=result.message,
-                    seconds=trio.current_time() - self._created,
+                    seconds=trio.current_time() - self._wanted_since,
+                    resurrection=self.runtime >= 0,
                 )
             )
+        if not result.success:
+            self.problem = result.message if self.state not in OVER else self.problem
+            self._attempted = False
+            self._await_outcome()
+
+    def _await_outcome(self) -> None:
+        self.outcome, self.asked = OneShot(), trio.Event()
+        self._wanted_since = trio.current_time()
 
     def new_attempt(self) -> Attempt:
         """Begin another attempt, with a token of its own."""
         self.attempts += 1
-        self.attempt = Attempt(self.surroundings.environment.new_token())
-        self.remember(self.attempt.token, self.package, self.epoch)
+        self._attempted = True
+        token = self.surroundings.environment.new_token()
+        resurrection = self.state is AppState.RESURRECTING
+        self.attempt = Attempt(token, self.book.note(token, self.package), resurrection)
+        self.note()
+        self.surroundings.telemetry.emit(
+            AttemptBegan(
+                user=self.user,
+                package=self.package,
+                resurrection=resurrection,
+                attempt=self.attempts,
+            )
+        )
         return self.attempt
+
+    def end_turn(self) -> None:
+        """Give back the turn at the endpoint, if there is one."""
+        if self.turn is not None:
+            turn, self.turn = self.turn, None
+            turn.over()
 
     # -- the link -----------------------------------------------------------------
 
-    def attach(self) -> Link:
-        """Take the offered link; messages go there once the app has been greeted."""
+    def attach(self) -> tuple[Arrival, bool]:
+        """Take the offered link, and tell whether the runtime behind it was here before.
+
+        Messages go there once the app has been greeted. An attempt that was not delivered yet
+        is not needed any more.
+        """
         self._loan = self.offers.take()
         self.reported.clear()
-        link = self._loan.resource
+        self.released = None
+        self.restarted = trio.Event()
+        arrival = self._loan.resource
+        self.floor = max(self.floor, arrival.serial or 0)
+        same = arrival.reconnect or self.runtime == self.floor
+        self.runtime = self.floor
+        if self.attempt is not None and not self.attempt.delivered.is_set():
+            self.attempt.calling.cancel("the app is here already")
         self.surroundings.telemetry.emit(
-            LinkAttached(endpoint="app", user=self.user, package=self.package, peer=link.peer)
+            LinkAttached(
+                endpoint="app", user=self.user, package=self.package, peer=arrival.link.peer
+            )
         )
-        return link
+        return arrival, same
 
     def send(self, frame: str | bytes) -> bool:
         """Send ``frame`` to the app; ``False`` if it is away or its link does not take it."""
@@ -183,6 +288,7 @@ class AppSession:
     def detach(self, reason: CloseReason) -> None:
         """Give the link back with ``reason``."""
         self.link = None
+        self.settling = False
         if self._loan is None:
             return
         loan, self._loan = self._loan, None
@@ -192,28 +298,54 @@ class AppSession:
                 endpoint="app",
                 user=self.user,
                 package=self.package,
-                peer=loan.resource.peer,
+                peer=loan.resource.link.peer,
                 reason=reason,
             )
         )
 
+    def lose(self) -> None:
+        """The app is away: what is waited for from now on is its return."""
+        self.end_turn()
+        self.lost_at = trio.current_time()
+        self.failures, self._attempted = 0, False
+        self.give_up_at = self.retry_at = None
+        if self.outcome.settled:
+            self._await_outcome()
+
+    def expects_no_more(self, serial: int) -> bool:
+        """Whether a socket of attempt ``serial`` shows that its runtime was replaced alive.
+
+        True once for each runtime: it was attached, and a later attempt was delivered since.
+        """
+        if serial != self.runtime or serial in self.replaced:
+            return False
+        self.replaced.add(serial)
+        return True
+
     # -- the end ------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        """Nothing is left to do; what the next session needs is in ``remains``."""
+        self.remains = self.record()
+        self.settle_outcome(failed(StartStage.CONNECTION, f"App {self.package}: {self.cause}"))
+        self.detach(APP_STOPPED)
+        self.offers.refuse(APP_STOPPED)
+        self.end_turn()
 
     def _say_farewell(self, cause: StopCause) -> None:
         farewell = FAREWELLS[cause]
-        self.settle_start(failed(StartStage.CONNECTION, f"App {self.package}: {cause.value}"))
-        timestamp = self.surroundings.environment.timestamp()
+        self.remains = self.record()
+        self.settle_outcome(failed(StartStage.CONNECTION, f"App {self.package}: {cause.value}"))
         if self._loan is not None and farewell.say_stopped:
-            message = AppStoppedForApp(reason=wire_reason(cause), timestamp=timestamp)
-            self._loan.resource.push(encode(message))
+            timestamp = self.surroundings.environment.timestamp()
+            message = AppStopped(reason=wire_reason(cause), timestamp=timestamp)
+            self._loan.resource.link.push(encode(message))
         self.detach(farewell.close)
         self.offers.refuse(farewell.close)
-        self.subscriptions = SubscriptionSet()
-        self.desk.screen.remove(self.package)
-        if farewell.tell_glasses:
-            self.desk.eyepiece.send(
-                AppStoppedForGlasses(package_name=self.package, timestamp=timestamp)
-            )
+        self.end_turn()
+        self.subscriptions = NOTHING
+        if cause is not StopCause.CRASHED:
+            self.desk.screen.remove(self.package)
 
     def _update_failed(self, error: BaseException) -> None:
         self.surroundings.telemetry.emit(
@@ -233,18 +365,49 @@ class AppSession:
             )
         )
 
+    # -- what is remembered and shown -----------------------------------------------
+
+    def record(self) -> AppRecord:
+        """What would have to be known of this session if it ended now."""
+        return AppRecord(
+            state=self.state,
+            cause=self.cause,
+            since=self._since,
+            epoch=self.epoch,
+            floor=self.floor,
+            runtime=self.runtime,
+            serial=self.book.newest(self.package),
+            tokens=self.book.of(self.package),
+            subscriptions=self.subscriptions,
+            reconnect_hash=self.reconnect_hash,
+        )
+
+    def note(self) -> None:
+        """Have what this session is now written down, unless it is over."""
+        if self.state not in OVER:
+            self.surroundings.keeper.note(self.user, self.package, self)
+
+    def change(self) -> SessionChange:
+        """See ``keeper.Remembered``."""
+        return change_of(
+            self.user,
+            self.package,
+            self.record(),
+            self.backlog,
+            unsaved_from=self.unsaved_from,
+            environment=self.surroundings.environment,
+        )
+
+    def written(self, change: SessionChange) -> None:
+        """See ``keeper.Remembered``."""
+        if change.kept:
+            self.unsaved_from = change.kept[-1][0] + 1
+
+    def wall_time(self, moment: float) -> str:
+        """``moment`` of Trio time as the wire writes it."""
+        ago = timedelta(seconds=trio.current_time() - moment)
+        return wire_time(self.surroundings.environment.utcnow() - ago)
+
     def snapshot(self) -> AppSnapshot:
         """What this session looks like now."""
-        delivered = self.attempt is not None and self.attempt.delivered.is_set()
-        return AppSnapshot(
-            package=self.package,
-            state=self.state.value,
-            app_state=legacy_name(self.state, webhook_delivered=delivered),
-            since=self._since,
-            cause=self.cause,
-            subscriptions=self.subscriptions.texts,
-            epoch=self.epoch,
-            attempt=self.attempts,
-            next_attempt_at=None,
-            outbox=0,
-        )
+        return app_snapshot(self, self._since)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 
 from ..concurrency.wind_down import wind_down
@@ -9,31 +11,33 @@ from ..domain.errors import WebhookFailed, WebhookFailure
 from ..domain.facts import WebhookCalled
 from ..domain.lifecycle import AppState, StopCause, wire_reason
 from ..ports import SessionCall, StopCall
-from .app_session import AppSession, Attempt
+from .app_session import AppSession
+from .attempts import Attempt
 
 
 async def call_until_delivered(app: AppSession, attempt: Attempt) -> None:
-    """Call the app server; once more if nothing was delivered, never if something was.
+    """Call the app server; for a user's start once more if nothing was delivered.
 
-    Settles ``attempt.failure`` when the attempt has failed; on success it just returns.
-
-    Source: protocol.md 2.2 (a repeated webhook kills the live session of the SDK).
+    Settles ``attempt.failure`` when the attempt has failed; on success, or when the outcome
+    interests nobody any more, it just returns. A call that was delivered is never repeated: the
+    SDK would tear down the session that the first one opened (protocol.md 2.2).
     """
-    try:
-        await _call_start(app, attempt)
-    except WebhookFailed as failure:
-        if failure.delivered or failure.failure is not WebhookFailure.REFUSED:
-            attempt.failure.settle(failure)
+    with attempt.calling:
+        try:
+            await _call_start(app, attempt)
             return
-    else:
-        return
-    await trio.sleep(app.surroundings.lifecycle.webhook_retry_s)
-    if app.state is not AppState.CONNECTING:
-        return  # it came all the same: another call would tear its live session down
-    try:
-        await _call_start(app, attempt)
-    except WebhookFailed as failure:
-        attempt.failure.settle(failure)
+        except WebhookFailed as failure:
+            again = failure.failure is WebhookFailure.REFUSED and not failure.delivered
+            if not again or attempt.resurrection:
+                attempt.failure.settle(failure)
+                return
+        await trio.sleep(app.surroundings.lifecycle.webhook_retry_s)
+        if app.state is not AppState.CONNECTING:
+            return  # it came all the same
+        try:
+            await _call_start(app, attempt)
+        except WebhookFailed as failure:
+            attempt.failure.settle(failure)
 
 
 async def call_stop(app: AppSession, cause: StopCause) -> None:
@@ -80,11 +84,18 @@ async def _call_start(app: AppSession, attempt: Attempt) -> None:
         timestamp=around.environment.timestamp(),
     )
     try:
-        await around.webhooks.start(call, delivered=attempt.delivered.set)
+        await around.webhooks.start(call, delivered=partial(_delivered, app, attempt))
     except WebhookFailed as failure:
         _report(app, "session", began, failure)
         raise
     _report(app, "session", began, None)
+
+
+def _delivered(app: AppSession, attempt: Attempt) -> None:
+    """From now on sockets of older attempts are those of a runtime that was replaced."""
+    attempt.delivered.set()
+    app.floor = max(app.floor, attempt.serial)
+    app.note()
 
 
 def _report(app: AppSession, kind: str, began: float, failure: WebhookFailed | None) -> None:

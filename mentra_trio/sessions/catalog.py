@@ -72,6 +72,8 @@ class AppCatalog:
             settings=tuple(settings),
         )
         await self.store.put_app(registration)
+        if self.directory is not None:
+            self.directory.app_changed(registration.package, registration.url)
         return AddedApp(registration=registration, api_key=key, anew=known is not None)
 
     async def get(self, package: str) -> AppRegistration | None:

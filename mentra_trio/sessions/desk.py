@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
+from ..concurrency.watched import Watched
 from .device import Device
 from .eyepiece import Eyepiece
 from .screen import Screen
@@ -15,11 +16,13 @@ from .screen import Screen
 class Desk:
     """Given to every app session of a user; it knows no app by itself.
 
-    ``apps_changed`` is to be called when an app's state or subscriptions have changed; what
-    follows from it (microphone, ``app_state_change``) is coalesced behind it.
+    ``here`` is whether the user is: with glasses that are attached. ``apps_changed`` is to be
+    called when an app's state or subscriptions have changed; what follows from it (microphone,
+    ``app_state_change``) is coalesced behind it.
     """
 
     eyepiece: Eyepiece
     screen: Screen
     device: Device
     apps_changed: Callable[[], None]
+    here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)

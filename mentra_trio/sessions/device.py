@@ -33,6 +33,11 @@ class Device:
         """What this model can do; ``None`` for an unknown model."""
         return capabilities_of(self.model_name)
 
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """What was known before; whether the glasses are there is for them to say."""
+        self._state.update(saved)
+        self._state["connected"] = False
+
     def note_connection(self, message: GlassesConnectionState) -> dict[str, Any]:
         """Take note of a connection state; returns what changed."""
         news: dict[str, Any] = {"connected": message.status != "DISCONNECTED"}

@@ -5,55 +5,43 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import attrs
 import trio
 
 from ..concurrency.bulkhead import contain
+from ..domain.attachment import UserState
+from ..domain.breaker import Sign
 from ..domain.close_reasons import (
-    APP_STOPPED,
     LINK_LOST,
     NO_SESSION,
     NOT_HERE_YET,
-    NOT_STARTED,
     RESTARTING,
-    SUPERSEDED,
     USER_SESSION_ENDED,
     CloseReason,
 )
 from ..domain.errors import InitRefused, SessionEnded, UnknownApp
 from ..domain.facts import Crashed
 from ..domain.ids import PackageName, UserId, user_of_session
-from ..domain.lifecycle import ENDED, StopCause
+from ..domain.lifecycle import StopCause
 from ..domain.starting import StartResult
+from ..domain.timings import RECALL_PAUSE_S
 from ..ports import Link
-from .app_session import AppSession
-from .roster import Roster
+from .claims import AppClaim as AppClaim
+from .claims import about_to_change, admit
+from .health import watch_health
 from .snapshots import UserSnapshot
 from .surroundings import Surroundings
 from .user_phases import run_user
 from .user_session import UserSession
 
+RECALLED_AT_ONCE: Final = 20
+"""Sessions of before that are begun in one turn of the event loop."""
+
 ENDED_TOKENS_REMEMBERED: Final = 10_000
 """Start attempts of ended user sessions whose late sockets are still recognised as such."""
-
-
-@attrs.frozen(kw_only=True)
-class AppClaim:
-    """What an app whose key was verified says about itself when it connects.
-
-    Attributes:
-        package: verified by the key.
-        session_id: as the app presents it; used only where nothing better names the user.
-        user: from a header, where there was one.
-        token: the start attempt that the URL's path names, where it names one.
-    """
-
-    package: PackageName
-    session_id: str
-    user: UserId | None
-    token: str | None
 
 
 @attrs.define(eq=False, repr=False)
@@ -64,6 +52,8 @@ class Directory:
     nursery: trio.Nursery
     draining: bool = attrs.field(default=False, init=False)
     _users: dict[UserId, UserSession] = attrs.field(factory=dict, init=False)
+    _recalled: set[UserId] = attrs.field(factory=set, init=False)
+    """Whose sessions of before have not begun again yet."""
     _ended_tokens: OrderedDict[str | None, None] = attrs.field(factory=OrderedDict, init=False)
     """Attempts of user sessions that have ended, the oldest first."""
 
@@ -89,34 +79,38 @@ class Directory:
         Raises:
             InitRefused: the app is not admitted; nothing was sent.
         """
-        loan = self.admit(claim).borrow(link)
+        session = await self._session_for(claim)
+        app, serial = admit(session.roster, claim)
+        loan = app.borrow(claim.arrival(link, serial))
         try:
             return await loan.returned()
         finally:
             loan.give_back(LINK_LOST)
 
-    def admit(self, claim: AppClaim) -> AppSession:
-        """The app session that ``claim`` may attach to.
+    async def _session_for(self, claim: AppClaim) -> UserSession:
+        """The session of the user whom ``claim`` names, with all that was known of it before.
 
         Raises:
-            InitRefused: no such session, never started, over, or of a superseded attempt.
-
-        Source: protocol.md 2.3, 2.5, 2.9.
+            InitRefused: there is none, it is over, or it could not be recalled in time.
         """
+        session = self._session_of(claim)
+        if session is None and not self.draining:
+            user = claim.user or user_of_session(claim.session_id, claim.package)
+            if user in self._recalled:
+                session = self._begin(user, UserState.DISCONNECTED)
+        if session is not None:
+            with trio.move_on_after(self.surroundings.limits.auth_s):
+                await session.recalled.wait()
+                while about_to_change(app := session.roster.apps.get(claim.package)):
+                    assert app is not None
+                    await app.ended.wait()
         if self.draining:
             raise InitRefused("", "the server is closing", RESTARTING)
-        session = self._session_of(claim)
         if session is None or session.over:
             raise self._without_session(claim)
-        app = session.roster.apps.get(claim.package)
-        named = session.roster.remembers(claim.token) if claim.token else None
-        if named is not None and named[0] != claim.package:
-            raise InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)
-        if app is None or app.state in ENDED:
-            raise _without_app(session.roster, claim)
-        if named is not None and named[1] != app.epoch:
-            raise InitRefused("", "a newer start has taken over", SUPERSEDED)
-        return app
+        if not session.recalled.is_set():
+            raise InitRefused("", "the user's session is not recalled yet", NOT_HERE_YET)
+        return session
 
     def _without_session(self, claim: AppClaim) -> InitRefused:
         """Why there is no session for ``claim``.
@@ -169,6 +163,29 @@ class Directory:
         """An app's registration is gone: end it for every user."""
         for session in self._users.values():
             session.roster.stop_now(package, StopCause.REMOVED)
+        self.surroundings.endpoints.forget(package)
+
+    def app_changed(self, package: PackageName, url: str) -> None:
+        """An app was registered, maybe anew: whoever waits for its server looks at ``url``."""
+        if self.surroundings.endpoints.known(package) is not None:
+            self.surroundings.endpoints.of(package, url)
+
+    async def recover_app(self, package: PackageName) -> int:
+        """The server of ``package`` says that it was restarted: bring its sessions back.
+
+        Returns how many of them run again, as far as that is known within ``connect_s`` seconds.
+        The rest follow at the rate of the endpoint (seed 004).
+        """
+        endpoint = self.surroundings.endpoints.known(package)
+        if endpoint is not None:
+            endpoint.tell(Sign.GOOD)
+        rosters = [session.roster for session in self._users.values() if not session.over]
+        outcomes = [found for one in rosters if (found := one.returns.recover(package))]
+        recovered = 0
+        with trio.move_on_after(self.surroundings.lifecycle.connect_s):
+            for outcome in outcomes:
+                recovered += (await outcome.wait()).success
+        return recovered
 
     async def change_user_settings(
         self, user: UserId, changes: Mapping[str, Any]
@@ -191,6 +208,11 @@ class Directory:
         session = self._users.get(user)
         return session.snapshot() if session is not None else None
 
+    async def close(self) -> None:
+        """Begin nothing new, and write down what sessions are; they still go on."""
+        self.draining = True
+        await self.surroundings.keeper.finish()
+
     def drain(self) -> None:
         """Take no more links, and end every session so that its peers may come back."""
         self.draining = True
@@ -199,17 +221,48 @@ class Directory:
 
     # -- lives -----------------------------------------------------------------------
 
+    async def recall(self) -> None:
+        """Read of whom there are sessions that a server before this one was keeping.
+
+        To be called before anybody is served, so that no app of theirs is turned away.
+        """
+        self._recalled.update(await self.surroundings.store.saved_users())
+
+    async def run(self) -> None:
+        """Keep what sessions are, bring back those of before, and watch app servers, for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.surroundings.keeper.run, name="keeper")
+            nursery.start_soon(watch_health, self.surroundings, self.packages, name="health")
+            nursery.start_soon(self._begin_recalled, name="recalled sessions")
+
+    async def _begin_recalled(self) -> None:
+        """Begin the sessions of before, a few at a time: those who ask for theirs come first."""
+        while self._recalled and not self.draining:
+            for user in list(islice(self._recalled, RECALLED_AT_ONCE)):
+                self._begin(user, UserState.DISCONNECTED)
+            await trio.sleep(RECALL_PAUSE_S)
+
+    def packages(self) -> set[PackageName]:
+        """The apps that somebody uses now, or would if they were there."""
+        return {app for session in self._users.values() for app in session.roster.packages}
+
     async def _obtain(self, user: UserId) -> UserSession | None:
         """The live session of ``user``, made if there is none; ``None`` while draining."""
         while (session := self._users.get(user)) is not None and session.over:
             await session.ended.wait()  # an earlier life is being wound down; that is bounded
-        # No await between the look-up and the insert: at most one life per user.
+        return session or self._begin(user, UserState.CONNECTING)
+
+    def _begin(self, user: UserId, state: UserState) -> UserSession | None:
+        """A session of ``user`` in ``state``; ``None`` while draining.
+
+        At most one life per user: the caller has just seen that there is none.
+        """
         if self.draining:
             return None
-        if session is None:
-            session = UserSession(user, self.surroundings)
-            self._users[user] = session
-            self.nursery.start_soon(self._run_user, session, name=f"user {user}")
+        self._recalled.discard(user)
+        session = UserSession(user, self.surroundings, state)
+        self._users[user] = session
+        self.nursery.start_soon(self._run_user, session, name=f"user {user}")
         return session
 
     async def _run_user(self, session: UserSession) -> None:
@@ -227,11 +280,13 @@ class Directory:
         finally:
             del self._users[session.user]
             self._remember_ended(session)
+            if not self.draining:
+                self.surroundings.keeper.forget(session.user)
             session.ended.set()
             session.report_over()
 
     def _remember_ended(self, session: UserSession) -> None:
-        self._ended_tokens.update(dict.fromkeys(session.roster.tokens))
+        self._ended_tokens.update(dict.fromkeys(session.roster.book.tokens))
         while len(self._ended_tokens) > ENDED_TOKENS_REMEMBERED:
             self._ended_tokens.popitem(last=False)
 
@@ -258,12 +313,3 @@ class Directory:
     async def _known(self, package: PackageName) -> None:
         if await self.surroundings.store.app(package) is None:
             raise UnknownApp(f"App {package} not found")
-
-
-def _without_app(roster: Roster, claim: AppClaim) -> InitRefused:
-    """Why ``claim`` may not attach although its user is here."""
-    if claim.token and not roster.knows_wishes:
-        return InitRefused("", "what the user wants is not known yet", NOT_HERE_YET)
-    if claim.token or roster.has_run(claim.package):
-        return InitRefused("", "the app was stopped", APP_STOPPED)
-    return InitRefused("APP_NOT_STARTED", NOT_STARTED.text, NOT_STARTED)

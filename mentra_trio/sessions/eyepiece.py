@@ -37,6 +37,11 @@ class Eyepiece:
         return send_frame(self.telemetry, "glasses", self._link, encode(message))
 
     @property
+    def last_heard(self) -> float | None:
+        """Trio time of the glasses' latest sign of life; ``None`` while there are none."""
+        return self._link.last_heard if self._link is not None else None
+
+    @property
     def peer(self) -> str:
         """Who the glasses are, for logs; empty while there are none."""
         return self._link.peer if self._link is not None else ""

@@ -12,6 +12,7 @@ from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
 from ..wire.to_app import DataStream
 from .app_session import AppSession
+from .delivery import Outcome, deliver
 
 AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 
@@ -19,15 +20,16 @@ AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 def fan_out(
     apps: Iterable[AppSession], event: StreamEvent, body: msgspec.Raw, timestamp: str
 ) -> int:
-    """Send ``body`` to each attached app, once per subscription that matches ``event``.
+    """Deliver ``body`` to each app, once per subscription that matches ``event``.
 
     The stream type is the app's own text, verbatim (protocol.md 4.8). An app that lags or is
-    away delays nobody. Returns the number of messages handed to links.
+    away delays nobody: what is sent to it is kept, or not, as ``deliver`` says. Returns the
+    number of messages that were sent or kept.
     """
-    sent = 0
+    taken = 0
     for app in apps:
         registration = app.registration
-        if app.link is None or registration is None:
+        if registration is None:
             continue
         for stream_type in app.subscriptions.matching(event):
             if not permits(event, registration.permissions):
@@ -38,8 +40,9 @@ def fan_out(
                 data=body,
                 timestamp=timestamp,
             )
-            sent += app.send(encode(message))
-    return sent
+            delivery = deliver(app, stream_type, encode(message))
+            taken += delivery.outcome is not Outcome.DROPPED
+    return taken
 
 
 def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:

@@ -115,6 +115,7 @@ def tell_device_change(user: UserSession, changed: dict[str, object]) -> None:
     """Tell every attached app the keys that changed; nothing where nothing did."""
     if not changed:
         return
+    user.note()
     message = encode(DeviceStateUpdate(state=changed, timestamp=_now(user)))
     user.roster.tell(message)
 

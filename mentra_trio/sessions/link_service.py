@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from ..concurrency.offers import Offers
 from ..concurrency.race import race
@@ -20,7 +21,7 @@ async def use_link(
     interval: float,
     silence: float,
     silent: CloseReason,
-    offers: Offers[Link, CloseReason],
+    offers: Offers[Any, CloseReason],
 ) -> CloseReason:
     """Read ``link`` and watch its life until it ends, fails, or a newer one is offered.
 

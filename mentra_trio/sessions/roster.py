@@ -1,9 +1,9 @@
-"""The apps of one user: who runs, who is to run, and the user's commands about them."""
+"""The apps of one user: who runs, who rests, who is to run, and the user's commands about them."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -11,32 +11,35 @@ import attrs
 import trio
 
 from ..concurrency.bulkhead import contain
+from ..domain.backlog import Backlog
 from ..domain.errors import UpdatesOverflow
-from ..domain.facts import Crashed, StartJoined
+from ..domain.facts import Crashed, FreshSession, StartAnswered, StartJoined
 from ..domain.ids import PackageName, UserId
-from ..domain.lifecycle import ENDED, AppState, StopCause
+from ..domain.lifecycle import OVER, AppEvent, AppState, StopCause, next_state
+from ..domain.records import NO_RUNTIME, AppRecord
 from ..domain.starting import StartResult, StartStage, failed
+from ..domain.subscriptions import NOTHING
 from .app_phases import run_app
 from .app_session import AppSession
+from .attempts import AttemptBook
 from .desk import Desk
+from .endpoint import Turn
+from .resting import Rest, Resting
+from .returns import Returns
+from .saving import fresh_backlog
+from .snapshots import AppSnapshot
 from .surroundings import Surroundings
 from .wishes import WISHES_REMEMBERED, Wishes, until_written
 
 APPS_AT_ONCE: Final = 100
 """App sessions of one user; the glasses' further starts are ignored until some have ended."""
 
-TOKENS_REMEMBERED: Final = 256
-"""Start attempts of one user whose late sockets are still recognised as such."""
-
-UNDECIDED: Final = ENDED | {AppState.GRACE_PERIOD}
-"""States in which a start waits for what comes next: at most the grace or the wind-down."""
-
 
 @attrs.define(eq=False, repr=False)
 class Roster:
     """A user's app sessions. They run in a nursery of the user session (``open``).
 
-    ``start_failed`` is told the reason when an app could not be started.
+    ``start_failed`` is told the reason when an app could not be started, or was given up.
     """
 
     user: UserId
@@ -44,49 +47,57 @@ class Roster:
     desk: Desk
     start_failed: Callable[[str], None]
     apps: dict[PackageName, AppSession] = attrs.field(factory=dict, init=False)
+    resting: Resting = attrs.field(init=False)
     wishes: Wishes = attrs.field(init=False)
+    book: AttemptBook = attrs.field(factory=AttemptBook, init=False)
     knows_wishes: bool = attrs.field(default=False, init=False)
     """Whether what the user wanted before has been read, and begun."""
+    returns: Returns = attrs.field(init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _tokens: OrderedDict[str, tuple[PackageName, int]] = attrs.field(
-        factory=OrderedDict, init=False
-    )
     _lives: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     _stops: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     """Stops so far. A start that finds more of them than when it was given is void."""
     _awaited: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     """Starts that were asked for and have neither made nor joined a session yet."""
     _later: dict[PackageName, int] = attrs.field(factory=dict, init=False)
-    """Starts of the glasses that wait for a decision, with the stops at that time."""
+    """Starts of the glasses that wait for a session to be over, with the stops at that time."""
 
     def __attrs_post_init__(self) -> None:
         self.wishes = Wishes(self.user, self.surroundings)
+        self.resting = Resting(self.user, self.surroundings)
+        self.returns = Returns(self)
 
     # -- commands ------------------------------------------------------------------
 
     async def start(self, package: PackageName) -> StartResult:
-        """Start ``package``, or join the start that is under way; the same result for all.
+        """Start ``package``, or join what is under way to bring it up; the same result for all.
 
         The attempt runs in the session's nursery, not in the caller's task: a caller that gives
-        up takes nobody else's attempt with it. In grace this waits for the app to come back,
-        and starts it anew if it does not.
+        up takes nobody else's attempt with it. In grace this waits for the app to come back by
+        itself, and has it called if it does not; while it is awaited later, it is called now.
         """
+        began = trio.current_time()
         mark = self._stops[package]
         self._awaited[package] += 1
         try:
             await self._ready.wait()
-            await self._until_decided(package)
+            await self.until_clear(package)
             app = self._obtain(package, mark)
         finally:
             self._awaited -= Counter([package])
         if app is None:
             return failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
+        outcome = app.ask()
         try:
             written = self.wishes.note(package, wanted=True)
         except UpdatesOverflow as error:
             return failed(StartStage.INTERNAL_ERROR, str(error))
-        result = await app.started.wait()
+        result = await outcome.wait()
+        seconds = trio.current_time() - began
+        self.surroundings.telemetry.emit(
+            StartAnswered(user=self.user, package=package, success=result.success, seconds=seconds)
+        )
         if result.success:  # a failure is told at once, also while the store is slow
             await until_written(written)
         return result
@@ -111,8 +122,10 @@ class Roster:
             raise UpdatesOverflow(f"{APPS_AT_ONCE} apps run already")
         self.wishes.note(package, wanted=True)
         app = self.apps.get(package)
-        if self._nursery is None or app is None or app.state not in UNDECIDED:
-            self._obtain(package, self._stops[package])
+        if self._nursery is None or app is None or app.state not in OVER:
+            app = self._obtain(package, self._stops[package])
+            if app is not None:
+                app.ask()
             return
         waits_already = package in self._later
         self._later[package] = self._stops[package]
@@ -127,39 +140,17 @@ class Roster:
     def stop_now(self, package: PackageName, cause: StopCause) -> bool:
         """Stop ``package``, and whatever start of it waits; ``False`` if it was not running."""
         app = self.apps.get(package)
-        if app is not None or self._is_awaited(package):
+        rested = self.resting.stop(package, cause)
+        if rested:
+            self._forget(package)
+            self.desk.screen.remove(package)
+            self.desk.apps_changed()
+        if app is not None or rested or self._is_awaited(package):
             self._stops[package] += 1
-        if app is None or app.state in ENDED:
-            return False
+        if app is None or app.state in {AppState.STOPPING, AppState.STOPPED}:
+            return rested
         app.stop(cause)
         return True
-
-    async def start_wanted(self) -> None:
-        """Start all apps that the user wants running, side by side."""
-        for package in await self.wishes.all():
-            if package not in self.apps:
-                self._obtain(package, 0)  # none, where a stop came first
-        self.knows_wishes = True
-
-    # -- attempts and their tokens ---------------------------------------------------
-
-    def remembers(self, token: str) -> tuple[PackageName, int] | None:
-        """The app and the life of it that ``token`` was made for, if it was made here."""
-        return self._tokens.get(token)
-
-    def has_run(self, package: PackageName) -> bool:
-        """Whether ``package`` was started in this session, now or earlier."""
-        return self._lives[package] > 0
-
-    @property
-    def tokens(self) -> Iterable[str]:
-        """The tokens that are remembered."""
-        return self._tokens
-
-    def _remember(self, token: str, package: PackageName, epoch: int) -> None:
-        self._tokens[token] = (package, epoch)
-        while len(self._tokens) > TOKENS_REMEMBERED:
-            self._tokens.popitem(last=False)
 
     # -- lives -----------------------------------------------------------------------
 
@@ -168,17 +159,110 @@ class Roster:
         self._nursery = nursery
         self._ready.set()
 
+    def spawn(self, rest: Rest) -> None:
+        """Have an evicted app wait for its server, in the same nursery."""
+        if self._nursery is not None:
+            name = f"evicted {rest.package}"
+            self._nursery.start_soon(self.returns.until_healed, rest, name=name)
+
     def end(self, cause: StopCause) -> None:
         """End every app, and take no new one. Idempotent."""
         self._nursery = None
         self._ready.set()
         for app in list(self.apps.values()):
             app.stop(cause)
+        for rest in self.resting:
+            self.resting.stop(rest.package, cause)
 
     def tell(self, message: str) -> None:
-        """Send an encoded message to every attached app."""
+        """Send an encoded message to every attached app; those away are told all when back."""
         for app in self.apps.values():
             app.send(message)
+
+    def has_run(self, package: PackageName) -> bool:
+        """Whether ``package`` was started in this session, now or earlier."""
+        return self._lives[package] > 0
+
+    def snapshots(self) -> Iterator[AppSnapshot]:
+        """How all apps look now, by package."""
+        live = {package: app.snapshot() for package, app in self.apps.items()}
+        found = {rest.package: rest.snapshot() for rest in self.resting} | live
+        return (found[package] for package in sorted(found))
+
+    @property
+    def packages(self) -> set[PackageName]:
+        """Every app that runs or rests."""
+        return {*self.apps, *(rest.package for rest in self.resting)}
+
+    async def until_clear(self, package: PackageName) -> None:
+        """Until no session of ``package`` is about to end."""
+        while (app := self.apps.get(package)) is not None and app.state in OVER:
+            await app.ended.wait()
+
+    def revive(
+        self, rest: Rest, event: AppEvent, *, turn: Turn | None = None, tries_out: bool = False
+    ) -> AppSession | None:
+        """A fresh session that goes on from ``rest``; ``None`` if no session may begin any more."""
+        if self._nursery is None or self.resting.wake(rest.package) is None:
+            return None
+        app = self.begin(
+            rest.package,
+            next_state(rest.record.state, event),
+            event.value.replace("_", " "),
+            record=rest.record,
+            backlog=rest.backlog,
+            event=event,
+        )
+        if app is not None:
+            app.turn, app.tries_out, app.unsaved_from = turn, tries_out, rest.unsaved_from
+        return app
+
+    def begin(
+        self,
+        package: PackageName,
+        state: AppState,
+        cause: str,
+        *,
+        record: AppRecord | None = None,
+        backlog: Backlog | None = None,
+        event: AppEvent | None = None,
+    ) -> AppSession | None:
+        """A fresh session of ``package`` in ``state``; ``None`` if none may begin any more.
+
+        ``record`` and ``backlog`` are what is left of the one before, ``event`` what led from
+        there to here. A session without a record accepts no socket of an earlier attempt.
+        """
+        if self._nursery is None:
+            return None
+        self._lives[package] = max(self._lives[package], record.epoch if record else 0) + 1
+        app = AppSession(
+            self.user,
+            package,
+            epoch=self._lives[package],
+            surroundings=self.surroundings,
+            desk=self.desk,
+            book=self.book,
+            state=state,
+            cause=cause,
+            floor=record.floor if record else self.book.newest(package) + 1,
+            runtime=record.runtime if record else NO_RUNTIME,
+            subscriptions=record.subscriptions if record else NOTHING,
+            reconnect_hash=record.reconnect_hash if record else "",
+            began_as=record.state if record and event else None,
+            began_by=event,
+            backlog=backlog or fresh_backlog(self.surroundings.lifecycle),
+        )
+        self.apps[package] = app
+        self.surroundings.telemetry.emit(
+            FreshSession(user=self.user, package=package, cause=cause, epoch=app.epoch)
+        )
+        self._nursery.start_soon(self._run_app, app, name=f"app {package}")
+        self.desk.apps_changed()
+        return app
+
+    def was_stopped(self, package: PackageName) -> bool:
+        """Whether a stop of ``package`` came since this session began."""
+        return self._stops[package] > 0
 
     def _is_awaited(self, package: PackageName) -> bool:
         """Whether a stop now must be heard of by a start that was given before."""
@@ -186,14 +270,11 @@ class Roster:
             return True
         return not self.knows_wishes and len(self._stops) < WISHES_REMEMBERED
 
-    async def _until_decided(self, package: PackageName) -> None:
-        """Until a look at ``package`` tells whether to join its session or to make a new one."""
-        while (app := self.apps.get(package)) is not None and app.state in UNDECIDED:
-            await (app.ended if app.state in ENDED else app.moved).wait()
-
     async def _start_later(self, package: PackageName) -> None:
-        await self._until_decided(package)
-        self._obtain(package, self._later.pop(package))
+        await self.until_clear(package)
+        app = self._obtain(package, self._later.pop(package))
+        if app is not None:
+            app.ask()
 
     def _obtain(self, package: PackageName, mark: int) -> AppSession | None:
         """The live session of ``package``, made if there is none; ``None`` if a stop came.
@@ -204,22 +285,13 @@ class Roster:
             return None
         app = self.apps.get(package)
         if app is not None:
-            if not app.started.settled:
+            if not app.outcome.settled:
                 self.surroundings.telemetry.emit(StartJoined(user=self.user, package=package))
             return app
-        self._lives[package] += 1
-        app = AppSession(
-            user=self.user,
-            package=package,
-            epoch=self._lives[package],
-            surroundings=self.surroundings,
-            desk=self.desk,
-            remember=self._remember,
-        )
-        self.apps[package] = app
-        self._nursery.start_soon(self._run_app, app, name=f"app {package}")
-        self.desk.apps_changed()
-        return app
+        rest = self.resting.get(package)
+        if rest is not None:
+            return self.revive(rest, AppEvent.START_REQUESTED)
+        return self.begin(package, AppState.CONNECTING, "started")
 
     async def _run_app(self, app: AppSession) -> None:
         """Bulkhead: whatever happens inside one app stays inside that app."""
@@ -230,12 +302,14 @@ class Roster:
             del self.apps[app.package]
             if app.registration is None:
                 del self._lives[app.package]  # it never lived, whatever its name was
+            self.returns.after(app)
             app.ended.set()
-            result = app.started.peek()
-            if app.stop_cause is StopCause.START_FAILED and result is not None:
-                self.start_failed(result.message)
             self.desk.apps_changed()
+
+    def _forget(self, package: PackageName) -> None:
+        self.surroundings.keeper.forget(self.user, package)
 
     def _app_crashed(self, app: AppSession, error: BaseException) -> None:
         who = f"{app.package} of {self.user}"
+        self.returns.crashed(app.package, error)
         self.surroundings.telemetry.emit(Crashed(bulkhead="app session", who=who, error=error))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import attrs
+import trio
 
 from ..domain.ids import PackageName, UserId
+from ..domain.lifecycle import AppState, legacy_name
+from ..domain.records import AppRecord
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +30,8 @@ class AppSnapshot:
         attempt: how many webhooks this life has sent for its start.
         next_attempt_at: when the next one is due; ``None`` if none is planned.
         outbox: messages kept for the app until it is back.
+        give_up_at: when it is given up, while it is being brought back.
+        last_seen: when its link last gave a sign of life; ``None`` while there is none.
     """
 
     package: PackageName
@@ -35,14 +44,72 @@ class AppSnapshot:
     attempt: int
     next_attempt_at: datetime | None
     outbox: int
+    give_up_at: datetime | None = None
+    last_seen: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
 class UserSnapshot:
-    """A user session at one moment."""
+    """A user session at one moment; ``last_seen`` is the glasses' latest sign of life."""
 
     user: UserId
     state: str
     since: datetime
     connected: bool
+    last_seen: datetime | None = None
     apps: tuple[AppSnapshot, ...]
+
+
+def app_snapshot(app: AppSession, since: datetime) -> AppSnapshot:
+    """How a live session looks now."""
+    delivered = app.attempt is not None and app.attempt.delivered.is_set()
+    return AppSnapshot(
+        package=app.package,
+        state=app.state.value,
+        app_state=legacy_name(app.state, webhook_delivered=delivered),
+        since=since,
+        cause=app.cause,
+        subscriptions=app.subscriptions.texts,
+        epoch=app.epoch,
+        attempt=app.attempts,
+        next_attempt_at=_wall(app, next_attempt_at(app)),
+        outbox=len(app.backlog),
+        give_up_at=_wall(app, app.give_up_at) if app.state is AppState.BACKOFF else None,
+        last_seen=_wall(app, app.link.last_heard) if app.link is not None else None,
+    )
+
+
+def record_snapshot(package: PackageName, record: AppRecord, outbox: int) -> AppSnapshot:
+    """How an app at rest looks."""
+    return AppSnapshot(
+        package=package,
+        state=record.state.value,
+        app_state=legacy_name(record.state, webhook_delivered=False),
+        since=record.since,
+        cause=record.cause,
+        subscriptions=record.subscriptions.texts,
+        epoch=record.epoch,
+        attempt=0,
+        next_attempt_at=None,
+        outbox=outbox,
+    )
+
+
+def next_attempt_at(app: AppSession) -> float | None:
+    """When an app that waits for it is tried next, as far as that is known; Trio time."""
+    match app.state:
+        case AppState.DISCONNECTED:
+            return app.retry_at
+        case AppState.BACKOFF:
+            chance = app.endpoint.next_chance() if app.registration is not None else None
+            known = [moment for moment in (app.retry_at, chance) if moment is not None]
+            return max([trio.current_time(), *known])
+        case _:
+            return None
+
+
+def _wall(app: AppSession, moment: float | None) -> datetime | None:
+    if moment is None:
+        return None
+    ahead = timedelta(seconds=moment - trio.current_time())
+    return app.surroundings.environment.utcnow() + ahead

@@ -9,6 +9,8 @@ import attrs
 from ..domain.timings import Heartbeat, Lifecycle, Limits
 from ..environment import Environment
 from ..ports import Store, Telemetry, Webhooks
+from .endpoint import Endpoints
+from .keeper import Keeper
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -16,6 +18,7 @@ class Surroundings:
     """The ports, settings and names that a session is given; one object per server.
 
     ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
+    ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
     """
 
     store: Store
@@ -27,3 +30,15 @@ class Surroundings:
     limits: Limits
     websocket_url: Callable[[str], str]
     dashboard_package: str
+    endpoints: Endpoints = attrs.field(init=False)
+    keeper: Keeper = attrs.field(init=False)
+
+    @endpoints.default
+    def _make_endpoints(self) -> Endpoints:
+        return Endpoints(
+            lifecycle=self.lifecycle, environment=self.environment, telemetry=self.telemetry
+        )
+
+    @keeper.default
+    def _make_keeper(self) -> Keeper:
+        return Keeper(store=self.store, telemetry=self.telemetry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -12,8 +12,10 @@ import trio
 from ..domain.attachment import UserEvent, UserState
 from ..domain.close_reasons import GLASSES_SILENT, CloseReason
 from ..domain.errors import StoreFailed
+from ..domain.ids import PackageName
 from ..domain.lifecycle import StopCause
 from ..domain.user_settings import complete_settings
+from ..ports import SavedUser
 from .glasses_handlers import handle_glasses_frame
 from .link_service import use_link
 from .store_trouble import report_store_trouble
@@ -26,12 +28,13 @@ async def run_user(user: UserSession) -> None:
     """Live until the glasses stay away for the user's grace period, or the session is ended."""
     try:
         with user.living:
-            await _load_settings(user)
+            saved, wanted = await _load(user)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(user.desk.screen.run, name="screen")
                 nursery.start_soon(user.microphone.run, name="microphone")
                 nursery.start_soon(user.announcements.run, name="announcements")
                 user.roster.open(nursery)
+                user.recall(saved, wanted)
                 nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
                 while not user.over:
                     event = await PHASES[user.state](user)
@@ -80,19 +83,23 @@ PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
 )
 
 
-async def _load_settings(user: UserSession) -> None:
+async def _load(user: UserSession) -> tuple[SavedUser | None, Sequence[PackageName]]:
+    """The user's settings; and what is saved of the session, and which apps are wanted."""
+    store = user.surroundings.store
+    user.settings = complete_settings({})
     try:
-        stored = await user.surroundings.store.user_settings(user.user)
+        user.settings = complete_settings(await store.user_settings(user.user))
+        saved = await store.saved_session(user.user)
+        return saved, () if saved is None else await store.wanted_apps(user.user)
     except StoreFailed as error:
         report_store_trouble(user.surroundings, user.user, error)
-        stored = {}
-    user.settings = complete_settings(stored)
+        return None, ()
 
 
 async def _start_wanted_after_ack(user: UserSession) -> None:
     """Ack first, apps afterwards (protocol.md 2.15)."""
     await user.acknowledged.wait()
-    await user.roster.start_wanted()
+    await user.roster.returns.start_wanted()
 
 
 def _handle(user: UserSession, frame: str | bytes) -> CloseReason | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import StopCause
 from ..domain.timings import STATE_CHANGE_DELAY_S
 from ..domain.user_settings import complete_settings
-from ..ports import Link
+from ..ports import Link, SavedUser, SessionChange
 from ..wire.codec import encode
 from ..wire.to_app import AugmentosSettingsUpdate, CapabilitiesUpdate
 from ..wire.to_glasses import AppStateChange, ConnectionAck
@@ -53,7 +54,8 @@ class UserSession:
 
     user: UserId
     surroundings: Surroundings
-    state: UserState = attrs.field(default=UserState.CONNECTING, init=False)
+    state: UserState = UserState.CONNECTING
+    """Begins as DISCONNECTED where the glasses have yet to come back."""
     settings: dict[str, Any] = attrs.field(factory=dict, init=False)
     """The user's MentraOS settings, complete, in the apps' names."""
     offers: Offers[Link, CloseReason] = attrs.field(init=False)
@@ -63,6 +65,8 @@ class UserSession:
     announcements: Coalesced = attrs.field(init=False)
     living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
+    recalled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when the apps that a server before this one knew of are known here."""
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _loan: Loan[Link, CloseReason] | None = attrs.field(default=None, init=False)
     _since: datetime = attrs.field(init=False)
@@ -82,7 +86,9 @@ class UserSession:
             apps_changed=self._apps_changed,
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
-        self._report_state(None, self.state, "glasses came")
+        came = self.state is UserState.CONNECTING
+        self._report_state(None, self.state, "glasses came" if came else "the server was restarted")
+        self.note()
 
     @property
     def over(self) -> bool:
@@ -102,11 +108,14 @@ class UserSession:
         self.acknowledge()
         self.desk.screen.resend()
         self.microphone.resend()
+        self.desk.here.set(True)
+        self.roster.returns.user_returned()
         return link
 
     def detach(self, reason: CloseReason) -> None:
         """Give the glasses' link back with ``reason``."""
         self.desk.eyepiece.detach()
+        self.desk.here.set(False)
         if self._loan is None:
             return
         loan, self._loan = self._loan, None
@@ -173,6 +182,7 @@ class UserSession:
         if not self.over:
             self.advance(UserEvent.ENDED, cause.value)
         self.roster.end(cause)
+        self.recalled.set()
         reason = GLASSES_FAREWELLS.get(cause, CRASHED)
         self.detach(reason)
         self.offers.refuse(reason)
@@ -203,7 +213,36 @@ class UserSession:
             state=self.state.value,
             since=self._since,
             connected=self.desk.eyepiece.attached,
-            apps=tuple(
-                self.roster.apps[package].snapshot() for package in sorted(self.roster.apps)
-            ),
+            last_seen=self._last_seen(),
+            apps=tuple(self.roster.snapshots()),
         )
+
+    def _last_seen(self) -> datetime | None:
+        heard = self.desk.eyepiece.last_heard
+        if heard is None:
+            return None
+        ago = timedelta(seconds=trio.current_time() - heard)
+        return self.surroundings.environment.utcnow() - ago
+
+    # -- what is written down ---------------------------------------------------------
+
+    def note(self) -> None:
+        """Have what is known of the user's glasses written down."""
+        if not self.over:
+            self.surroundings.keeper.note(self.user, None, self)
+
+    def change(self) -> SessionChange:
+        """See ``keeper.Remembered``."""
+        return SessionChange(user=self.user, record={"device": self.desk.device.snapshot})
+
+    def written(self, change: SessionChange) -> None:
+        """See ``keeper.Remembered``."""
+
+    def recall(self, saved: SavedUser | None, wanted: Collection[PackageName]) -> None:
+        """Take over what a server before this one knew; an app that nobody wants is forgotten."""
+        if saved is not None:
+            device = saved.record.get("device")
+            if isinstance(device, Mapping):
+                self.desk.device.restore(device)
+            self.roster.returns.restore(saved.apps, wanted)
+        self.recalled.set()

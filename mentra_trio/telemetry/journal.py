@@ -125,6 +125,10 @@ _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
     {
         f.AppStateChanged: _app_state,
         f.UserStateChanged: _user_state,
+        f.OwnershipReleased: lambda fact: f"the app released ownership: {fact.reason}",
+        f.FalseResurrection: lambda _: "the runtime that was replaced turned out to be alive",
+        f.Quarantined: lambda fact: f"quarantined: {fact.problem}",
+        f.MessagesMissed: lambda fact: f"{fact.count} messages were missed",
         f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
         f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",
         f.WebhookCalled: _webhook,

@@ -14,6 +14,7 @@ import attrs
 import structlog
 
 from ..domain import facts as f
+from ..domain.breaker import BreakerState
 from ..domain.facts import Fact
 from ..environment import Environment
 from .plain import plain_fields
@@ -45,6 +46,26 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         f.ServerDraining: ("server draining", _fixed("info")),
         f.UserStateChanged: ("user state changed", _fixed("info")),
         f.AppStateChanged: ("app state changed", _fixed("info")),
+        f.FreshSession: (
+            "creating fresh session",
+            lambda fact: "info" if fact.epoch > 1 else "debug",
+        ),
+        f.AttemptBegan: (
+            "calling the app server",
+            lambda fact: "info" if fact.resurrection else "debug",
+        ),
+        f.OwnershipReleased: ("ownership released", _fixed("info")),
+        f.FalseResurrection: ("false resurrection", _fixed("warning")),
+        f.Quarantined: ("app quarantined", _fixed("error")),
+        f.MessagesMissed: ("messages missed", _fixed("warning")),
+        f.EndpointChanged: (
+            "app server changed",
+            lambda fact: "warning" if fact.new is BreakerState.OPEN else "info",
+        ),
+        f.HealthChecked: (
+            "health checked",
+            lambda fact: "debug" if fact.result == "ok" else "info",
+        ),
         f.LinkAttached: ("link attached", _fixed("info")),
         f.LinkEnded: ("link ended", _fixed("info")),
         f.ConnectionRefused: ("connection refused", _fixed("info")),
@@ -54,7 +75,8 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
             "webhook called",
             lambda fact: "info" if fact.result == "ok" else "warning",
         ),
-        f.StartJoined: ("start joined", _fixed("debug")),
+        f.StartJoined: ("app already loading, waiting for existing attempt", _fixed("debug")),
+        f.StartAnswered: ("start answered", _fixed("debug")),
         f.StartEnded: ("start ended", lambda fact: "warning" if fact.stage else "info"),
         f.SubscriptionsChanged: (
             "subscriptions changed",

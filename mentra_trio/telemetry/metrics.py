@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from ..domain import facts as f
+from ..domain.breaker import BreakerState
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Fact
 from ..domain.lifecycle import AppEvent, AppState
@@ -76,7 +77,12 @@ class Metrics:
             f.FrameDropped: self._frame_dropped,
             f.WebhookCalled: self._webhook_called,
             f.StartJoined: self._start_joined,
-            f.StartEnded: self._start_ended,
+            f.StartAnswered: self._start_answered,
+            f.FreshSession: self._fresh_session,
+            f.FalseResurrection: self._false_resurrection,
+            f.MessagesMissed: self._messages_missed,
+            f.EndpointChanged: self._endpoint_changed,
+            f.HealthChecked: self._health_checked,
             f.Crashed: self._crashed,
         }
 
@@ -116,6 +122,12 @@ class Metrics:
         self._resurrections = self._counter(
             "resurrections_total", "Attempts to bring an app back by webhook", "package", "result"
         )
+        self._false_resurrections = self._counter(
+            "false_resurrections_total", "Apps called anew that were alive", "package"
+        )
+        self._missed = self._counter(
+            "messages_missed_total", "Messages that apps missed while they were away", "package"
+        )
         self._fresh = self._counter(
             "fresh_sessions_total", "App sessions that began anew", "package", "cause"
         )
@@ -126,7 +138,16 @@ class Metrics:
             "webhooks_total", "Calls to app servers", "package", "kind", "result"
         )
         self._webhook_s = self._histogram("webhook_seconds", "Duration of calls to app servers")
-        self._start_s = self._histogram("start_wait_seconds", "Duration of app starts")
+        self._start_s = self._histogram("start_wait_seconds", "Wait of those who asked for an app")
+        self._health = self._counter(
+            "health_checks_total", "Health checks of app servers", "package", "result"
+        )
+        self._endpoints_down = Gauge(
+            "mentra_endpoint_down",
+            "Whether an app server does not answer",
+            ["package"],
+            registry=self._registry,
+        )
         self._joined = self._counter(
             "starts_joined_total", "Callers who waited for a start under way", "package"
         )
@@ -149,10 +170,7 @@ class Metrics:
 
     def _app_state_changed(self, fact: f.AppStateChanged) -> None:
         package = self._package(fact)
-        if fact.old is None:
-            cause = self._labels.bounded("cause", fact.cause)
-            self._fresh.labels(package, cause).inc()
-        else:
+        if fact.old is not None:
             self._apps.labels(fact.old.value).dec()
         if fact.new is not AppState.STOPPED:
             self._apps.labels(fact.new.value).inc()
@@ -163,14 +181,39 @@ class Metrics:
             case AppState.GRACE_PERIOD, AppEvent.LINK_ATTACHED:
                 self._reconnects.labels(package, "in_grace").inc()
                 self._reconnect_s.observe(fact.seconds)
-            case AppState.GRACE_PERIOD, AppEvent.GRACE_EXPIRED | AppEvent.GAVE_UP:
+            case AppState.GRACE_PERIOD, AppEvent.GRACE_EXPIRED | AppEvent.USER_LEFT:
                 self._reconnects.labels(package, "too_late").inc()
+            case (
+                (AppState.DISCONNECTED | AppState.BACKOFF | AppState.DORMANT),
+                AppEvent.LINK_ATTACHED,
+            ):
+                self._reconnects.labels(package, "after_grace").inc()
             case AppState.RESURRECTING, AppEvent.LINK_ATTACHED:
                 self._resurrections.labels(package, "ok").inc()
             case AppState.RESURRECTING, AppEvent.ATTEMPT_FAILED:
                 self._resurrections.labels(package, "failed").inc()
             case AppState.BACKOFF, AppEvent.BUDGET_SPENT:
                 self._resurrections.labels(package, "evicted").inc()
+
+    def _fresh_session(self, fact: f.FreshSession) -> None:
+        cause = self._labels.bounded("cause", fact.cause.partition(":")[0])
+        self._fresh.labels(self._package(fact), cause).inc()
+
+    def _false_resurrection(self, fact: f.FalseResurrection) -> None:
+        self._false_resurrections.labels(self._package(fact)).inc()
+
+    def _messages_missed(self, fact: f.MessagesMissed) -> None:
+        self._missed.labels(self._package(fact)).inc(fact.count)
+
+    def _endpoint_changed(self, fact: f.EndpointChanged) -> None:
+        is_open = fact.new is not BreakerState.CLOSED
+        self._endpoints_down.labels(self._package(fact)).set(int(is_open))
+
+    def _health_checked(self, fact: f.HealthChecked) -> None:
+        self._health.labels(self._package(fact), fact.result).inc()
+
+    def _start_answered(self, fact: f.StartAnswered) -> None:
+        self._start_s.observe(fact.seconds)
 
     def _link_ended(self, fact: f.LinkEnded) -> None:
         reason = self._labels.bounded("close", _reason_label(fact.reason))
@@ -192,9 +235,6 @@ class Metrics:
 
     def _start_joined(self, fact: f.StartJoined) -> None:
         self._joined.labels(self._package(fact)).inc()
-
-    def _start_ended(self, fact: f.StartEnded) -> None:
-        self._start_s.observe(fact.seconds)
 
     def _crashed(self, fact: f.Crashed) -> None:
         self._crashes.labels(fact.bulkhead).inc()

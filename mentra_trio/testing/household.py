@@ -172,13 +172,17 @@ async def open_household(
         websocket_url=lambda token: f"ws://server.test/s/{token}/app-ws",
         dashboard_package="system.augmentos.dashboard",
     )
-    async with trio.open_nursery() as sessions, trio.open_nursery() as connections:
-        directory = Directory(surroundings, sessions)
-        yield Household(
-            directory=directory,
-            store=store,
-            webhooks=webhooks,
-            telemetry=telemetry,
-            connections=connections,
-        )
-        directory.drain()
+    async with trio.open_nursery() as background:
+        async with trio.open_nursery() as sessions, trio.open_nursery() as connections:
+            directory = Directory(surroundings, sessions)
+            await directory.recall()
+            background.start_soon(directory.run)
+            yield Household(
+                directory=directory,
+                store=store,
+                webhooks=webhooks,
+                telemetry=telemetry,
+                connections=connections,
+            )
+            directory.drain()
+        background.cancel_scope.cancel("household ends")

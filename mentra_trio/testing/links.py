@@ -223,6 +223,8 @@ class FakeWebhooks:
 
     stop_after: float = 0.0
     stop_failure: WebhookFailed | None = None
+    health_failure: WebhookFailed | None = None
+    health_checks: list[str] = attrs.field(factory=list, init=False)
     starts: list[SessionCall] = attrs.field(factory=list, init=False)
     stops: list[StopCall] = attrs.field(factory=list, init=False)
     in_flight: int = attrs.field(default=0, init=False)
@@ -262,6 +264,13 @@ class FakeWebhooks:
         await trio.sleep(self.stop_after)
         if self.stop_failure is not None:
             raise self.stop_failure
+
+    async def health(self, url: str) -> None:
+        """Record the call; fail if ``health_failure`` says so."""
+        self.health_checks.append(url)
+        await trio.lowlevel.checkpoint()
+        if self.health_failure is not None:
+            raise self.health_failure
 
     async def next_start(self, *, within: float = PATIENCE_S) -> SessionCall:
         """The oldest session call not returned here yet.

@@ -95,15 +95,27 @@ class HttpWebhooks:
         )
         await self._post(call.url, msgspec.json.encode(body), _nobody_waits)
 
+    async def health(self, url: str) -> None:
+        """See ``ports.Webhooks`` (protocol.md 1.5)."""
+        exchange = await self._exchange("GET", app_url(url, "/health"), None, _nobody_waits)
+        if exchange.status is None or _failure_of(exchange.status) is WebhookFailure.UNAVAILABLE:
+            exchange.judge(_peer(app_url(url, "/health")))
+
     async def _post(self, url: str, body: bytes, delivered: Callable[[], None]) -> None:
-        target = webhook_url(url)
+        target = app_url(url, "/webhook")
+        exchange = await self._exchange("POST", target, body, delivered)
+        exchange.judge(_peer(target))
+
+    async def _exchange(
+        self, method: str, target: httpx.URL, body: bytes | None, delivered: Callable[[], None]
+    ) -> _Exchange:
         dial = self.dial or self._checked_dial
-        exchange = _Exchange(read_s=self.read_s, on_delivered=delivered)
+        exchange = _Exchange(method=method, read_s=self.read_s, on_delivered=delivered)
         context = self._trust if target.scheme == "https" else None
         async with open_connections(dial) as network:
             with trio.move_on_after(self.connect_s) as exchange.limit:
                 await exchange.run(network, context, target, body)
-        exchange.judge(f"{target.host}:{target.port or _default_port(target)}")
+        return exchange
 
     @functools.cached_property
     def _checked_dial(self) -> CheckedDial:
@@ -116,14 +128,14 @@ class HttpWebhooks:
         return self.ssl_context or httpx.create_ssl_context()
 
 
-def webhook_url(base: str) -> httpx.URL:
-    """Where the webhooks of the app server at ``base`` go.
+def app_url(base: str, path: str) -> httpx.URL:
+    """The URL of ``path`` on the app server at ``base``.
 
     Raises:
         WebhookFailed: MISCONFIGURED; not http or https, no host, or credentials in it.
     """
     try:
-        url = httpx.URL(base.rstrip("/") + "/webhook")
+        url = httpx.URL(base.rstrip("/") + path)
     except (httpx.InvalidURL, ValueError):
         raise _unusable("the app's URL is not one") from None
     if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.raw_host.decode()):
@@ -139,6 +151,7 @@ def webhook_url(base: str) -> httpx.URL:
 class _Exchange:
     """One request and what became of it; ``limit`` is pushed forward as it proceeds."""
 
+    method: str
     read_s: float
     on_delivered: Callable[[], None]
     limit: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
@@ -148,21 +161,25 @@ class _Exchange:
     broken: bool = attrs.field(default=False, init=False)
 
     async def run(
-        self, network: Connections, context: ssl.SSLContext | None, url: httpx.URL, body: bytes
+        self,
+        network: Connections,
+        context: ssl.SSLContext | None,
+        url: httpx.URL,
+        body: bytes | None,
     ) -> None:
         """Send the request and read the answer, as far as both go."""
         pool = httpcore.AsyncConnectionPool(
             ssl_context=context, network_backend=network, max_connections=1
         )
         request = httpcore.Request(
-            "POST",
+            self.method,
             httpcore.URL(
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             ),
             headers=[
                 (b"host", url.netloc),
                 *_HEADERS,
-                (b"content-length", str(len(body)).encode()),
+                *([] if body is None else [(b"content-length", str(len(body)).encode())]),
             ],
             content=body,
             extensions={"trace": self._note},
@@ -211,6 +228,10 @@ def _failure_of(status: int) -> WebhookFailure:
     if 300 <= status < 500:  # a redirect, too: what answers there is not the app
         return _BY_STATUS.get(status, WebhookFailure.MISCONFIGURED)
     return _BY_STATUS.get(status, WebhookFailure.ERROR)
+
+
+def _peer(url: httpx.URL) -> str:
+    return f"{url.host}:{url.port or _default_port(url)}"
 
 
 def _default_port(url: httpx.URL) -> int:

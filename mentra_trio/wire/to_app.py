@@ -22,6 +22,7 @@ class TpaConnectionAck(Message, frozen=True, kw_only=True):
     mentraos_settings: Mapping[str, Any]
     capabilities: Mapping[str, Any] | None
     augmentos_settings: Mapping[str, Any] | None = None
+    reconnect_token: str | None = None
     config: Mapping[str, Any] | None = None
 
 

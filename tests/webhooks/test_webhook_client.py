@@ -25,7 +25,7 @@ from far_end import (
 )
 
 from mentra_trio.domain.errors import WebhookFailure
-from mentra_trio.webhooks.client import HttpWebhooks, webhook_url
+from mentra_trio.webhooks.client import HttpWebhooks, app_url
 
 
 async def test_a_session_call_says_what_the_sdk_reads(autojump_clock: object) -> None:
@@ -315,8 +315,8 @@ async def test_an_unusable_url_is_not_called(url: str, autojump_clock: object) -
 
 
 def test_the_path_of_the_base_is_kept() -> None:
-    assert str(webhook_url("http://h:1/apps/one/")) == "http://h:1/apps/one/webhook"
-    assert str(webhook_url("https://h")) == "https://h/webhook"
+    assert str(app_url("http://h:1/apps/one/", "/webhook")) == "http://h:1/apps/one/webhook"
+    assert str(app_url("https://h", "/webhook")) == "https://h/webhook"
 
 
 async def test_tls_uses_the_name_of_the_url(autojump_clock: object) -> None:

@@ -1,0 +1,177 @@
+"""Messages kept for an app that is away: what is kept, what is dropped, and what was missed.
+
+Pure data: the caller passes the time, and decides when to send. What is kept is bounded in
+number, in bytes and in age; what does not fit is dropped, the oldest first, and counted, so that
+the app can be told of the gap.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import attrs
+
+from .streams import AUDIO_CHUNK, LOCATIONS
+
+
+class Keeping(enum.Enum):
+    """How long-lived the messages of a stream are."""
+
+    ALL = "all"
+    """Events: every one counts, in order."""
+    LATEST = "latest"
+    """States: a newer one makes the older ones worthless."""
+    NOTHING = "nothing"
+    """Worthless by the time that the app is back."""
+
+
+STATES: Final = LOCATIONS | {
+    "glasses_battery_update",
+    "phone_battery_update",
+    "glasses_connection_state",
+    "head_position",
+    "core_status_update",
+    "VAD",
+}
+"""Streams of which only the latest message is kept."""
+
+
+def keeping_of(stream: str) -> Keeping:
+    """What is kept of the messages of ``stream``, which is named as the app subscribed to it."""
+    if stream == AUDIO_CHUNK:
+        return Keeping.NOTHING
+    return Keeping.LATEST if stream in STATES else Keeping.ALL
+
+
+class Loss(enum.Enum):
+    """Why an app missed a message."""
+
+    TOO_MANY = "too many messages"
+    TOO_OLD = "too old"
+
+
+@attrs.frozen(kw_only=True)
+class Kept:
+    """One message that waits. ``position`` grows by one with each; ``at`` is Trio time."""
+
+    position: int
+    at: float
+    stream: str
+    frame: str
+    size: int
+
+
+@attrs.frozen(kw_only=True)
+class Gap:
+    """What an app missed: how many messages, since when (Trio time), and why."""
+
+    count: int
+    since: float
+    reasons: frozenset[Loss]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Backlog:
+    """The messages kept for one app.
+
+    Attributes:
+        messages_max, bytes_max, seconds_max: the bounds.
+        next_position: of the next message that is kept.
+    """
+
+    messages_max: int
+    bytes_max: int
+    seconds_max: float
+    next_position: int = 1
+    _kept: OrderedDict[int, Kept] = attrs.field(factory=OrderedDict, init=False)
+    _latest: dict[str, int] = attrs.field(factory=dict, init=False)
+    _bytes: int = attrs.field(default=0, init=False)
+    _gap: Gap | None = attrs.field(default=None, init=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def messages(self) -> Sequence[Kept]:
+        """What is kept, oldest first."""
+        return tuple(self._kept.values())
+
+    @property
+    def first_position(self) -> int:
+        """Of the oldest message that is kept; ``next_position`` where there is none."""
+        return next(iter(self._kept), self.next_position)
+
+    def keep(self, stream: str, frame: str, now: float) -> bool:
+        """Keep ``frame`` at time ``now``; ``False`` if it is of a kind that is not kept."""
+        keeping = keeping_of(stream)
+        if keeping is Keeping.NOTHING:
+            return False
+        if keeping is Keeping.LATEST and (older := self._latest.get(stream)) is not None:
+            self._remove(older)
+        self._drop_old(now)
+        size = len(frame.encode())
+        if size > self.bytes_max:
+            self._miss(now, Loss.TOO_MANY)
+            return False
+        while len(self._kept) >= self.messages_max or self._bytes + size > self.bytes_max:
+            self._miss(self._remove(next(iter(self._kept))).at, Loss.TOO_MANY)
+        self._append(stream, frame, size, now)
+        if keeping is Keeping.LATEST:
+            self._latest[stream] = self.next_position - 1
+        return True
+
+    def restore(self, messages: Iterable[Kept]) -> None:
+        """Take over what was kept elsewhere, or taken in vain; oldest first, into an empty one."""
+        for message in messages:
+            self._kept[message.position] = message
+            self._bytes += message.size
+            self.next_position = max(self.next_position, message.position + 1)
+            if keeping_of(message.stream) is Keeping.LATEST:
+                self._latest[message.stream] = message.position
+
+    def take(self, now: float, wanted: Callable[[str], bool]) -> list[Kept]:
+        """What is to be sent now, oldest first; nothing is kept afterwards.
+
+        A message of a stream that is not ``wanted`` any more is dropped; that is no loss.
+        """
+        self._drop_old(now)
+        taken = [message for message in self._kept.values() if wanted(message.stream)]
+        self._kept.clear()
+        self._latest.clear()
+        self._bytes = 0
+        return taken
+
+    def take_gap(self) -> Gap | None:
+        """What was missed since this was last asked; ``None`` if nothing was."""
+        gap, self._gap = self._gap, None
+        return gap
+
+    def _append(self, stream: str, frame: str, size: int, now: float) -> None:
+        position = self.next_position
+        self.next_position += 1
+        self._kept[position] = Kept(
+            position=position, at=now, stream=stream, frame=frame, size=size
+        )
+        self._bytes += size
+
+    def _remove(self, position: int) -> Kept:
+        message = self._kept.pop(position)
+        self._bytes -= message.size
+        if self._latest.get(message.stream) == position:
+            del self._latest[message.stream]
+        return message
+
+    def _drop_old(self, now: float) -> None:
+        while self._kept:
+            oldest = self._kept[next(iter(self._kept))]
+            if now - oldest.at <= self.seconds_max:
+                return
+            self._remove(oldest.position)
+            self._miss(oldest.at, Loss.TOO_OLD)
+
+    def _miss(self, at: float, loss: Loss) -> None:
+        gap = self._gap or Gap(count=0, since=at, reasons=frozenset())
+        self._gap = Gap(count=gap.count + 1, since=min(gap.since, at), reasons=gap.reasons | {loss})

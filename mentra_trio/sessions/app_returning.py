@@ -1,0 +1,179 @@
+"""How an app is called, and how a lost one is brought back: the phases after grace.
+
+Whoever wants the app only asks (``AppSession.ask``); what is done about it is decided here.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from ..concurrency.race import race
+from ..domain.breaker import Sign, sign_of
+from ..domain.errors import StoreFailed, WebhookFailed
+from ..domain.lifecycle import AppEvent, AppState
+from ..domain.restarts import retry_delay
+from ..domain.starting import StartStage, failed
+from .app_session import AppSession
+from .app_webhooks import call_until_delivered
+from .attempts import Attempt
+from .store_trouble import report_store_trouble
+
+
+async def disconnected(app: AppSession, nursery: trio.Nursery) -> AppEvent:
+    """DISCONNECTED: let a random time pass, so that one crash does not become one herd."""
+    lifecycle = app.surroundings.lifecycle
+    now = trio.current_time()
+    app.attempts, app.give_up_at = 0, now + lifecycle.resurrection_budget_s
+    spread = lifecycle.grace_jitter_s if app.previous is AppState.GRACE_PERIOD else 0.0
+    app.retry_at = now + spread * app.surroundings.environment.random.random()
+    with trio.move_on_at(app.retry_at):
+        await _until_decided(app)
+    if (event := _decided(app)) is not None:
+        return event
+    app.turn = app.endpoint.goes_at_once(app.lost_at)
+    return AppEvent.TURN_AWAITED if app.turn is None else AppEvent.JITTER_ELAPSED
+
+
+async def resurrecting(app: AppSession, nursery: trio.Nursery) -> AppEvent:
+    """RESURRECTING: one webhook, and the wait for the init that it should bring."""
+    if app.give_up_at is None:
+        budget = app.surroundings.lifecycle.resurrection_budget_s
+        app.give_up_at = trio.current_time() + budget
+    app.retry_at = None
+    if await try_once(app, nursery):
+        return AppEvent.LINK_ATTACHED
+    app.end_turn()
+    return AppEvent.ATTEMPT_FAILED
+
+
+async def backoff(app: AppSession, nursery: trio.Nursery) -> AppEvent:
+    """BACKOFF: wait for the next turn; or for the app itself, the user, or the end of it all."""
+    if (event := _decided(app)) is not None:
+        return event
+    if app.tries_out:
+        return AppEvent.BUDGET_SPENT
+    delay = 0.0
+    if app.failures:
+        lifecycle = app.surroundings.lifecycle
+        delay = retry_delay(
+            app.failures,
+            first_s=lifecycle.retry_s,
+            most_s=lifecycle.retry_most_s,
+            jitter=app.surroundings.environment.random.random(),
+        )
+    app.retry_at = trio.current_time() + delay
+    await race(
+        partial(_until_turn, app, app.retry_at),
+        partial(_until_decided, app),
+        partial(_until_spent, app),
+    )
+    # Two of these may have happened in one turn: what is the case decides, not who won.
+    if (event := _decided(app)) is not None:
+        return event
+    return AppEvent.BUDGET_SPENT if app.turn is None else AppEvent.RETRY_DUE
+
+
+async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
+    """Call the app server and wait for a valid init; whether one came.
+
+    If none did, everybody who waits has been told why. The call lives in the session's nursery:
+    its answer may come long after the app is up, and then means nothing (protocol.md 2.1).
+    """
+    if not await _read_registration(app):
+        return False
+    attempt = app.new_attempt()
+    # A server after us must know this attempt's token before the app can use it.
+    await app.surroundings.keeper.save_now()
+    nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
+    await race(
+        app.offers.until_offered,
+        partial(_until_refused, attempt),
+        attempt.key_rejected.wait,
+        partial(_until_too_late, app, attempt),
+    )
+    if app.offers.waiting:
+        return True
+    attempt.calling.cancel("the attempt is over")
+    stage, message, sign = _why_not(app, attempt)
+    app.endpoint.tell(sign)
+    app.failures = app.failures + 1 if sign is Sign.FAILED else 0
+    app.settle_outcome(failed(stage, message))
+    return False
+
+
+# -- parts of the phases ------------------------------------------------------------
+
+
+async def _read_registration(app: AppSession) -> bool:
+    """Look the app up: it may have moved. ``False``, with everybody told, if that failed."""
+    try:
+        found = await app.surroundings.store.app(app.package)
+    except StoreFailed as error:
+        report_store_trouble(app.surroundings, app.user, error)
+        app.settle_outcome(failed(StartStage.INTERNAL_ERROR, f"App {app.package}: {error}"))
+        return False
+    if found is None:
+        app.settle_outcome(failed(StartStage.WEBHOOK, f"App {app.package} not found"))
+        return False
+    app.registration = found
+    return True
+
+
+def _decided(app: AppSession) -> AppEvent | None:
+    """What ends the wait of an app that is away, if anything does now."""
+    if app.offers.waiting:
+        return AppEvent.LINK_ATTACHED
+    if app.asked.is_set():
+        return AppEvent.START_REQUESTED
+    return None if app.desk.here.value else AppEvent.USER_LEFT
+
+
+async def _until_decided(app: AppSession) -> None:
+    await race(
+        app.offers.until_offered,
+        app.asked.wait,
+        partial(app.desk.here.until, lambda here: not here),
+    )
+
+
+async def _until_turn(app: AppSession, begin: float) -> None:
+    with trio.move_on_at(begin):
+        await app.restarted.wait()
+    app.turn = await app.endpoint.turn(app.lost_at)
+
+
+async def _until_spent(app: AppSession) -> None:
+    """Until the budget is spent. While its server is being tried, or answers, there is hope."""
+    await trio.sleep_until(app.give_up_at or 0.0)
+    if not app.failures:
+        await app.endpoint.until_hopeless()
+
+
+async def _until_refused(attempt: Attempt) -> None:
+    await attempt.failure.wait()
+
+
+async def _until_too_late(app: AppSession, attempt: Attempt) -> None:
+    """Until ``connect_s`` after delivery, or until a call that is never delivered is hopeless."""
+    lifecycle = app.surroundings.lifecycle
+    with trio.move_on_after(lifecycle.webhook_s) as delivery:
+        await attempt.delivered.wait()
+    if not delivery.cancelled_caught:
+        await trio.sleep(lifecycle.connect_s)
+
+
+def _why_not(app: AppSession, attempt: Attempt) -> tuple[StartStage, str, Sign]:
+    failure: WebhookFailed | None = attempt.failure.peek()
+    package = app.package
+    if attempt.key_rejected.is_set():
+        return StartStage.AUTHENTICATION, f"App {package} came with a wrong API key", Sign.FAILED
+    if failure is not None:
+        message = f"The webhook of {package} failed: {failure}"
+        return StartStage.WEBHOOK, message, sign_of(failure.failure)
+    if not attempt.delivered.is_set():
+        message = f"The webhook of {package} could not be delivered in time"
+        return StartStage.WEBHOOK, message, Sign.AWAY
+    limit = app.surroundings.lifecycle.connect_s
+    return StartStage.TIMEOUT, f"App {package} did not connect within {limit:g} s", Sign.AWAY

@@ -1,0 +1,81 @@
+"""Calls of app servers on behalf of one user: their tokens, and the order in which they came."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+import trio
+
+from ..concurrency.oneshot import OneShot
+from ..domain.errors import WebhookFailed
+from ..domain.ids import PackageName
+
+TOKENS_REMEMBERED: Final = 256
+"""Attempts of one user whose sockets can still be told apart."""
+
+
+@attrs.define(eq=False, repr=False)
+class Attempt:
+    """One call of the app server on behalf of a session, and what has become of it.
+
+    ``serial`` tells it from the other attempts of the same app, the older ones being lower.
+    ``resurrection`` is whether nobody
+    may have asked for it. ``calling`` is the scope of the call: cancelled once its outcome interests nobody.
+    """
+
+    token: str
+    serial: int
+    resurrection: bool
+    delivered: trio.Event = attrs.field(factory=trio.Event)
+    failure: OneShot[WebhookFailed] = attrs.field(factory=OneShot)
+    key_rejected: trio.Event = attrs.field(factory=trio.Event)
+    calling: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+
+@attrs.define(eq=False, repr=False)
+class AttemptBook:
+    """Which attempt a socket belongs to: the token in its URL names it (protocol.md 1.7)."""
+
+    _tokens: OrderedDict[str, tuple[PackageName, int]] = attrs.field(
+        factory=OrderedDict, init=False
+    )
+    _serials: Counter[PackageName] = attrs.field(factory=Counter, init=False)
+
+    def newest(self, package: PackageName) -> int:
+        """The serial number of the newest attempt of ``package``; 0 where there was none."""
+        return self._serials[package]
+
+    def note(self, token: str, package: PackageName) -> int:
+        """Enter a new attempt; returns its serial number."""
+        self._serials[package] += 1
+        self._enter(token, package, self._serials[package])
+        return self._serials[package]
+
+    def restore(self, package: PackageName, tokens: Iterable[tuple[str, int]], newest: int) -> None:
+        """Enter the attempts that a server before this one made."""
+        for token, serial in tokens:
+            self._enter(token, package, serial)
+        self._serials[package] = max(self._serials[package], newest)
+
+    def find(self, token: str) -> tuple[PackageName, int] | None:
+        """The app and the serial number that ``token`` stands for, if it is known."""
+        return self._tokens.get(token)
+
+    def of(self, package: PackageName) -> tuple[tuple[str, int], ...]:
+        """The known attempts of ``package``, oldest first."""
+        return tuple(
+            (token, serial) for token, (name, serial) in self._tokens.items() if name == package
+        )
+
+    @property
+    def tokens(self) -> Iterable[str]:
+        """All tokens that are known."""
+        return self._tokens
+
+    def _enter(self, token: str, package: PackageName, serial: int) -> None:
+        self._tokens[token] = (package, serial)
+        while len(self._tokens) > TOKENS_REMEMBERED:
+            self._tokens.popitem(last=False)

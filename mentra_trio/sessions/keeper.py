@@ -1,0 +1,133 @@
+"""What sessions remember of themselves, on its way to the store: often changed, seldom written.
+
+Changes are collected for a moment and written together, in one transaction. What a loss would
+show of is waited for with ``save_now``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+import trio
+
+from ..domain.errors import StoreFailed
+from ..domain.facts import StoreTrouble
+from ..domain.ids import PackageName, UserId
+from ..domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
+from ..ports import SessionChange, Store, Telemetry
+
+
+class Remembered(Protocol):
+    """Something that is written down as it is at the moment of writing."""
+
+    def change(self) -> SessionChange:
+        """What to write now."""
+        ...
+
+    def written(self, change: SessionChange) -> None:
+        """``change`` is on disk."""
+        ...
+
+
+@attrs.frozen
+class Forgotten:
+    """An app session, or with no package a whole user session, of which nothing is left."""
+
+    user: UserId
+    package: PackageName | None = None
+
+    def change(self) -> SessionChange:
+        """See ``Remembered``."""
+        return SessionChange(user=self.user, package=self.package, record=None)
+
+    def written(self, change: SessionChange) -> None:
+        """See ``Remembered``."""
+
+
+_Key = tuple[UserId, PackageName | None]
+
+
+@attrs.define(eq=False, kw_only=True)
+class Keeper:
+    """Writes down what is noted; ``run`` is the only task that writes.
+
+    A server that dies loses at most what was noted in the last ``SAVE_DELAY_S`` seconds and the
+    time of one commit, and of that nothing for which somebody waited in ``save_now``.
+    """
+
+    store: Store
+    telemetry: Telemetry
+    _noted: dict[_Key, Remembered] = attrs.field(factory=dict, init=False)
+    _work: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _hurry: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _done: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and replaced, when a round of writing is over."""
+    _writing: bool = attrs.field(default=False, init=False)
+    _open: bool = attrs.field(default=True, init=False)
+
+    def note(self, user: UserId, package: PackageName | None, what: Remembered) -> None:
+        """Have ``what`` written down soon; never blocks. Replaces what was noted before."""
+        if not self._open:
+            return
+        self._noted[user, package] = what
+        self._work.set()
+
+    def forget(self, user: UserId, package: PackageName | None = None) -> None:
+        """Have an app session forgotten; without ``package`` the user session and all its apps."""
+        if package is None:
+            for key in [key for key in self._noted if key[0] == user]:
+                del self._noted[key]
+        self.note(user, package, Forgotten(user, package))
+
+    async def save_now(self) -> None:
+        """Return when everything noted before this call is on disk.
+
+        Gives up after ``SAVE_WAIT_S`` seconds, or when the store has failed: then it is tried
+        again without anybody waiting.
+        """
+        if not self._noted and not self._writing:
+            return
+        with trio.move_on_after(SAVE_WAIT_S):
+            if self._writing:
+                await self._done.wait()
+            if self._noted:
+                self._hurry.set()
+                await self._done.wait()
+
+    async def finish(self) -> None:
+        """Write down what is noted, and take no more notes."""
+        await self.save_now()
+        self._open = False
+
+    async def run(self) -> None:
+        """Write, round by round, until cancelled."""
+        while True:
+            await self._work.wait()
+            with trio.move_on_after(SAVE_DELAY_S):
+                await self._hurry.wait()
+            self._work, self._hurry = trio.Event(), trio.Event()
+            failed = not await self._write()
+            self._done.set()
+            self._done = trio.Event()
+            if failed:
+                await trio.sleep(SAVE_AGAIN_S)
+
+    async def _write(self) -> bool:
+        """One round; ``False`` if the store failed, and everything is still to be written."""
+        noted, self._noted = self._noted, {}
+        changes = [what.change() for what in noted.values()]
+        self._writing = True
+        try:
+            await self.store.save_sessions(changes)
+        except StoreFailed as error:
+            for user in {change.user for change in changes}:
+                self.telemetry.emit(StoreTrouble(user=user, problem=str(error)))
+            self._noted = {**noted, **self._noted}
+            self._work.set()
+            return False
+        finally:
+            self._writing = False
+        for what, change in zip(noted.values(), changes, strict=True):
+            what.written(change)
+        return True
