@@ -30,3 +30,27 @@ def from_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise StoreFailed("a stored value is damaged: it is not JSON") from None
+
+
+def object_from_json(text: str) -> dict[str, Any]:
+    """The JSON object that ``to_json`` was given.
+
+    Raises:
+        StoreFailed: the text was damaged.
+    """
+    value = from_json(text)
+    if not isinstance(value, dict):
+        raise StoreFailed("a stored value is damaged: it is not a JSON object")
+    return value
+
+
+def list_from_json(text: str) -> list[Any]:
+    """The JSON array that ``to_json`` was given.
+
+    Raises:
+        StoreFailed: the text was damaged.
+    """
+    value = from_json(text)
+    if not isinstance(value, list):
+        raise StoreFailed("a stored value is damaged: it is not a JSON array")
+    return value
