@@ -17,7 +17,7 @@ import trio
 
 from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
-from .domain.ids import package_name, user_id
+from .domain.ids import PackageName, package_name, user_id
 from .domain.starting import StartResult
 from .environment import Environment
 from .ports import Store, Telemetry, Webhooks
@@ -168,6 +168,12 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             sessions.cancel_scope.deadline = trio.current_time() + parts.config.lifecycle.stop_s
 
 
+async def _nothing_is_brought_back(package: PackageName) -> int:
+    """No session of an app is brought back at its server's word yet."""
+    await trio.lowlevel.checkpoint()
+    return 0
+
+
 def _port(
     parts: _Parts, server: Server, telemetry: Telemetry, metrics: Metrics, journal: Journal
 ) -> Port:
@@ -181,6 +187,7 @@ def _port(
         environment=parts.environment,
         metrics=metrics.render,
         journal=journal.entries,
+        recover=_nothing_is_brought_back,
         why=journal.why,
         draining=lambda: directory.draining,
         version=VERSION,

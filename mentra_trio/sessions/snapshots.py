@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import attrs
 
 from ..domain.ids import PackageName, UserId
+from ..domain.lifecycle import ENDED, AppState
+
+_AT_REST: Final = frozenset(state.value for state in (*ENDED, AppState.DORMANT, AppState.EVICTED))
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +39,11 @@ class AppSnapshot:
     attempt: int
     next_attempt_at: datetime | None
     outbox: int
+
+    @property
+    def active(self) -> bool:
+        """Whether the app runs, or is being started or brought back, at that moment."""
+        return self.state not in _AT_REST
 
 
 @attrs.frozen(kw_only=True)
