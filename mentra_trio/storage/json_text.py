@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from ..domain.errors import StoreFailed
+
+T = TypeVar("T")
 
 
 def to_json(value: object) -> str:
@@ -38,10 +40,7 @@ def object_from_json(text: str) -> dict[str, Any]:
     Raises:
         StoreFailed: the text was damaged.
     """
-    value = from_json(text)
-    if not isinstance(value, dict):
-        raise StoreFailed("a stored value is damaged: it is not a JSON object")
-    return value
+    return _of_kind(dict, "object", from_json(text))
 
 
 def list_from_json(text: str) -> list[Any]:
@@ -50,7 +49,10 @@ def list_from_json(text: str) -> list[Any]:
     Raises:
         StoreFailed: the text was damaged.
     """
-    value = from_json(text)
-    if not isinstance(value, list):
-        raise StoreFailed("a stored value is damaged: it is not a JSON array")
+    return _of_kind(list, "array", from_json(text))
+
+
+def _of_kind(kind: type[T], name: str, value: object) -> T:
+    if not isinstance(value, kind):
+        raise StoreFailed(f"a stored value is damaged: it is not a JSON {name}")
     return value
