@@ -128,7 +128,8 @@ class SessionChange:
         package: the app session that it is about; ``None``: the user session itself.
         record: a JSON object that replaces the one before; ``None``: forget it. To forget a
             user session is to forget all of the user's app sessions as well.
-        kept_from: messages kept for the app at lower positions are forgotten.
+        kept_from: messages kept for the app at lower positions are forgotten. This and ``kept``
+            mean nothing where ``package`` or ``record`` is ``None``.
         kept: messages that are kept from now on: position and JSON object. Positions only grow.
     """
 
@@ -170,12 +171,19 @@ class Store(Protocol):
         """All registrations, by package name."""
         ...
 
+    async def registration(self, registration_id: str) -> AppRegistration | None:
+        """The registration of that id, if there is one. Nothing has the id ``""``."""
+        ...
+
     async def put_app(self, registration: AppRegistration) -> None:
         """Add a registration, or replace the one of the same package."""
         ...
 
     async def remove_app(self, package: PackageName) -> bool:
-        """Forget a registration and everything users stored for it; ``False`` if there was none."""
+        """Forget a registration, what users stored for it, and its saved sessions.
+
+        ``False`` if it was not registered.
+        """
         ...
 
     async def wanted_apps(self, user: UserId) -> Sequence[PackageName]:
@@ -207,8 +215,9 @@ class Store(Protocol):
     async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
         """Make all ``changes``, in order, or none of them.
 
-        An app session may be saved before its user session is; then that one has the record
-        ``{}``. Records and messages are opaque to the store.
+        An app session may be saved before its user session is, or without it; then that one has
+        the record ``{}``. Records and messages are opaque to the store; nobody may change them
+        before the call has returned, for a store may read them on another thread.
         """
         ...
 

@@ -192,6 +192,7 @@ def _port(
         environment=parts.environment,
         metrics=metrics.render,
         journal=journal.entries,
+        recover=directory.recover_app,
         why=journal.why,
         draining=lambda: directory.draining,
         version=VERSION,

@@ -174,6 +174,20 @@ def apps(context: click.Context) -> None:
     show_default=True,
 )
 @click.option("--permission", "permissions", multiple=True, metavar="TYPE", help="May be repeated.")
+@click.option(
+    "--allow-from",
+    "allowed_networks",
+    multiple=True,
+    metavar="CIDR",
+    help="Network or address from which the app may connect; may be repeated.  [default: any]",
+)
+@click.option(
+    "--server-url",
+    "server_urls",
+    multiple=True,
+    metavar="URL",
+    help="Further base URL of the app's servers, for people; may be repeated.",
+)
 @_with_data_dir
 def apps_add(package: str, data_dir: Path | None, **values: Any) -> None:
     """Register the app PACKAGE, or replace its registration."""

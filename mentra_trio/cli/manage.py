@@ -45,9 +45,9 @@ async def add(package: str, catalog: AppCatalog, **values: Any) -> list[str]:
         key_is = "replaced" if added.api_key else "unchanged"
         return [
             f"{app.package} is registered anew; its API key is {key_is}",
-            f"webhooks go to {app.url}/webhook",
+            f"webhooks go to {app.webhook_url}",
         ]
-    lines = [f"{app.package} is registered: webhooks go to {app.url}/webhook"]
+    lines = [f"{app.package} is registered: webhooks go to {app.webhook_url}"]
     return lines if values["api_key"] is not None else [*lines, *_key_lines(added.api_key)]
 
 
@@ -67,15 +67,18 @@ async def show(package: str, catalog: AppCatalog) -> list[str]:
     app = await _registered(package, catalog)
     values = {
         "package": app.package,
+        "registration": app.registration_id,
         "name": app.title,
         "type": app.kind.value,
         "url": app.url,
-        "webhook": f"{app.url}/webhook",
+        "webhook": app.webhook_url,
+        "server urls": " ".join(app.server_urls) or "none",
+        "allowed from": " ".join(app.allowed_networks) or "anywhere",
         "permissions": " ".join(sorted(app.permissions)) or "none",
         "settings": str(len(app.settings)),
         "api key": "set; only its hash is kept",
     }
-    return [f"{name + ':':13}{value}" for name, value in values.items()]
+    return [f"{name + ':':14}{value}" for name, value in values.items()]
 
 
 async def remove(package: str, catalog: AppCatalog) -> list[str]:

@@ -62,6 +62,11 @@ class AppRegistration:
     allowed_networks: tuple[str, ...] = ()
 
     @property
+    def webhook_url(self) -> str:
+        """Where the app server is called."""
+        return f"{self.url}/webhook"
+
+    @property
     def title(self) -> str:
         """The name for people; the package name where none was given."""
         return self.name or self.package

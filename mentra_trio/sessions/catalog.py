@@ -12,10 +12,12 @@ import attrs
 from ..domain.apps import PERMISSIONS, AppKind, AppRegistration, hash_api_key
 from ..domain.errors import ConfigError, UnknownApp
 from ..domain.ids import PackageName, package_name
+from ..domain.networks import network
 from ..ports import Store
 from .directory import Directory
 
 KEY_PREFIX: Final = "mtk_"
+REGISTRATION_PREFIX: Final = "reg_"
 
 
 @attrs.frozen(kw_only=True)
@@ -48,11 +50,16 @@ class AppCatalog:
         kind: str = "standard",
         permissions: Iterable[str] = (),
         settings: Sequence[Mapping[str, Any]] = (),
+        server_urls: Iterable[str] = (),
+        allowed_networks: Iterable[str] = (),
     ) -> AddedApp:
         """Register an app server, or replace the registration of the same package.
 
         ``url`` is the app server's base URL. Where ``api_key`` is ``None``, a new app gets one
-        that is made here, and an app that is registered already keeps its own.
+        that is made here, and an app that is registered already keeps its own. The registration
+        id of a package stays the same until the app is removed. ``server_urls`` are further
+        base URLs, for people; ``allowed_networks`` are from where the app may connect, as CIDR
+        networks or addresses, and if there are none, from anywhere.
 
         Raises:
             ConfigError: one of the values is not usable; the text says which and why.
@@ -70,6 +77,9 @@ class AppCatalog:
             kind=checked_kind(kind),
             permissions=checked_permissions(permissions),
             settings=tuple(settings),
+            registration_id=(known.registration_id if known else "") or make_registration_id(),
+            server_urls=tuple(dict.fromkeys(map(checked_url, server_urls))),
+            allowed_networks=tuple(dict.fromkeys(map(checked_network, allowed_networks))),
         )
         await self.store.put_app(registration)
         if self.directory is not None:
@@ -79,6 +89,10 @@ class AppCatalog:
     async def get(self, package: str) -> AppRegistration | None:
         """The registration of ``package``, if there is one."""
         return await self.store.app(PackageName(package))
+
+    async def by_registration(self, registration_id: str) -> AppRegistration | None:
+        """The registration of that id, if there is one."""
+        return await self.store.registration(registration_id)
 
     async def list(self) -> Sequence[AppRegistration]:
         """All registrations, by package name."""
@@ -109,6 +123,11 @@ class AppCatalog:
 def make_api_key() -> str:
     """A new API key: 32 random bytes, URL-safe, with a prefix by which leaks can be found."""
     return KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def make_registration_id() -> str:
+    """A new registration id (seed 004). It is a name, not a secret, but nobody guesses it."""
+    return REGISTRATION_PREFIX + secrets.token_urlsafe(12)
 
 
 def checked_key(text: str) -> str:
@@ -144,6 +163,16 @@ def checked_url(text: str) -> str:
             "/webhook is added by the server: give the base URL, such as http://127.0.0.1:7010"
         )
     return text.rstrip("/")
+
+
+def checked_network(text: str) -> str:
+    """``text``, a network or an address, as a network in its canonical form, or a ConfigError."""
+    try:
+        return network(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text[:60]!r} is neither a network such as 10.0.0.0/8 nor an address"
+        ) from None
 
 
 def checked_kind(text: str) -> AppKind:

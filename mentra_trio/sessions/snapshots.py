@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
 from ..domain.ids import PackageName, UserId
-from ..domain.lifecycle import AppState, legacy_name
+from ..domain.lifecycle import OVER, AppState, legacy_name
 from ..domain.records import AppRecord
 
 if TYPE_CHECKING:
     from .app_session import AppSession
+
+_AT_REST: Final = frozenset(state.value for state in OVER)
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +48,11 @@ class AppSnapshot:
     outbox: int
     give_up_at: datetime | None = None
     last_seen: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the app runs, or is being started or brought back, at that moment."""
+        return self.state not in _AT_REST
 
 
 @attrs.frozen(kw_only=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from ..domain.errors import StoreFailed
+
+T = TypeVar("T")
 
 
 def to_json(value: object) -> str:
@@ -30,3 +32,27 @@ def from_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         raise StoreFailed("a stored value is damaged: it is not JSON") from None
+
+
+def object_from_json(text: str) -> dict[str, Any]:
+    """The JSON object that ``to_json`` was given.
+
+    Raises:
+        StoreFailed: the text was damaged.
+    """
+    return _of_kind(dict, "object", from_json(text))
+
+
+def list_from_json(text: str) -> list[Any]:
+    """The JSON array that ``to_json`` was given.
+
+    Raises:
+        StoreFailed: the text was damaged.
+    """
+    return _of_kind(list, "array", from_json(text))
+
+
+def _of_kind(kind: type[T], name: str, value: object) -> T:
+    if not isinstance(value, kind):
+        raise StoreFailed(f"a stored value is damaged: it is not a JSON {name}")
+    return value

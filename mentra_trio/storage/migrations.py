@@ -54,6 +54,38 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX wanted_apps_by_package ON wanted_apps (package)",
         "CREATE INDEX app_settings_by_package ON app_settings (package)",
     ),
+    (
+        "ALTER TABLE apps ADD COLUMN registration_id TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE apps ADD COLUMN server_urls TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE apps ADD COLUMN allowed_networks TEXT NOT NULL DEFAULT '[]'",
+        "UPDATE apps SET registration_id = 'reg_' || lower(hex(randomblob(12)))",
+        "CREATE INDEX apps_by_registration ON apps (registration_id)",
+        # Rows may be long here, and who looks for users must not read them: so with row ids.
+        """
+        CREATE TABLE user_sessions (
+            user TEXT PRIMARY KEY NOT NULL,
+            record TEXT NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE app_sessions (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            record TEXT NOT NULL,
+            PRIMARY KEY (user, package)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE kept_messages (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            message TEXT NOT NULL,
+            PRIMARY KEY (user, package, position)
+        ) STRICT
+        """,
+        "CREATE INDEX app_sessions_by_package ON app_sessions (package)",
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +19,25 @@ import attrs
 from ..domain.apps import AppKind, AppRegistration
 from ..domain.errors import StoreFailed
 from ..domain.ids import PackageName, UserId
+from ..ports import SavedUser, SessionChange
 from .database import Job
-from .json_text import from_json, to_json
+from .json_text import from_json, list_from_json, to_json
+from .saved_sessions import (
+    forget_app,
+    read_texts,
+    read_users,
+    saved_user,
+    write_changes,
+)
 from .writer import Runner, inline_runner, thread_runner
 
 DATABASE_NAME: Final = "mentra.sqlite3"
 """The file's name in the data folder."""
 
-_APP_COLUMNS: Final = "package, url, key_hash, name, kind, permissions, settings"
+_APP_COLUMNS: Final = (
+    "package, url, key_hash, name, kind, permissions, settings,"
+    " registration_id, server_urls, allowed_networks"
+)
 
 
 @asynccontextmanager
@@ -60,15 +72,25 @@ class SqliteStore:
         rows = await self._read(f"SELECT {_APP_COLUMNS} FROM apps ORDER BY package")
         return [_registration(row) for row in rows]
 
+    async def registration(self, registration_id: str) -> AppRegistration | None:
+        """See ``ports.Store``."""
+        condition = "registration_id = ? AND registration_id <> ''"
+        query = f"SELECT {_APP_COLUMNS} FROM apps WHERE {condition} ORDER BY package LIMIT 1"
+        rows = await self._read(query, registration_id)
+        return _registration(rows[0]) if rows else None
+
     async def put_app(self, registration: AppRegistration) -> None:
         """See ``ports.Store``."""
-        statement = f"INSERT OR REPLACE INTO apps ({_APP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        await self._write(statement, [_row(registration)])
+        row = _row(registration)
+        places = ", ".join("?" * len(row))
+        statement = f"INSERT OR REPLACE INTO apps ({_APP_COLUMNS}) VALUES ({places})"
+        await self._write(statement, [row])
 
     async def remove_app(self, package: PackageName) -> bool:
         """See ``ports.Store``."""
 
         def remove(database: sqlite3.Connection) -> bool:
+            forget_app(package, database)
             for table in ("wanted_apps", "app_settings"):
                 database.execute(f"DELETE FROM {table} WHERE package = ?", (package,))
             return database.execute("DELETE FROM apps WHERE package = ?", (package,)).rowcount > 0
@@ -115,6 +137,20 @@ class SqliteStore:
         rows = [(user, key, to_json(value)) for key, value in changes.items()]
         await self._write(statement, rows)
 
+    async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
+        """See ``ports.Store``."""
+        await self._runner.run(Job(partial(write_changes, changes), writes=True))
+
+    async def saved_users(self) -> Sequence[UserId]:
+        """See ``ports.Store``."""
+        users: list[UserId] = await self._runner.run(Job(read_users, writes=False))
+        return users
+
+    async def saved_session(self, user: UserId) -> SavedUser | None:
+        """See ``ports.Store``."""
+        texts = await self._runner.run(Job(partial(read_texts, user), writes=False))
+        return saved_user(*texts)
+
     async def _read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
         def fetch(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
             return database.execute(query, parameters).fetchall()
@@ -130,12 +166,22 @@ class SqliteStore:
 
 
 def _row(app: AppRegistration) -> tuple[str, ...]:
-    permissions, settings = to_json(sorted(app.permissions)), to_json(list(app.settings))
-    return (app.package, app.url, app.key_hash, app.name, app.kind.value, permissions, settings)
+    return (
+        app.package,
+        app.url,
+        app.key_hash,
+        app.name,
+        app.kind.value,
+        to_json(sorted(app.permissions)),
+        to_json(list(app.settings)),
+        app.registration_id,
+        to_json(list(app.server_urls)),
+        to_json(list(app.allowed_networks)),
+    )
 
 
 def _registration(row: tuple[Any, ...]) -> AppRegistration:
-    package, url, key_hash, name, kind, permissions, settings = row
+    package, url, key_hash, name, kind, permissions, settings, identity, servers, networks = row
     try:
         known_kind = AppKind(kind)
     except ValueError:
@@ -146,8 +192,11 @@ def _registration(row: tuple[Any, ...]) -> AppRegistration:
         key_hash=key_hash,
         name=name,
         kind=known_kind,
-        permissions=frozenset(from_json(permissions)),
-        settings=tuple(from_json(settings)),
+        permissions=frozenset(list_from_json(permissions)),
+        settings=tuple(list_from_json(settings)),
+        registration_id=identity,
+        server_urls=tuple(list_from_json(servers)),
+        allowed_networks=tuple(list_from_json(networks)),
     )
 
 

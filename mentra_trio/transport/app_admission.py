@@ -12,11 +12,18 @@ import attrs
 import msgspec
 import trio
 
-from ..domain.apps import key_matches
-from ..domain.close_reasons import BAD_API_KEY, BAD_INIT, NOT_YET, CloseReason
+from ..domain.apps import AppRegistration, key_matches
+from ..domain.close_reasons import (
+    ADDRESS_NOT_ALLOWED,
+    BAD_API_KEY,
+    BAD_INIT,
+    NOT_YET,
+    CloseReason,
+)
 from ..domain.errors import DecodeError, InitRefused, LinkClosed, TokenError
 from ..domain.facts import ConnectionRefused
-from ..domain.ids import PackageName, UserId, app_session_id, package_name, user_id
+from ..domain.ids import UserId, app_session_id, package_name, user_id
+from ..domain.networks import address_allowed
 from ..environment import Environment
 from ..ports import Store, Telemetry
 from ..sessions.directory import AppClaim, Directory
@@ -30,6 +37,7 @@ from .websocket_link import WebSocketLink
 ENDPOINT: Final = "app"
 INVALID_KEY: Final = "INVALID_API_KEY"
 MALFORMED: Final = "MALFORMED_MESSAGE"
+NOT_ALLOWED: Final = "ADDRESS_NOT_ALLOWED"
 
 
 @attrs.frozen(kw_only=True)
@@ -162,17 +170,19 @@ class AppAdmission:
         )
 
     async def _claim(self, presented: Presented) -> AppClaim:
-        package = await self._verified(presented)
-        if package is None:
+        app = await self._verified(presented)
+        if app is None:
             raise InitRefused(INVALID_KEY, BAD_API_KEY.text, BAD_API_KEY)
+        if not address_allowed(self.upgrade.peer.rpartition(":")[0], app.allowed_networks):
+            raise InitRefused(NOT_ALLOWED, ADDRESS_NOT_ALLOWED.text, ADDRESS_NOT_ALLOWED)
         user = self._user_header()
         session_id = presented.session_id
         if not session_id and user is not None:
-            session_id = app_session_id(user, package)
-        return AppClaim(package=package, session_id=session_id, user=user, token=self.token)
+            session_id = app_session_id(user, app.package)
+        return AppClaim(package=app.package, session_id=session_id, user=user, token=self.token)
 
-    async def _verified(self, presented: Presented) -> PackageName | None:
-        """The package, if the key is its own; else the directory is told.
+    async def _verified(self, presented: Presented) -> AppRegistration | None:
+        """The registration, if the key is its own; else the directory is told.
 
         An unknown package takes the same path as a wrong key.
         """
@@ -180,8 +190,9 @@ class AppAdmission:
             package = package_name(presented.package)
         except ValueError:
             return None
-        if key_matches(presented.api_key, await self.store.app(package)):
-            return package
+        app = await self.store.app(package)
+        if key_matches(presented.api_key, app):
+            return app
         self.directory.key_rejected(package, presented.session_id, self._user_header(), self.token)
         return None
 

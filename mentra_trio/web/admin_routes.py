@@ -51,6 +51,8 @@ class NewApp(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields
     type: str = "standard"
     permissions: list[str] = []
     settings: list[dict[str, Any]] = []
+    server_urls: list[str] = []
+    allowed_networks: list[str] = []
 
 
 # -- users -----------------------------------------------------------------------------
@@ -221,6 +223,8 @@ async def add_app(request: Request) -> Response:
             kind=new.type,
             permissions=new.permissions,
             settings=new.settings,
+            server_urls=new.server_urls,
+            allowed_networks=new.allowed_networks,
         )
     except (msgspec.ValidationError, ConfigError) as error:
         return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
@@ -243,8 +247,12 @@ async def remove_app(request: Request) -> Response:
 def registration_json(app: AppRegistration) -> dict[str, Any]:
     """A registration as operators see it; of the key nothing is shown."""
     return {
+        "registrationId": app.registration_id,
         "packageName": app.package,
         "url": app.url,
+        "webhookUrl": app.webhook_url,
+        "serverUrls": list(app.server_urls),
+        "allowedNetworks": list(app.allowed_networks),
         "name": app.name,
         "type": app.kind.value,
         "permissions": sorted(app.permissions),

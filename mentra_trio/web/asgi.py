@@ -14,7 +14,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import StoreFailed
-from . import admin_routes, client_routes, console, probes, sdk_routes, websocket_paths
+from . import (
+    admin_routes,
+    client_routes,
+    console,
+    probes,
+    registration_routes,
+    sdk_routes,
+    websocket_paths,
+)
 from .answers import Problem
 from .services import Services as Services
 
@@ -34,6 +42,7 @@ def make_app(services: Services) -> Starlette:
             *probes.ROUTES,
             *websocket_paths.ROUTES,
             *sdk_routes.ROUTES,
+            *registration_routes.ROUTES,
             *client_routes.ROUTES,
             *admin_routes.ROUTES,
             *console.ROUTES,

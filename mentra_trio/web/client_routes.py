@@ -20,7 +20,6 @@ from .identity import for_user
 from .services import Services, services_of
 
 NOT_RUNNING: Final = "DISCONNECTED"
-_AT_REST: Final = frozenset({"dormant", "evicted", "stopping", "stopped"})
 _NO_SESSION: Final = Problem(
     status=409,
     code="NO_SESSION",
@@ -94,7 +93,7 @@ def _app(registration: AppRegistration, app: AppSnapshot | None) -> dict[str, An
         "publicUrl": registration.url,
         "type": registration.kind.value,
         "permissions": [{"type": name} for name in sorted(registration.permissions)],
-        "running": app is not None and app.state not in _AT_REST,
+        "running": app is not None and app.active,
         "healthy": app is None or app.state != "evicted",
         "appState": app.app_state if app is not None else NOT_RUNNING,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
@@ -24,6 +24,8 @@ class Services:
         admin_token: opens ``/api/admin``; compared in constant time.
         metrics: the page for Prometheus.
         journal: the latest facts of a user, newest last.
+        recover: brings back all sessions of an app whose server has restarted, and returns how
+            many there were to bring back.
         why: why an app of a user is as it is, in lines for people.
         draining: whether the server takes no more work.
         hosts: names under which operators reach the server, beside addresses and local names.
@@ -37,6 +39,7 @@ class Services:
     environment: Environment
     metrics: Callable[[], bytes]
     journal: Callable[[UserId, int], list[dict[str, Any]]]
+    recover: Callable[[PackageName], Awaitable[int]]
     why: Callable[[UserId, PackageName], list[str]]
     draining: Callable[[], bool]
     version: str

@@ -77,6 +77,10 @@ PACKAGE, URL = "com.example.captions", "http://127.0.0.1:7010"
         (["apps", "add", PACKAGE, "--url", "nonsense"], "nonsense"),
         (["apps", "add", PACKAGE, "--url", URL, "--type", "huge"], "huge"),
         (["apps", "add", PACKAGE, "--url", URL, "--permission", "FLY"], "FLY"),
+        (["apps", "add", PACKAGE, "--url", URL, "--allow-from", "home"], "'home'"),
+        (["apps", "add", PACKAGE, "--url", URL, "--allow-from", "10.0.0.0/33"], "10.0.0.0/33"),
+        (["apps", "add", PACKAGE, "--url", URL, "--allow-from", "::\udcff"], "network"),
+        (["apps", "add", PACKAGE, "--url", URL, "--server-url", "nonsense"], "nonsense"),
         (["apps", "add", PACKAGE, "--url", URL, "--api-key", ""], "key"),
         (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k" * 8 + "\udcff"], "ASCII"),
         (["apps", "add", PACKAGE, "--url", URL, "--api-key", "k" * 8 + "\u00fc"], "ASCII"),
@@ -186,6 +190,23 @@ def test_an_app_that_is_added_again_keeps_its_key(run: Run, tmp_path: Path) -> N
         assert replaced.out[0] == f"{PACKAGE} is registered anew; its API key is replaced"
         assert key_hash() == hash_api_key("another-key")
     database.close()
+
+
+def test_the_servers_and_networks_of_an_app(run: Run, tmp_path: Path) -> None:
+    def shown() -> dict[str, str]:
+        lines = run("apps", "show", PACKAGE, "--data-dir", tmp_path).out
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    add = ("apps", "add", PACKAGE, "--data-dir", tmp_path, "--url", URL)
+    run(*add, "--allow-from", "10.1.2.3/8", "--allow-from", "::1", "--server-url", URL + "/a/")
+    first = shown()
+    assert first["allowed from"] == "10.0.0.0/8 ::1/128"
+    assert first["server urls"] == URL + "/a"
+    assert first["registration"].startswith("reg_")
+    run(*add)
+    again = shown()
+    assert (again["allowed from"], again["server urls"]) == ("anywhere", "none")
+    assert again["registration"] == first["registration"]
 
 
 @pytest.mark.parametrize("depth", [0, 2])

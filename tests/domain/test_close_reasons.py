@@ -18,7 +18,7 @@ COMES_BACK = {
 """Closes after which an app shall reconnect by itself (protocol.md 2.8)."""
 STAYS_AWAY = {
     *("APP_STOPPED", "USER_SESSION_ENDED", "SUPERSEDED", "BAD_API_KEY", "NO_SESSION"),
-    *("NOT_STARTED", "BAD_INIT"),
+    *("NOT_STARTED", "BAD_INIT", "ADDRESS_NOT_ALLOWED"),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import signal
 import sqlite3
 import stat
@@ -12,9 +14,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from mentra_trio.domain.apps import AppRegistration
+from mentra_trio.domain.apps import AppKind, AppRegistration
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.ids import package_name, user_id
+from mentra_trio.ports import Store
 from mentra_trio.storage import migrations
 from mentra_trio.storage.database import Job, open_database
 from mentra_trio.storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -201,9 +204,67 @@ def test_a_later_step_is_applied_to_an_older_database(
     monkeypatch.setattr(migrations, "STEPS", steps)
     open_database(path).close()
     with sqlite3.connect(path) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (len(steps),)
         assert database.execute("SELECT count(*) FROM extra").fetchone() == (0,)
     database.close()
+
+
+OF_STEP_1 = (
+    "INSERT INTO apps VALUES"
+    " ('com.a', 'http://a', 'aa', 'A', 'background', '[\"CAMERA\"]', '[{}]')",
+    "INSERT INTO apps VALUES ('com.b', 'http://b', 'bb', '', 'standard', '[]', '[]')",
+    "INSERT INTO wanted_apps (user, package) VALUES ('ann@example.com', 'com.b')",
+    "INSERT INTO wanted_apps (user, package) VALUES ('ann@example.com', 'com.a')",
+    "INSERT INTO app_settings VALUES ('ann@example.com', 'com.a', 'size', '3')",
+    "INSERT INTO user_settings VALUES ('ann@example.com', 'brightness', '7')",
+)
+
+
+@both_modes
+async def test_a_database_of_step_1_keeps_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, inline: bool
+) -> None:
+    path = tmp_path / DATABASE_NAME
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        open_database(path).close()
+    with sqlite3.connect(path) as database:
+        for statement in OF_STEP_1:
+            database.execute(statement)
+    database.close()
+    a, b = package_name("com.a"), package_name("com.b")
+    identities: set[str] = set()
+    for _ in range(2):
+        async with open_sqlite_store(path, inline=inline) as store:
+            first, second = await store.apps()
+            assert (first.package, first.url, first.key_hash) == (a, "http://a", "aa")
+            assert (first.name, first.kind, first.settings) == ("A", AppKind.BACKGROUND, ({},))
+            assert first.permissions == {"CAMERA"}
+            assert first.server_urls == first.allowed_networks == ()
+            assert list(await store.wanted_apps(ANN)) == [b, a]
+            assert await store.app_settings(ANN, a) == {"size": 3}
+            assert await store.user_settings(ANN) == {"brightness": 7}
+            assert await store.registration(second.registration_id) == second
+            assert list(await store.saved_users()) == []
+            identities |= {first.registration_id, second.registration_id}
+    assert len(identities) == 2
+    for identity in identities:
+        assert re.fullmatch(r"reg_[0-9a-f]{24}", identity)
+
+
+@pytest.mark.parametrize(
+    "column", ["permissions", "settings", "server_urls", "allowed_networks", "kind"]
+)
+async def test_a_damaged_registration_cannot_be_read(tmp_path: Path, column: str) -> None:
+    path = tmp_path / DATABASE_NAME
+    async with open_sqlite_store(path, inline=True) as store:
+        await store.put_app(app("com.a"))
+        for text in ("7", "{}", "null", "not JSON", ""):
+            with sqlite3.connect(path) as database:
+                database.execute(f"UPDATE apps SET {column} = ?", (text,))
+            database.close()
+            with pytest.raises(StoreFailed, match="damaged"):
+                await store.app(package_name("com.a"))
 
 
 def _boom(_: sqlite3.Connection) -> None:
@@ -277,44 +338,66 @@ async def test_writers_that_wait_share_one_commit(tmp_path: Path) -> None:
 CHILD = """
 import os, sys, trio
 from pathlib import Path
+from mentra_trio.ports import SessionChange
 from mentra_trio.storage.sqlite_store import open_sqlite_store
 
-async def write(store, writer):
+async def write(store, user):
     number = 0
     while True:
         number += 1
-        await store.put_user_settings(f"user{writer}", {f"k{number}": "v" * 50})
-        os.write(1, f"{writer} {number}\\n".encode())
+        record = {"n": number, "text": "v" * 200}
+        await store.put_user_settings(user, {f"k{number}": "v" * 50})
+        await store.save_sessions([
+            SessionChange(user=user, record=record),
+            SessionChange(
+                user=user, package="a", record=record,
+                kept_from=number - 3, kept=((number, record),),
+            ),
+        ])
+        os.write(1, f"{user} {number}\\n".encode())
 
-async def main():
-    async with open_sqlite_store(Path(sys.argv[1])) as store, trio.open_nursery() as nursery:
+async def main(path, life):
+    async with open_sqlite_store(path) as store, trio.open_nursery() as nursery:
         for writer in range(20):
-            nursery.start_soon(write, store, writer)
+            nursery.start_soon(write, store, f"user{writer}-life{life}")
 
-trio.run(main)
+trio.run(main, Path(sys.argv[1]), sys.argv[2])
 """
 
 
-def write_until_killed(path: Path) -> dict[str, int]:
-    """The last acknowledged number of each writer of a process that was killed."""
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE)
+def write_until_killed(path: Path, life: int, *, lines: int) -> dict[str, int]:
+    """The last acknowledged number of each user of a process that was killed."""
+    command = [sys.executable, "-c", CHILD, str(path), str(life)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     acknowledged: dict[str, int] = {}
     with process.stdout as output:
-        for count, line in enumerate(output):
-            writer, number = line.decode().split()
-            acknowledged[writer] = int(number)
-            if count == 500:
+        for count, line in enumerate(output, 1):
+            user, number = line.decode().split()
+            acknowledged[user] = int(number)
+            if count == lines:
                 process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     return acknowledged
 
 
+async def check_what_was_acknowledged(store: Store, acknowledged: dict[str, int]) -> None:
+    for name, last in acknowledged.items():
+        user = user_id(name)
+        assert set(await store.user_settings(user)) >= {f"k{n}" for n in range(1, last + 1)}
+        saved = await store.saved_session(user)
+        assert saved is not None
+        [app] = saved.apps.values()
+        written = saved.record["n"]
+        assert written >= last
+        assert app.record == saved.record, "half of a batch is there"
+        assert [at for at, _ in app.kept] == list(range(max(1, written - 3), written + 1))
+
+
 async def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
-    path = tmp_path / DATABASE_NAME
-    acknowledged = write_until_killed(path)
-    assert len(acknowledged) == 20
-    async with open_sqlite_store(path, inline=True) as store:
-        for writer, last in acknowledged.items():
-            stored = await store.user_settings(user_id(f"user{writer}"))
-            assert set(stored) >= {f"k{number}" for number in range(1, last + 1)}
+    path, moments = tmp_path / DATABASE_NAME, random.Random()
+    acknowledged: dict[str, int] = {}
+    for life in range(12):
+        acknowledged |= write_until_killed(path, life, lines=moments.randint(1, 150))
+        async with open_sqlite_store(path, inline=True) as store:
+            await check_what_was_acknowledged(store, acknowledged)

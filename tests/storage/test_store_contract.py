@@ -34,6 +34,9 @@ async def test_an_app_is_returned_as_it_was_put(open_store: OpenStore) -> None:
         kind=AppKind.BACKGROUND,
         permissions=frozenset({"MICROPHONE", "LOCATION"}),
         settings=({"key": "size", "defaultValue": 3, "options": [{"a": None}]},),
+        registration_id="reg_1",
+        server_urls=("https://b.example", "https://a.example"),
+        allowed_networks=("10.0.0.0/8", "::1/128"),
     )
     async with open_store() as store:
         assert await store.app(CAPTIONS) is None
@@ -47,6 +50,21 @@ async def test_putting_again_replaces(open_store: OpenStore) -> None:
         await store.put_app(registration(name="old"))
         await store.put_app(registration(name="new"))
         assert [app.name for app in await store.apps()] == ["new"]
+
+
+async def test_an_app_is_found_by_its_registration_id(open_store: OpenStore) -> None:
+    captions = registration(registration_id="reg_1", settings=({"key": "size"},))
+    async with open_store() as store:
+        await store.put_app(captions)
+        await store.put_app(registration("com.example.notes"))
+        assert await store.registration("reg_1") == captions
+        for unknown in ("reg_2", "REG_1", "reg_", "", "com.example.notes"):
+            assert await store.registration(unknown) is None
+        await store.put_app(registration(registration_id="reg_2"))
+        assert await store.registration("reg_1") is None
+        assert await store.registration("reg_2") is not None
+        await store.remove_app(CAPTIONS)
+        assert await store.registration("reg_2") is None
 
 
 async def test_apps_are_ordered_by_package(open_store: OpenStore) -> None:

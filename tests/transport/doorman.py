@@ -25,13 +25,20 @@ SESSION = f"{USER}-{PACKAGE}"
 
 @attrs.define(eq=False)
 class OneAppStore:
-    """Knows one app."""
+    """Knows one app, which may connect from ``networks``."""
+
+    networks: tuple[str, ...] = ()
 
     async def app(self, package: PackageName) -> AppRegistration | None:
         await trio.lowlevel.checkpoint()
         if package != PACKAGE:
             return None
-        return AppRegistration(package=PACKAGE, url="http://a", key_hash=hash_api_key(KEY))
+        return AppRegistration(
+            package=PACKAGE,
+            url="http://a",
+            key_hash=hash_api_key(KEY),
+            allowed_networks=self.networks,
+        )
 
 
 @attrs.define(eq=False)

@@ -43,11 +43,16 @@ async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
 
 
 @pytest.fixture
-async def doorman(rig: Rig, facts: Facts) -> Doorman:
+def store() -> OneAppStore:
+    return OneAppStore()
+
+
+@pytest.fixture
+async def doorman(rig: Rig, facts: Facts, store: OneAppStore) -> Doorman:
     doorman = Doorman()
     rig.websockets = Admission(
         cast("Directory", doorman),
-        cast("Store", OneAppStore()),
+        cast("Store", store),
         SECRET,
         rig.limits,
         facts,
@@ -291,6 +296,68 @@ async def test_an_app_that_leaves_before_its_init(
     await peer.stream.aclose()
     await trio.testing.wait_all_tasks_blocked()
     assert rig.open_connections == 0
+
+
+# -- apps, from where ------------------------------------------------------------------------
+
+NETWORKS = ("10.0.0.0/8", "2001:db8::/32", "::1/128")
+
+
+def from_address(rig: Rig, peer: str) -> Peer:
+    connected = rig.connect()
+    rig.server_end.peer = peer  # what `peer_of` shows of streams that are no sockets
+    return connected
+
+
+@pytest.mark.parametrize(
+    "peer", ["10.1.2.3:4711", "::ffff:10.1.2.3:4711", "2001:db8::7:4711", "::1:1"]
+)
+async def test_an_app_from_an_allowed_network(
+    rig: Rig, store: OneAppStore, doorman: Doorman, peer: str, autojump_clock: Any
+) -> None:
+    store.networks = NETWORKS
+    app = from_address(rig, peer)
+    await app.open("/app-ws")
+    await app.send(init())
+    assert await app.frame() == (TEXT, b"welcome")
+    assert len(doorman.claims) == 1
+
+
+@pytest.mark.parametrize(
+    "peer", ["11.0.0.1:10", "::ffff:11.0.0.1:4711", "2001:db9::1:1", "unknown", "local", "memory"]
+)
+@pytest.mark.parametrize("way", ["A", "B", "C"])
+async def test_an_app_from_elsewhere(
+    rig: Rig,
+    facts: Facts,
+    store: OneAppStore,
+    doorman: Doorman,
+    peer: str,
+    way: str,
+    autojump_clock: Any,
+) -> None:
+    store.networks = NETWORKS
+    app = from_address(rig, peer)
+    headers = {"A": [], "B": token_headers(), "C": [*KEY_HEADERS, f"x-api-key: {KEY}"]}[way]
+    await app.open("/s/tok/app-ws", *headers)
+    if way != "B":
+        await app.send(init())
+    assert await app_error(app) == ("ADDRESS_NOT_ALLOWED", 1008)
+    assert not doorman.claims
+    assert not doorman.rejected
+    (fact,) = facts.of(ConnectionRefused)
+    assert (fact.endpoint, fact.peer) == ("app", peer)
+    assert "not allowed" in fact.problem.lower()
+
+
+async def test_only_who_has_the_key_learns_of_networks(
+    rig: Rig, store: OneAppStore, doorman: Doorman, autojump_clock: Any
+) -> None:
+    store.networks = NETWORKS
+    app = from_address(rig, "11.0.0.1:10")
+    await app.open("/app-ws")
+    await app.send(init(apiKey="wrong"))
+    assert await app_error(app) == ("INVALID_API_KEY", 1008)
 
 
 # -- apps, ways B and C ---------------------------------------------------------------------

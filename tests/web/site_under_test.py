@@ -56,6 +56,7 @@ class Sessions:
     store: MemoryStore
     live: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
     result: StartResult = STARTED
+    recovered: int = 0
     commands: list[tuple[str, UserId, PackageName]] = attrs.field(factory=list)
 
     def users(self) -> list[UserSnapshot]:
@@ -89,6 +90,10 @@ class Sessions:
     ) -> Mapping[str, Any]:
         await self.store.put_user_settings(user, changes)
         return await self.store.user_settings(user)
+
+    async def recover(self, package: PackageName) -> int:
+        self.commands.append(("recover", UserId(""), package))
+        return self.recovered
 
     def app_removed(self, package: PackageName) -> None:
         self.commands.append(("removed", USER, package))
@@ -131,6 +136,7 @@ async def open_site() -> AsyncIterator[Site]:
         environment=Environment(utcnow=lambda: NOW),
         metrics=lambda: b"mentra_up 1\n",
         journal=lambda user, limit: [{"user": user, "limit": limit}],
+        recover=sessions.recover,
         why=lambda user, package: [f"{user} {package}"],
         draining=lambda: draining[0],
         version="1.2.3",

@@ -216,6 +216,27 @@ async def test_a_registration_anew_keeps_the_key_unless_one_is_given(
     assert not await accepted("key")
 
 
+async def test_the_servers_and_networks_of_a_registration(site: Site, autojump_clock: Any) -> None:
+    async def register(**more: Any) -> Any:
+        new = {"packageName": "com.t.b", "url": "http://b", **more}
+        answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
+        assert answer.status_code == 201
+        shown = await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)
+        assert answer.json() == {**shown.json(), "apiKey": answer.json()["apiKey"]}
+        return shown.json()
+
+    networks = ["10.1.2.3/8", "::1", "10.0.0.0/8"]
+    first = await register(serverUrls=["http://c/", "http://c"], allowedNetworks=networks)
+    assert first["webhookUrl"] == "http://b/webhook"
+    assert first["serverUrls"] == ["http://c"]
+    assert first["allowedNetworks"] == ["10.0.0.0/8", "::1/128"]
+    again = await register()
+    assert again["registrationId"] == first["registrationId"] != ""
+    assert again["serverUrls"] == again["allowedNetworks"] == []
+    await site.client.delete("/api/admin/apps/com.t.b", headers=AS_ADMIN)
+    assert (await register())["registrationId"] != first["registrationId"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -228,6 +249,10 @@ async def test_a_registration_anew_keeps_the_key_unless_one_is_given(
         {"packageName": "com.t.b", "url": "http://b", "permissions": ["FLY"]},
         {"packageName": "com.t.b", "url": "http://b", "surprise": 1},
         {"packageName": 7, "url": "http://b"},
+        {"packageName": "com.t.b", "url": "http://b", "serverUrls": ["ftp://b"]},
+        {"packageName": "com.t.b", "url": "http://b", "serverUrls": "http://b"},
+        {"packageName": "com.t.b", "url": "http://b", "allowedNetworks": ["everywhere"]},
+        {"packageName": "com.t.b", "url": "http://b", "allowedNetworks": ["10.0.0.0/33"]},
     ],
 )
 async def test_bad_registrations(site: Site, body: dict[str, Any], autojump_clock: Any) -> None:

@@ -1,0 +1,91 @@
+"""What an app server asks about its own registration, with its API key (seed 004)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..domain.apps import AppRegistration, key_matches
+from ..domain.ids import AppSessionId, PackageName, app_session_id
+from .answers import Json, Problem
+from .identity import Endpoint, bearer
+from .services import Services, services_of
+
+ONE: Final = "/api/registrations/{registration_id}"
+
+_NOT_YOURS: Final = Problem(
+    status=401,
+    code="UNAUTHORIZED",
+    message="no registration of that id has that API key",
+    fix="send 'Authorization: Bearer <API key>', or 'Bearer <package name>:<API key>'",
+)
+
+
+def for_app_server(
+    endpoint: Callable[[Request, AppRegistration], Awaitable[Response]],
+) -> Endpoint:
+    """``endpoint``, called with the registration that the path names, for its key; else 401.
+
+    An unknown registration takes the same path and the same time as a wrong key.
+    """
+
+    async def guarded(request: Request) -> Response:
+        named = request.path_params["registration_id"]
+        registration = await services_of(request).catalog.by_registration(named)
+        matches = _presents_key_of(registration, bearer(request))
+        if registration is None or not matches:
+            return _NOT_YOURS.answer()
+        return await endpoint(request, registration)
+
+    return guarded
+
+
+def _presents_key_of(registration: AppRegistration | None, presented: str) -> bool:
+    """Whether ``presented`` is the app's key, alone or after the package name.
+
+    A key may have a colon in it. Both are always compared.
+    """
+    package, _, key = presented.partition(":")
+    alone, named = key_matches(presented, registration), key_matches(key, registration)
+    return alone or (named and registration is not None and package == registration.package)
+
+
+@for_app_server
+async def show_registration(request: Request, registration: AppRegistration) -> Response:
+    """The registration, and the sessions that its app has now or is getting back."""
+    return Json(
+        {
+            "success": True,
+            "registrationId": registration.registration_id,
+            "packageName": registration.package,
+            "webhookUrl": registration.webhook_url,
+            "serverUrls": list(registration.server_urls),
+            "activeSessions": _active_sessions(services_of(request), registration.package),
+        }
+    )
+
+
+def _active_sessions(services: Services, package: PackageName) -> list[AppSessionId]:
+    return [
+        app_session_id(user.user, package)
+        for user in services.directory.users()
+        for app in user.apps
+        if app.package == package and app.active
+    ]
+
+
+@for_app_server
+async def restarted(request: Request, registration: AppRegistration) -> Response:
+    """The app server has restarted: bring back the sessions that it had."""
+    recovered = await services_of(request).recover(registration.package)
+    return Json({"success": True, "recovered": recovered})
+
+
+ROUTES: Final = (
+    Route(ONE, show_registration),
+    Route(ONE + "/restarted", restarted, methods=["POST"]),
+)
