@@ -22,8 +22,8 @@ class Attempt:
     """One call of the app server on behalf of a session, and what has become of it.
 
     ``serial`` tells it from the other attempts of the same app, the older ones being lower.
-    ``resurrection`` is whether nobody
-    may have asked for it. ``calling`` is the scope of the call: cancelled once its outcome interests nobody.
+    ``resurrection`` tells it from a user's start. ``calling`` is the scope of the call: cancelled
+    once its outcome interests nobody.
     """
 
     token: str

@@ -77,6 +77,7 @@ class Endpoint:
     _trial: Turn | None = attrs.field(default=None, init=False)
     _trial_at: float = attrs.field(default=0.0, init=False)
     """When the latest trial began."""
+    _well: bool = attrs.field(default=True, init=False)
     _hint: bool = attrs.field(default=False, init=False)
     """Whether there was reason, since the latest trial, to try at once."""
     _jitter: float = attrs.field(default=0.0, init=False)
@@ -108,9 +109,13 @@ class Endpoint:
                 )
             )
 
-    def try_now(self) -> None:
-        """There is reason to believe that it answers again: the next trial is due at once."""
-        if self.breaker.is_open and self._trial is None:
+    def note_health(self, *, well: bool) -> None:
+        """Take note of a health check. One that succeeds after others failed is a reason to try.
+
+        No more than that: a server may know its health, and still not start apps.
+        """
+        recovered, self._well = well and not self._well, well
+        if recovered and self.breaker.is_open and self._trial is None:
             self._hint = True
             self._nudge_first()
 

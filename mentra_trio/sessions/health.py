@@ -52,8 +52,7 @@ async def _check(
             await surroundings.webhooks.health(endpoint.url)
         except WebhookFailed as error:
             failure = error
-        else:
-            endpoint.try_now()
+    endpoint.note_health(well=failure is None)
     surroundings.telemetry.emit(
         HealthChecked(
             package=endpoint.package,

@@ -6,8 +6,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.testing.household import APP, USER, Household, open_household
-from mentra_trio.testing.links import MemoryLink
+from mentra_trio.testing.links import MemoryLink, WebhookScript
+
+REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
 
 
 def states(glasses: MemoryLink) -> list[bool]:
@@ -55,14 +58,26 @@ async def test_a_short_absence_of_demand_is_not_noticed(autojump_clock: MockCloc
         assert False not in states(glasses)[before:]
 
 
-async def test_an_app_in_grace_still_needs_it(autojump_clock: MockClock) -> None:
+async def test_an_app_that_is_expected_back_still_needs_it(autojump_clock: MockClock) -> None:
     async with open_household() as house:
         glasses, app = await listening(house)
         app.cut()
         await trio.sleep(4)
         assert states(glasses)[-1] is True
-        await trio.sleep(6)
-        assert states(glasses)[-1] is False, "grace is over, and the hold-down too"
+        house.answer(await house.webhooks.next_start())
+        await trio.sleep(20)
+        assert house.state() == "running"
+        assert False not in states(glasses)[1:], "loss and return are nothing to the glasses"
+
+
+async def test_an_app_that_was_given_up_needs_it_no_more(autojump_clock: MockClock) -> None:
+    async with open_household() as house:
+        glasses, app = await listening(house)
+        house.webhooks.plan("com.t.a", WebhookScript(failure=REFUSED))
+        app.cut()
+        await glasses.expect("app_stopped", within=300)
+        await trio.sleep(4)
+        assert states(glasses)[-1] is False, "the hold-down is over, too"
 
 
 async def test_while_on_it_is_repeated_every_ten_seconds(autojump_clock: MockClock) -> None:
