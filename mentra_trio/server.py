@@ -193,7 +193,7 @@ def _port(
         metrics=metrics.render,
         journal=journal.entries,
         recover=directory.recover_app,
-        why=journal.why,
+        why=lambda user, package: directory.explain(user, package, journal.story(user, package)),
         draining=lambda: directory.draining,
         version=VERSION,
         hosts=_public_hosts(parts.config),

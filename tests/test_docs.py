@@ -22,7 +22,6 @@ import mentra_trio
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
 from mentra_trio.domain import attachment, errors, facts, lifecycle, timings
-from mentra_trio.sessions.app_phases import PHASES
 from mentra_trio.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -97,10 +96,6 @@ def test_tables_read_off_the_code_cite_nothing_that_the_reader_lacks() -> None:
             texts += documented(module, name).values()
     assert documented(timings, "Lifecycle")["user_grace_s"] == "Glasses may be gone this long."
     assert [text for text in texts if re.search(r"protocol\.md|seed \d", text)] == []
-
-
-def test_the_states_said_not_to_be_used_are_those_without_a_phase() -> None:
-    assert set(DOCSTRINGS["NOTES"]) == set(lifecycle.AppState) - set(PHASES) - lifecycle.ENDED
 
 
 def test_every_error_of_the_public_modules_is_described() -> None:

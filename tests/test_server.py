@@ -61,7 +61,9 @@ async def test_an_app_that_dies_and_returns_within_grace(world: World) -> None:
         await glasses.until_shown("still subscribed")
 
 
-async def test_an_app_process_that_is_killed_ends_after_grace(world: World) -> None:
+async def test_an_app_process_that_is_killed_is_called_after_grace_and_comes_back(
+    world: World,
+) -> None:
     process = await world.add(echo())
     async with world.glasses() as glasses:
         await world.server.start_app("u-1@x.org", PACKAGE)
@@ -69,8 +71,12 @@ async def test_an_app_process_that_is_killed_ends_after_grace(world: World) -> N
         await trio.sleep(4.9)
         assert world.state(PACKAGE) == "grace_period"
         await trio.sleep(1)
-        assert world.state(PACKAGE) is None
-        await glasses.expect("app_stopped")
+        assert world.state(PACKAGE) == "backoff"
+        await world.run(echo())
+        await trio.sleep(2)
+        assert world.state(PACKAGE) == "running"
+        await glasses.say("here again")
+        await glasses.until_shown("here again")
 
 
 async def test_two_servers_in_one_run_are_independent(autojump_clock: MockClock) -> None:
@@ -170,7 +176,7 @@ async def test_the_settings_reach_the_sessions(autojump_clock: MockClock) -> Non
             await world.server.start_app("u-1@x.org", PACKAGE)
             await process.kill()
             await trio.sleep(1.1)
-            assert world.state(PACKAGE) is None
+            assert world.state(PACKAGE) == "backoff"
         await trio.sleep(2.1)
         assert world.server.users() == []
 
@@ -200,6 +206,8 @@ async def test_what_a_user_wants_survives_a_restart_of_the_server(
         await world.run(echo())
         async with world.glasses() as glasses:
             await trio.sleep(1)
+            assert world.state(PACKAGE) == "grace_period", "it may be alive, and come by itself"
+            await trio.sleep(6)
             assert world.state(PACKAGE) == "running"
             await glasses.stop_app(PACKAGE)
             await trio.sleep(1)

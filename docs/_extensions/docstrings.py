@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import ast
-import enum
 import inspect
 import re
 from types import ModuleType
 from typing import Final
 
-from mentra_trio.domain.lifecycle import AppState
-
 CITATION: Final = re.compile(r"\s*\([^()]*(?:protocol\.md|\bseed \d{3})[^()]*\)")
 """A bracket that names the requirements: "(protocol.md 2.9)", "(seed 003: 5-8 s)"."""
-
-NOTES: Final[dict[enum.Enum, str]] = dict.fromkeys(
-    (
-        AppState.DISCONNECTED,
-        AppState.RESURRECTING,
-        AppState.BACKOFF,
-        AppState.EVICTED,
-        AppState.DORMANT,
-    ),
-    "Not used by this version.",
-)
-"""What is added to the meaning of a state."""
 
 
 def plain(text: str) -> str:
@@ -47,8 +32,3 @@ def documented(module: ModuleType, class_name: str | None = None) -> dict[str, s
                     case ast.Expr(value=ast.Constant(value=str() as text)):
                         found[name] = plain(text)
     return found
-
-
-def meaning(state: enum.Enum, meanings: dict[str, str]) -> str:
-    """What ``state`` means, with its note."""
-    return f"{meanings[state.name]} {NOTES.get(state, '')}".rstrip()

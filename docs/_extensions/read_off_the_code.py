@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import attrs
-from docstrings import documented, meaning, plain
+from docstrings import documented, plain
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -106,7 +106,7 @@ class States(Generated):
         ]
         meanings = documented(owner, name)
         states: Iterable[enum.Enum] = getattr(owner, name)
-        rows = [(f"`{state.value}`", meaning(state, meanings)) for state in states]
+        rows = [(f"`{state.value}`", meanings[state.name]) for state in states]
         return markdown_table(("State", "Meaning"), rows)
 
 

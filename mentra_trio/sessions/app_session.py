@@ -5,7 +5,7 @@ Everything here is synchronous and therefore atomic. What waits is in ``app_phas
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 import trio
@@ -39,7 +39,6 @@ from ..domain.records import AppRecord
 from ..domain.starting import StartResult, StartStage, failed
 from ..domain.stopping import FAREWELLS
 from ..domain.subscriptions import NOTHING, SubscriptionSet
-from ..environment import wire_time
 from ..ports import Link, SessionChange
 from ..wire.codec import encode
 from ..wire.to_app import AppStopped
@@ -312,16 +311,6 @@ class AppSession:
         if self.outcome.settled:
             self._await_outcome()
 
-    def expects_no_more(self, serial: int) -> bool:
-        """Whether a socket of attempt ``serial`` shows that its runtime was replaced alive.
-
-        True once for each runtime: it was attached, and a later attempt was delivered since.
-        """
-        if serial != self.runtime or serial in self.replaced:
-            return False
-        self.replaced.add(serial)
-        return True
-
     # -- the end ------------------------------------------------------------------
 
     def _rest(self) -> None:
@@ -402,11 +391,6 @@ class AppSession:
         """See ``keeper.Remembered``."""
         if change.kept:
             self.unsaved_from = change.kept[-1][0] + 1
-
-    def wall_time(self, moment: float) -> str:
-        """``moment`` of Trio time as the wire writes it."""
-        ago = timedelta(seconds=trio.current_time() - moment)
-        return wire_time(self.surroundings.environment.utcnow() - ago)
 
     def snapshot(self) -> AppSnapshot:
         """What this session looks like now."""

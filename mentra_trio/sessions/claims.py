@@ -98,7 +98,8 @@ def _check_attempt(roster: Roster, claim: AppClaim, serial: int | None, floor: i
     if serial is None or serial >= floor:
         return
     app = roster.apps.get(claim.package)
-    if app is not None and app.expects_no_more(serial):
+    if app is not None and serial == app.runtime and serial not in app.replaced:
+        app.replaced.add(serial)
         roster.surroundings.telemetry.emit(
             FalseResurrection(user=roster.user, package=claim.package)
         )

@@ -15,9 +15,11 @@ import trio
 from ..domain.backlog import Gap
 from ..domain.facts import FrameDropped, MessagesMissed
 from ..domain.lifecycle import AWAY, AppState
+from ..environment import wire_time
 from ..wire.codec import encode
 from ..wire.to_app import CustomMessage
 from .app_session import AppSession
+from .wall_time import wall
 
 MISSED: Final = "messages_missed"
 """``action`` of the message that tells an app of a gap."""
@@ -82,7 +84,7 @@ def flush(app: AppSession) -> None:
 def _report(app: AppSession, gap: Gap) -> None:
     """Tell the app: a message that SDKs of every age hand to the author, or ignore."""
     reasons = tuple(sorted(loss.value for loss in gap.reasons))
-    since = app.wall_time(gap.since)
+    since = wire_time(wall(app.surroundings.environment, gap.since))
     payload = {"count": gap.count, "since": since, "reason": ", ".join(reasons)}
     timestamp = app.surroundings.environment.timestamp()
     app.send(encode(CustomMessage(action=MISSED, payload=payload, timestamp=timestamp)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -31,11 +31,15 @@ from ..domain.timings import RECALL_PAUSE_S
 from ..ports import Link
 from .claims import AppClaim as AppClaim
 from .claims import about_to_change, admit
+from .endpoint import EndpointSnapshot
 from .health import watch_health
+from .prospects import headline, prospect
 from .snapshots import UserSnapshot
 from .surroundings import Surroundings
 from .user_phases import run_user
 from .user_session import UserSession
+
+WHY_LINES_MAX: Final = 5
 
 RECALLED_AT_ONCE: Final = 20
 """Sessions of before that are begun in one turn of the event loop."""
@@ -207,6 +211,28 @@ class Directory:
         """One user's session, if there is one."""
         session = self._users.get(user)
         return session.snapshot() if session is not None else None
+
+    def explain(self, user: UserId, package: PackageName, story: Sequence[str]) -> list[str]:
+        """Why an app is in its state: that state, ``story``, and what comes next.
+
+        ``story`` is what has led there, newest last; as much of it is told as there is room for.
+        """
+        now = self.surroundings.environment.utcnow()
+        session = self._users.get(user)
+        apps = session.roster.snapshots() if session is not None else ()
+        app = next((app for app in apps if app.package == package), None)
+        endpoint = self.surroundings.endpoints.known(package)
+        server = endpoint.snapshot() if endpoint is not None else None
+        last = prospect(app, server, self.surroundings.lifecycle, now)
+        if app is None:
+            return [*story[1 - WHY_LINES_MAX :], last]
+        before = story[:-1]  # its end is the state itself
+        return [headline(app, now), *before[2 - WHY_LINES_MAX :], last]
+
+    def endpoint(self, package: PackageName) -> EndpointSnapshot | None:
+        """How the server of an app is; ``None`` if nobody has used it since we began."""
+        endpoint = self.surroundings.endpoints.known(package)
+        return endpoint.snapshot() if endpoint is not None else None
 
     async def close(self) -> None:
         """Begin nothing new, and write down what sessions are; they still go on."""

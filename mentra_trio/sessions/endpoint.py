@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import attrs
 import trio
@@ -22,6 +22,7 @@ from ..domain.ids import PackageName
 from ..domain.timings import Lifecycle
 from ..environment import Environment
 from ..ports import Telemetry
+from .wall_time import wall
 
 
 @attrs.define(eq=False)
@@ -226,17 +227,12 @@ class Endpoint:
         return EndpointSnapshot(
             state=self.state.value,
             sign=self.breaker.sign,
-            since=self._wall(self.breaker.down_since),
+            since=wall(self.environment, self.breaker.down_since),
             failures=self.breaker.failures,
             waiting=len(self._line),
             trial=self._trial is not None,
-            next_trial_at=self._wall(self._next_trial()) if self._line else None,
+            next_trial_at=wall(self.environment, self._next_trial()) if self._line else None,
         )
-
-    def _wall(self, moment: float | None) -> datetime | None:
-        if moment is None:
-            return None
-        return self.environment.utcnow() + timedelta(seconds=moment - trio.current_time())
 
 
 @attrs.define(eq=False, kw_only=True)

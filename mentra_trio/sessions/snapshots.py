@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -11,6 +11,7 @@ import trio
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import OVER, AppState, legacy_name
 from ..domain.records import AppRecord
+from .wall_time import wall
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -69,6 +70,7 @@ class UserSnapshot:
 
 def app_snapshot(app: AppSession, since: datetime) -> AppSnapshot:
     """How a live session looks now."""
+    environment = app.surroundings.environment
     delivered = app.attempt is not None and app.attempt.delivered.is_set()
     return AppSnapshot(
         package=app.package,
@@ -79,10 +81,10 @@ def app_snapshot(app: AppSession, since: datetime) -> AppSnapshot:
         subscriptions=app.subscriptions.texts,
         epoch=app.epoch,
         attempt=app.attempts,
-        next_attempt_at=_wall(app, next_attempt_at(app)),
+        next_attempt_at=wall(environment, next_attempt_at(app)),
         outbox=len(app.backlog),
-        give_up_at=_wall(app, app.give_up_at) if app.state is AppState.BACKOFF else None,
-        last_seen=_wall(app, app.link.last_heard) if app.link is not None else None,
+        give_up_at=wall(environment, app.give_up_at) if app.state is AppState.BACKOFF else None,
+        last_seen=wall(environment, app.link.last_heard) if app.link is not None else None,
     )
 
 
@@ -113,10 +115,3 @@ def next_attempt_at(app: AppSession) -> float | None:
             return max([trio.current_time(), *known])
         case _:
             return None
-
-
-def _wall(app: AppSession, moment: float | None) -> datetime | None:
-    if moment is None:
-        return None
-    ahead = timedelta(seconds=moment - trio.current_time())
-    return app.surroundings.environment.utcnow() + ahead

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from .roster import Roster
 from .screen import Screen
 from .snapshots import UserSnapshot
 from .surroundings import Surroundings
+from .wall_time import wall
 
 GLASSES_FAREWELLS: Final = MappingProxyType(
     {
@@ -213,16 +214,9 @@ class UserSession:
             state=self.state.value,
             since=self._since,
             connected=self.desk.eyepiece.attached,
-            last_seen=self._last_seen(),
+            last_seen=wall(self.surroundings.environment, self.desk.eyepiece.last_heard),
             apps=tuple(self.roster.snapshots()),
         )
-
-    def _last_seen(self) -> datetime | None:
-        heard = self.desk.eyepiece.last_heard
-        if heard is None:
-            return None
-        ago = timedelta(seconds=trio.current_time() - heard)
-        return self.surroundings.environment.utcnow() - ago
 
     # -- what is written down ---------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ..domain.ids import PackageName, UserId
 from ..environment import Environment, wire_time
 from .plain import ITEMS_MAX, plain_fields, told
 
-WHY_LINES_MAX: Final = 5
+STORY_LINES_MAX: Final = 5
 
 _NAMES: Final = MappingProxyType({"user": "userId", "package": "packageName"})
 
@@ -57,17 +57,16 @@ class Journal:
         timeline = list(self._timelines.get(user, ()))
         return [_as_json(entry) for entry in timeline[max(0, len(timeline) - limit) :]]
 
-    def why(self, user: UserId, package: PackageName) -> list[str]:
-        """Why an app of ``user`` is in its state: that state, then what led to it, newest last.
+    def story(self, user: UserId, package: PackageName) -> list[str]:
+        """What has led an app of ``user`` to its state, and how it came into it; newest last.
 
-        What came after the state did not lead to it, and is not told. At most five lines; one
-        line that says so if nothing is known.
+        What came after the state did not lead to it, and is not told. One line that says so if
+        nothing is known.
         """
         way = self._way_to_its_state(user, package)
         if not way:
             return [f"nothing is known of {package} for this user"]
-        state, *before = way[:WHY_LINES_MAX]
-        return [_line(entry) for entry in [state, *reversed(before)]]
+        return [_line(entry) for entry in reversed(way[:STORY_LINES_MAX])]
 
     def _way_to_its_state(self, user: UserId, package: PackageName) -> list[_Entry]:
         """The state of the app's latest session, and what was before it, newest first."""

@@ -17,6 +17,7 @@ from ..domain.errors import ConfigError, SessionEnded, UnknownApp
 from ..domain.ids import PackageName, UserId, user_id
 from ..domain.starting import StartResult
 from ..environment import wire_time
+from ..sessions.endpoint import EndpointSnapshot
 from ..sessions.snapshots import AppSnapshot, UserSnapshot
 from .answers import Json, Problem, app_not_found, read_object
 from .client_routes import start_problem
@@ -148,6 +149,7 @@ def user_json(snapshot: UserSnapshot) -> dict[str, Any]:
         "state": snapshot.state,
         "since": wire_time(snapshot.since),
         "connected": snapshot.connected,
+        "lastSeen": _moment(snapshot.last_seen),
         "apps": [app_json(app) for app in snapshot.apps],
     }
 
@@ -165,6 +167,8 @@ def app_json(app: AppSnapshot) -> dict[str, Any]:
         "attempt": app.attempt,
         "nextAttemptAt": _moment(app.next_attempt_at),
         "outbox": app.outbox,
+        "giveUpAt": _moment(app.give_up_at),
+        "lastSeen": _moment(app.last_seen),
     }
 
 
@@ -198,10 +202,14 @@ async def list_apps(request: Request) -> Response:
 
 @for_admin
 async def show_app(request: Request) -> Response:
-    """One registered app."""
+    """One registered app, and how its server is."""
     package = request.path_params["package"]
-    app = await services_of(request).catalog.get(package)
-    return Json(registration_json(app)) if app is not None else app_not_found(package).answer()
+    services = services_of(request)
+    app = await services.catalog.get(package)
+    if app is None:
+        return app_not_found(package).answer()
+    endpoint = endpoint_json(services.directory.endpoint(app.package))
+    return Json({**registration_json(app), "endpoint": endpoint})
 
 
 @for_admin
@@ -242,6 +250,21 @@ async def remove_app(request: Request) -> Response:
     if not await services_of(request).catalog.remove(package):
         return app_not_found(package).answer()
     return Json({"success": True})
+
+
+def endpoint_json(endpoint: EndpointSnapshot | None) -> dict[str, Any]:
+    """An app server as operators see it; one that nobody has used is taken for well."""
+    if endpoint is None:
+        return {"breaker": "closed", "waiting": 0, "canary": False, "failures": 0}
+    return {
+        "breaker": endpoint.state.value,
+        "sign": endpoint.sign.value,
+        "since": _moment(endpoint.since),
+        "failures": endpoint.failures,
+        "canary": endpoint.trial,
+        "nextCanaryAt": _moment(endpoint.next_trial_at),
+        "waiting": endpoint.waiting,
+    }
 
 
 def registration_json(app: AppRegistration) -> dict[str, Any]:

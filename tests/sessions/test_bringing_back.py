@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import SUPERSEDED
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
+from mentra_trio.domain.errors import WebhookFailed
 from mentra_trio.domain.facts import AppStateChanged, FalseResurrection, WebhookCalled
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.starting import StartResult
@@ -23,12 +23,7 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
-
-REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
-UNAVAILABLE = WebhookFailed(WebhookFailure.UNAVAILABLE, "503", delivered=True)
-GONE = WebhookFailed(WebhookFailure.GONE, "404", delivered=True)
-MISCONFIGURED = WebhookFailed(WebhookFailure.MISCONFIGURED, "401", delivered=True)
-ERROR = WebhookFailed(WebhookFailure.ERROR, "500", delivered=True)
+from mentra_trio.testing.trouble import ERROR, GONE, MISCONFIGURED, REFUSED, UNAVAILABLE
 
 
 def failing(house: Household, failure: WebhookFailed) -> None:

@@ -6,11 +6,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.links import MemoryLink, WebhookScript
-
-REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
+from mentra_trio.testing.trouble import REFUSED
 
 
 def states(glasses: MemoryLink) -> list[bool]:

@@ -42,6 +42,7 @@ def example(cls: type[Fact]) -> Fact:
         "new": UserState.DISCONNECTED if cls is facts.UserStateChanged else AppState.GRACE_PERIOD,
         "event": AppEvent.LINK_LOST,
         "seconds": 1.23456,
+        "epoch": 2,
         "streams": ("button_press", "transcription:en-US"),
         "rejected": (),
     }

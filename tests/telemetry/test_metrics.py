@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mentra_trio.domain import facts
 from mentra_trio.domain.attachment import UserState
+from mentra_trio.domain.breaker import BreakerState, Sign
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.ids import PackageName, package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
@@ -95,9 +96,40 @@ def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics
             {"package": PACKAGE, "result": "evicted"},
         ),
         (
-            app_moved(None, None, S.CONNECTING),
+            facts.FreshSession(user=USER, package=PACKAGE, cause="why: more", epoch=2),
             "mentra_fresh_sessions_total",
             {"package": PACKAGE, "cause": "why"},
+        ),
+        (
+            facts.FalseResurrection(user=USER, package=PACKAGE),
+            "mentra_false_resurrections_total",
+            {"package": PACKAGE},
+        ),
+        (
+            facts.MessagesMissed(user=USER, package=PACKAGE, count=1, reasons=("too old",)),
+            "mentra_messages_missed_total",
+            {"package": PACKAGE},
+        ),
+        (
+            facts.HealthChecked(package=PACKAGE, result="refused", seconds=1),
+            "mentra_health_checks_total",
+            {"package": PACKAGE, "result": "refused"},
+        ),
+        (
+            facts.EndpointChanged(
+                package=PACKAGE,
+                old=BreakerState.CLOSED,
+                new=BreakerState.OPEN,
+                sign=Sign.AWAY,
+                waiting=3,
+            ),
+            "mentra_endpoint_down",
+            {"package": PACKAGE},
+        ),
+        (
+            app_moved(S.DORMANT, E.LINK_ATTACHED, S.RUNNING),
+            "mentra_reconnects_total",
+            {"package": PACKAGE, "result": "after_grace"},
         ),
         (
             facts.WebhookCalled(
@@ -117,7 +149,7 @@ def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics
             {"package": PACKAGE},
         ),
         (
-            facts.StartEnded(user=USER, package=PACKAGE, stage="", message="", seconds=1),
+            facts.StartAnswered(user=USER, package=PACKAGE, success=True, seconds=1),
             "mentra_start_wait_seconds_count",
             {},
         ),
@@ -178,7 +210,7 @@ def test_labels_are_bounded(metrics: Metrics) -> None:
 def test_the_moments_at_which_counters_were_made_are_left_out() -> None:
     metrics = Metrics()
     metrics.emit(facts.StartJoined(user=USER, package=PACKAGE))
-    metrics.emit(facts.StartEnded(user=USER, package=PACKAGE, stage="", message="", seconds=1))
+    metrics.emit(facts.StartAnswered(user=USER, package=PACKAGE, success=True, seconds=1))
     page = metrics.render().decode()
     assert "_created" not in page
     assert "mentra_start_wait_seconds_count 1.0" in page

@@ -16,6 +16,7 @@ from mentra_trio.domain.starting import STARTED, StartResult
 from mentra_trio.environment import Environment
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.sessions.directory import Directory
+from mentra_trio.sessions.endpoint import EndpointSnapshot
 from mentra_trio.sessions.snapshots import AppSnapshot, UserSnapshot
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.web.asgi import Services, make_app
@@ -57,6 +58,7 @@ class Sessions:
     live: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
     result: StartResult = STARTED
     recovered: int = 0
+    endpoints: dict[PackageName, EndpointSnapshot] = attrs.field(factory=dict)
     commands: list[tuple[str, UserId, PackageName]] = attrs.field(factory=list)
 
     def users(self) -> list[UserSnapshot]:
@@ -94,6 +96,12 @@ class Sessions:
     async def recover(self, package: PackageName) -> int:
         self.commands.append(("recover", UserId(""), package))
         return self.recovered
+
+    def app_changed(self, package: PackageName, url: str) -> None:
+        pass  # nobody waits for a server here
+
+    def endpoint(self, package: PackageName) -> EndpointSnapshot | None:
+        return self.endpoints.get(package)
 
     def app_removed(self, package: PackageName) -> None:
         self.commands.append(("removed", USER, package))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import attrs
 import pytest
 from site_under_test import (
     ADMIN,
@@ -19,8 +20,10 @@ from site_under_test import (
 )
 
 from mentra_trio.domain.apps import key_matches
+from mentra_trio.domain.breaker import BreakerState, Sign
 from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.starting import StartStage, failed
+from mentra_trio.sessions.endpoint import EndpointSnapshot
 
 
 @pytest.fixture
@@ -111,13 +114,15 @@ async def test_bad_limits(site: Site, limit: str, autojump_clock: Any) -> None:
 
 
 async def test_one_user(site: Site, autojump_clock: Any) -> None:
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot(next_attempt_at=NOW))
+    app = app_snapshot(next_attempt_at=NOW, give_up_at=NOW, last_seen=NOW)
+    site.sessions.live[USER] = attrs.evolve(user_snapshot(USER, app), last_seen=NOW)
     answer = await site.get("/api/admin/users/U-1%40x.org", headers=AS_ADMIN)
     assert answer.json() == {
         "userId": USER,
         "state": "CONNECTED",
         "since": "2026-01-02T03:04:05.000Z",
         "connected": True,
+        "lastSeen": "2026-01-02T03:04:05.000Z",
         "apps": [
             {
                 "packageName": PACKAGE,
@@ -130,6 +135,8 @@ async def test_one_user(site: Site, autojump_clock: Any) -> None:
                 "attempt": 2,
                 "nextAttemptAt": "2026-01-02T03:04:05.000Z",
                 "outbox": 0,
+                "giveUpAt": "2026-01-02T03:04:05.000Z",
+                "lastSeen": "2026-01-02T03:04:05.000Z",
             }
         ],
     }
@@ -222,8 +229,9 @@ async def test_the_servers_and_networks_of_a_registration(site: Site, autojump_c
         answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
         assert answer.status_code == 201
         shown = await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)
-        assert answer.json() == {**shown.json(), "apiKey": answer.json()["apiKey"]}
-        return shown.json()
+        told = {k: v for k, v in shown.json().items() if k != "endpoint"}
+        assert answer.json() == {**told, "apiKey": answer.json()["apiKey"]}
+        return told
 
     networks = ["10.1.2.3/8", "::1", "10.0.0.0/8"]
     first = await register(serverUrls=["http://c/", "http://c"], allowedNetworks=networks)
@@ -235,6 +243,31 @@ async def test_the_servers_and_networks_of_a_registration(site: Site, autojump_c
     assert again["serverUrls"] == again["allowedNetworks"] == []
     await site.client.delete("/api/admin/apps/com.t.b", headers=AS_ADMIN)
     assert (await register())["registrationId"] != first["registrationId"]
+
+
+async def test_how_an_app_server_is(site: Site, autojump_clock: Any) -> None:
+    answer = await site.get("/api/admin/apps/com.t.a", headers=AS_ADMIN)
+    well = {"breaker": "closed", "waiting": 0, "canary": False, "failures": 0}
+    assert answer.json()["endpoint"] == well
+    site.sessions.endpoints[PACKAGE] = EndpointSnapshot(
+        state=BreakerState.HALF_OPEN,
+        sign=Sign.AWAY,
+        since=NOW,
+        failures=7,
+        waiting=3,
+        trial=True,
+        next_trial_at=NOW,
+    )
+    answer = await site.get("/api/admin/apps/com.t.a", headers=AS_ADMIN)
+    assert answer.json()["endpoint"] == {
+        "breaker": "half_open",
+        "sign": "away",
+        "since": "2026-01-02T03:04:05.000Z",
+        "failures": 7,
+        "canary": True,
+        "nextCanaryAt": "2026-01-02T03:04:05.000Z",
+        "waiting": 3,
+    }
 
 
 @pytest.mark.parametrize(
