@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from .attachment import UserState
-from .breaker import BreakerState, Sign
+from .breaker import Sign
 from .close_reasons import CloseReason
 from .ids import PackageName, UserId
 from .lifecycle import AppEvent, AppState
@@ -123,8 +123,7 @@ class EndpointChanged(Fact):
     """An app server began, or ceased, to answer; ``waiting`` sessions stand in its line."""
 
     package: PackageName
-    old: BreakerState
-    new: BreakerState
+    answers: bool
     sign: Sign
     waiting: int
 

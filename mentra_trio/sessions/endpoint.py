@@ -95,16 +95,18 @@ class Endpoint:
 
     def _show(self) -> None:
         """Have the state follow from what is known, and say so if it changed."""
-        old, new = self.state.value, BreakerState.CLOSED
-        if self.breaker.is_open:
-            new = BreakerState.HALF_OPEN if self._trial is not None else BreakerState.OPEN
-        self.state.set(new)
-        if BreakerState.CLOSED in {old, new} and old is not new:
+        was_open = self.state.value is not BreakerState.CLOSED
+        if not self.breaker.is_open:
+            self.state.set(BreakerState.CLOSED)
+        elif self._trial is not None:
+            self.state.set(BreakerState.HALF_OPEN)
+        else:
+            self.state.set(BreakerState.OPEN)
+        if self.breaker.is_open is not was_open:
             self.telemetry.emit(
                 EndpointChanged(
                     package=self.package,
-                    old=old,
-                    new=new,
+                    answers=was_open,
                     sign=self.breaker.sign,
                     waiting=len(self._line),
                 )

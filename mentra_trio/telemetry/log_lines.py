@@ -14,7 +14,6 @@ import attrs
 import structlog
 
 from ..domain import facts as f
-from ..domain.breaker import BreakerState
 from ..domain.facts import Fact
 from ..environment import Environment
 from .plain import plain_fields
@@ -60,7 +59,7 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         f.MessagesMissed: ("messages missed", _fixed("warning")),
         f.EndpointChanged: (
             "app server changed",
-            lambda fact: "warning" if fact.new is BreakerState.OPEN else "info",
+            lambda fact: "info" if fact.answers else "warning",
         ),
         f.HealthChecked: (
             "health checked",

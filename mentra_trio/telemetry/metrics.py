@@ -16,7 +16,6 @@ from prometheus_client import (
 )
 
 from ..domain import facts as f
-from ..domain.breaker import BreakerState
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Fact
 from ..domain.lifecycle import AppEvent, AppState
@@ -206,8 +205,7 @@ class Metrics:
         self._missed.labels(self._package(fact)).inc(fact.count)
 
     def _endpoint_changed(self, fact: f.EndpointChanged) -> None:
-        is_open = fact.new is not BreakerState.CLOSED
-        self._endpoints_down.labels(self._package(fact)).set(int(is_open))
+        self._endpoints_down.labels(self._package(fact)).set(int(not fact.answers))
 
     def _health_checked(self, fact: f.HealthChecked) -> None:
         self._health.labels(self._package(fact), fact.result).inc()

@@ -30,14 +30,17 @@ APP = package_name("com.t.a")
 ALL = ("ALL",)
 
 
-def virtual_environment(seed: int = 0) -> Environment:
-    """Wall time that follows Trio's clock, seeded randomness, and tokens ``t1``, ``t2`` ..."""
+def virtual_environment(seed: int = 0, *, tokens: str = "t") -> Environment:
+    """Wall time that follows Trio's clock, seeded randomness, and tokens ``t1``, ``t2`` ...
+
+    ``tokens`` replaces the ``t``, for a server that comes after another.
+    """
     names = count(1)
     began = trio.current_time()
     return Environment(
         utcnow=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
         random=Random(seed),
-        new_token=lambda: f"t{next(names)}",
+        new_token=lambda: f"{tokens}{next(names)}",
     )
 
 
@@ -184,5 +187,6 @@ async def open_household(
                 telemetry=telemetry,
                 connections=connections,
             )
+            await directory.close()
             directory.drain()
         background.cancel_scope.cancel("household ends")

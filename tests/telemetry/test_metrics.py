@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mentra_trio.domain import facts
 from mentra_trio.domain.attachment import UserState
-from mentra_trio.domain.breaker import BreakerState, Sign
+from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.ids import PackageName, package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
@@ -116,13 +116,7 @@ def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics
             {"package": PACKAGE, "result": "refused"},
         ),
         (
-            facts.EndpointChanged(
-                package=PACKAGE,
-                old=BreakerState.CLOSED,
-                new=BreakerState.OPEN,
-                sign=Sign.AWAY,
-                waiting=3,
-            ),
+            facts.EndpointChanged(package=PACKAGE, answers=False, sign=Sign.AWAY, waiting=3),
             "mentra_endpoint_down",
             {"package": PACKAGE},
         ),
