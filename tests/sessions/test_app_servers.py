@@ -19,6 +19,7 @@ from mentra_trio.domain.facts import (
 )
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.ports import SessionCall
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
@@ -26,8 +27,12 @@ from mentra_trio.testing.trouble import REFUSED
 
 
 def connecting(house: Household) -> None:
-    script = WebhookScript(on_delivered=lambda call: None)
-    house.webhooks.plan(APP, script)
+    """From now on the app's server answers, and its app connects at once."""
+
+    def connect(call: SessionCall) -> None:
+        house.answer(call)
+
+    house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
 
 
 # -- their word --------------------------------------------------------------------
