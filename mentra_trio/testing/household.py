@@ -22,7 +22,7 @@ from ..sessions.directory import AppClaim, Directory
 from ..sessions.snapshots import AppSnapshot
 from ..sessions.surroundings import Surroundings
 from ..storage.memory_store import MemoryStore
-from .links import FakeWebhooks, MemoryLink, RecordingTelemetry
+from .links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 USER = user_id("u-1@x.org")
@@ -107,6 +107,19 @@ class Household:
         """A link of the app server that was called, over the URL that it was given."""
         token = call.websocket_url.split("/")[-2]
         return self.app(call.user, call.package, token=token)
+
+    def connect_when_called(self, package: PackageName = APP) -> list[MemoryLink]:
+        """From now on the server of ``package`` answers and its app connects at once.
+
+        Returns where its links will be, in their order.
+        """
+        links: list[MemoryLink] = []
+
+        def connect(call: SessionCall) -> None:
+            links.append(self.answer(call))
+
+        self.webhooks.plan(package, WebhookScript(on_delivered=connect))
+        return links
 
     async def running_app(self, user: UserId = USER, package: PackageName = APP) -> MemoryLink:
         """An app that was started and greeted; the glasses must be attached."""

@@ -19,20 +19,10 @@ from mentra_trio.domain.facts import (
 )
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.timings import Lifecycle
-from mentra_trio.ports import SessionCall
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
-
-
-def connecting(house: Household) -> None:
-    """From now on the app's server answers, and its app connects at once."""
-
-    def connect(call: SessionCall) -> None:
-        house.answer(call)
-
-    house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
 
 
 # -- their word --------------------------------------------------------------------
@@ -51,7 +41,7 @@ async def test_a_server_that_says_it_was_restarted_gets_all_its_sessions_back(
         for link in links[:15]:
             link.cut()
         await trio.sleep(1)
-        connecting(house)
+        house.connect_when_called()
         began = trio.current_time()
         assert await house.directory.recover_app(APP) == 15
         assert trio.current_time() - began < 1.0, "grace is not waited for"
@@ -68,14 +58,14 @@ async def test_its_word_brings_back_what_waits_and_what_was_given_up(
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
         link.cut()
         await trio.sleep(70)
-        connecting(house)
+        house.connect_when_called()
         assert house.state() == "backoff"
         assert await house.directory.recover_app(APP) == 1
         assert house.state() == "running"
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
         house.directory._users[USER].roster.apps[APP].link.cut()  # type: ignore[union-attr]
         await glasses.expect("app_stopped", within=400)
-        connecting(house)
+        house.connect_when_called()
         assert await house.directory.recover_app(APP) == 1
         assert house.state() == "running"
 
@@ -104,7 +94,7 @@ async def test_a_server_that_is_well_again_is_tried_at_once(autojump_clock: Mock
         house.webhooks.health_failure = REFUSED
         link.cut()
         await glasses.expect("app_stopped", within=400)
-        connecting(house)
+        house.connect_when_called()
         house.webhooks.health_failure = None
         await trio.sleep(46)
         assert house.state() == "running", "and not after a quarter of an hour"
@@ -126,7 +116,7 @@ async def test_a_server_that_moved_is_tried_at_its_new_address(
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
         link.cut()
         await trio.sleep(100)
-        connecting(house)
+        house.connect_when_called()
         began = len(house.webhooks.starts)
         await house.catalog.add(APP, url="http://elsewhere.test")
         await trio.sleep(0.1)
@@ -223,7 +213,7 @@ async def test_an_app_session_that_keeps_crashing_is_quarantined_and_its_sibling
         assert await house.app(token="t2").closed() == APP_STOPPED
         assert neighbour.is_open
         store.broken = False
-        connecting(house)
+        house.connect_when_called()
         assert (await house.directory.start_app(USER, APP)).success
 
 

@@ -30,14 +30,6 @@ def failing(house: Household, failure: WebhookFailed) -> None:
     house.webhooks.plan(APP, WebhookScript(failure=failure))
 
 
-def back_again(house: Household) -> list[MemoryLink]:
-    """From now on the app's server answers, and its app connects at once; its links to come."""
-    links: list[MemoryLink] = []
-    script = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
-    house.webhooks.plan(APP, script)
-    return links
-
-
 @attrs.define
 class Calls:
     """When the app's server was called, counted from ``began``."""
@@ -158,7 +150,7 @@ async def test_an_app_whose_server_is_away_runs_again_soon_after_it_is_back(
         link.cut()
         began = trio.current_time()
         await trio.sleep(away)
-        back_again(house)
+        house.connect_when_called()
         while house.state() != "running":
             fact = await house.telemetry.next(AppStateChanged, within=100)
             del fact
@@ -204,7 +196,7 @@ async def evicted(house: Household, glasses: MemoryLink, link: MemoryLink) -> No
 async def test_an_evicted_app_comes_back_by_the_users_start(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, glasses, link):
         await evicted(house, glasses, link)
-        back_again(house)
+        house.connect_when_called()
         result = await house.directory.start_app(USER, APP)
         assert result == StartResult(success=True)
         assert house.state() == "running"
@@ -227,7 +219,7 @@ async def test_an_evicted_app_comes_back_when_its_server_is_back(
         assert len(house.webhooks.starts) - before == 3, "once in 15 minutes"
         assert house.state() == "evicted"
         assert len(glasses.of_type("app_stopped")) == 1, "said once"
-        back_again(house)
+        house.connect_when_called()
         await trio.sleep(900)
         assert house.state() == "running"
 
@@ -279,7 +271,7 @@ async def test_a_users_own_start_is_tried_at_once_whatever_is_known_of_the_serve
         link.cut()
         await trio.sleep(100)
         assert house.state() == "backoff"
-        back_again(house)
+        house.connect_when_called()
         began = trio.current_time()
         assert (await house.directory.start_app(USER, APP)).success
         assert trio.current_time() == began
@@ -345,7 +337,7 @@ async def test_ten_thousand_users_of_one_app_call_a_dead_server_as_often_as_one_
     users = [user_id(f"u-{n}@x.org") for n in range(300)]
     async with open_household() as house:
         await house.add_app()
-        links = back_again(house)
+        links = house.connect_when_called()
         for user in users:
             await house.attached_glasses(user)
             assert (await house.directory.start_app(user, APP)).success
@@ -356,7 +348,7 @@ async def test_ten_thousand_users_of_one_app_call_a_dead_server_as_often_as_one_
         await trio.sleep(25)
         assert len(house.webhooks.starts) <= 15
         house.webhooks.starts.clear()
-        back_again(house)
+        house.connect_when_called()
         await trio.sleep(2 + len(users) / 200 + 0.5)
         assert all(house.state(user) == "running" for user in users)
         assert len(house.webhooks.starts) == len(users), "exactly one each"
