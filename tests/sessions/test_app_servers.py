@@ -20,10 +20,9 @@ from mentra_trio.domain.facts import (
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
+from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
-
 
 # -- their word --------------------------------------------------------------------
 
