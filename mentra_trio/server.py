@@ -231,7 +231,7 @@ async def _accepting(
         connections.cancel_scope.deadline = trio.current_time() + drain_s
         port.closing.set()  # 2. idle connections end, and none is kept alive
         await directory.close()  # 3. what sessions are is on disk; nothing new begins
-        directory.drain()  # 4. sessions give their links back, and those are closed in order
+        await directory.drain_in_lots()  # 4. links are given back, and closed in order
 
 
 def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:

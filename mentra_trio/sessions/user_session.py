@@ -182,12 +182,12 @@ class UserSession:
         """End the session: whoever waits for an app is told now. Idempotent."""
         if not self.over:
             self.advance(UserEvent.ENDED, cause.value)
+        self.living.cancel(cause.value)  # first: nothing of it shall wake up for what follows
         self.roster.end(cause)
         self.recalled.set()
         reason = GLASSES_FAREWELLS.get(cause, CRASHED)
         self.detach(reason)
         self.offers.refuse(reason)
-        self.living.cancel(cause.value)
 
     # -- what follows from changes ----------------------------------------------------
 
