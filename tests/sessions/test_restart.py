@@ -102,7 +102,7 @@ async def test_an_older_attempt_is_known_as_such_after_a_restart(
     async with until_killed(store) as house:
         _, link = await running(house)
         link.cut()
-        house.answer(await house.webhooks.next_start())
+        await house.answer(await house.webhooks.next_start()).expect("tpa_connection_ack")
     async with the_next_server(store) as house:
         await house.attached_glasses()
         assert await house.app(token="t1").closed() == SUPERSEDED
