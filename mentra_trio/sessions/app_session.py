@@ -268,7 +268,9 @@ class AppSession:
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)
         same = arrival.reconnect or self.runtime == self.floor
-        self.runtime = self.floor
+        if arrival.serial is not None or not same:
+            self.runtime = self.floor
+        self.list_due_at = None
         if self.attempt is not None and not self.attempt.delivered.is_set():
             self.attempt.calling.cancel("the app is here already")
         self.surroundings.telemetry.emit(

@@ -76,12 +76,12 @@ def admit(roster: Roster, claim: AppClaim) -> tuple[AppSession, int | None]:
     app, rest = roster.apps.get(claim.package), roster.resting.get(claim.package)
     if app is None and rest is not None and not rest.record.quarantined:
         _check_attempt(roster, claim, serial, rest.record.floor)
+        _check_token(claim, rest.record.reconnect_hash)
         app = roster.revive(rest, AppEvent.LINK_ATTACHED)
     if app is None or app.state in ENDED:
         raise _without_app(roster, claim)
     _check_attempt(roster, claim, serial, app.floor)
-    if claim.reconnect_token and not is_current(app, claim.reconnect_token):
-        raise InitRefused("STALE_RECONNECT_TOKEN", STALE_TOKEN.text, STALE_TOKEN)
+    _check_token(claim, app.reconnect_hash)
     return app, serial
 
 
@@ -104,6 +104,11 @@ def _check_attempt(roster: Roster, claim: AppClaim, serial: int | None, floor: i
             FalseResurrection(user=roster.user, package=claim.package)
         )
     raise InitRefused("", "a newer start has taken over", SUPERSEDED)
+
+
+def _check_token(claim: AppClaim, reconnect_hash: str) -> None:
+    if claim.reconnect_token and not is_current(claim.reconnect_token, reconnect_hash):
+        raise InitRefused("STALE_RECONNECT_TOKEN", STALE_TOKEN.text, STALE_TOKEN)
 
 
 def _without_app(roster: Roster, claim: AppClaim) -> InitRefused:

@@ -16,9 +16,9 @@ def renew(app: AppSession) -> str:
     return token
 
 
-def is_current(app: AppSession, token: str) -> bool:
-    """Whether ``token`` is the one that ``app`` was given last."""
-    return bool(app.reconnect_hash) and hmac.compare_digest(_hash(token), app.reconnect_hash)
+def is_current(token: str, reconnect_hash: str) -> bool:
+    """Whether ``token`` is the one that an app was given last; that one's hash is kept."""
+    return bool(reconnect_hash) and hmac.compare_digest(_hash(token), reconnect_hash)
 
 
 def _hash(token: str) -> str:

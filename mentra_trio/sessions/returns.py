@@ -18,6 +18,7 @@ from ..domain.restarts import is_quarantined, recent_crashes
 from ..domain.starting import StartResult
 from ..wire.to_glasses import AppStopped
 from .app_session import AppSession
+from .endpoint import Endpoint, Turn
 from .resting import Rest
 from .saving import restored_backlog
 from .store_trouble import registration_of, report_store_trouble
@@ -178,10 +179,19 @@ class Returns:
             lost_at = trio.current_time()
             if not endpoint.breaker.is_open:
                 await trio.sleep(around.lifecycle.probe_rare_s)
-            await self.roster.desk.here.until(lambda here: here)
-            turn = await endpoint.turn(lost_at)
-            revived = self.roster.revive(
-                rest, AppEvent.ENDPOINT_HEALED, turn=turn, tries_out=endpoint.breaker.is_open
-            )
-            if revived is None:
+            turn = await self._turn_with_user(endpoint, lost_at)
+            tries_out = endpoint.breaker.is_open
+            if not self.roster.revive(
+                rest, AppEvent.ENDPOINT_HEALED, turn=turn, tries_out=tries_out
+            ):
                 turn.over()
+
+    async def _turn_with_user(self, endpoint: Endpoint, lost_at: float) -> Turn:
+        """A turn at ``endpoint`` while the user is there; one that comes otherwise is passed on."""
+        here = self.roster.desk.here
+        while True:
+            await here.until(lambda there: there)
+            turn = await endpoint.turn(lost_at)
+            if here.value:
+                return turn
+            turn.over()

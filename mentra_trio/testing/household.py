@@ -94,12 +94,19 @@ class Household:
         package: PackageName = APP,
         *,
         token: str | None = None,
+        reconnect_token: str = "",
         name: str = "app",
         link: MemoryLink | None = None,
     ) -> MemoryLink:
         """A link of an app whose key was verified, on its way to the user's session."""
         link = link or MemoryLink(name)
-        claim = AppClaim(package=package, session_id=f"{user}-{package}", user=None, token=token)
+        claim = AppClaim(
+            package=package,
+            session_id=f"{user}-{package}",
+            user=None,
+            token=token,
+            reconnect_token=reconnect_token,
+        )
         self._connections.start_soon(link.lend, partial(self.directory.serve_app, claim))
         return link
 

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.breaker import Sign
-from mentra_trio.domain.close_reasons import SUPERSEDED
+from mentra_trio.domain.close_reasons import STALE_TOKEN, SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed
 from mentra_trio.domain.facts import AppStateChanged, FalseResurrection, WebhookCalled
 from mentra_trio.domain.ids import user_id
@@ -352,3 +352,23 @@ async def test_ten_thousand_users_of_one_app_call_a_dead_server_as_often_as_one_
         await trio.sleep(2 + len(users) / 200 + 0.5)
         assert all(house.state(user) == "running" for user in users)
         assert len(house.webhooks.starts) == len(users), "exactly one each"
+
+
+async def test_a_stale_reconnect_token_neither_attaches_nor_wakes(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        token = link.of_type("tpa_connection_ack")[0]["reconnectToken"]
+        link.cut()
+        link = house.app(reconnect_token=token)
+        newer = (await link.expect("tpa_connection_ack"))["reconnectToken"]
+        assert await house.app(reconnect_token=token).closed() == STALE_TOKEN
+        assert link.is_open
+        link.say({"type": "ownership_release", "reason": "switching_clouds"})
+        await trio.sleep(0.1)
+        link.hang_up(1005)
+        await wait_all_tasks_blocked()
+        assert await house.app(reconnect_token=token).closed() == STALE_TOKEN
+        await trio.sleep(60)
+        assert house.state() == "dormant"
+        await house.app(reconnect_token=newer).expect("tpa_connection_ack")
