@@ -55,8 +55,9 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
     app.link = arrival.link
     app.send(encode(snapshot))
     app.send(encode(ack))
-    app.settling = not same_runtime and (len(app.backlog) > 0 or not app.subscriptions.is_empty)
-    if not app.settling:
+    if not same_runtime and (len(app.backlog) > 0 or not app.subscriptions.is_empty):
+        app.settling = app.subscriptions
+    else:
         flush(app)
 
 
