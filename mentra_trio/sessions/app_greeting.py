@@ -11,7 +11,7 @@ from ..domain.errors import StoreFailed
 from ..domain.lifecycle import AppState
 from ..domain.user_settings import complete_settings
 from ..wire.codec import encode
-from ..wire.to_app import DeviceStateUpdate, TpaConnectionAck
+from ..wire.to_app import DeviceStateUpdate, ReconnectAck, TpaConnectionAck
 from .app_session import AppSession
 from .arrivals import Arrival
 from .delivery import flush
@@ -51,13 +51,30 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
         capabilities=app.desk.device.capabilities,
         timestamp=timestamp,
         reconnect_token=renew(app),
+        user_id=app.user,
+        subscriptions=app.subscriptions.to_wire(),
     )
     app.link = arrival.link
     app.send(encode(snapshot))
-    app.send(encode(ack))
-    app.settling = not same_runtime and (len(app.backlog) > 0 or not app.subscriptions.is_empty)
-    if not app.settling:
+    app.send(encode(_in_new_words(app, ack) if arrival.resumes else ack))
+    if not same_runtime and (len(app.backlog) > 0 or not app.subscriptions.is_empty):
+        app.settling = app.subscriptions
+    else:
         flush(app)
+
+
+def _in_new_words(app: AppSession, ack: TpaConnectionAck) -> ReconnectAck:
+    """The same, to an SDK v3 that said ``reconnect`` (appendix A)."""
+    return ReconnectAck(
+        session_id=ack.session_id,
+        user_id=app.user,
+        subscriptions=app.subscriptions.to_wire(),
+        settings=ack.settings,
+        mentraos_settings=ack.mentraos_settings,
+        capabilities=ack.capabilities,
+        reconnect_token=ack.reconnect_token,
+        timestamp=ack.timestamp,
+    )
 
 
 def merged_settings(

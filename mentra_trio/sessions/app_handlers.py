@@ -17,10 +17,10 @@ from ..domain.facts import FrameIgnored, SubscriptionsChanged
 from ..domain.permissions import REJECTED, Rejection, split_by_permission
 from ..domain.subscriptions import SubscriptionSet, decide_update
 from ..wire.codec import decode_from_app, encode
-from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, SubscriptionUpdate
+from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, Ping, SubscriptionUpdate
 from ..wire.message import Unrecognized
 from ..wire.to_app import PermissionError as PermissionErrorMessage
-from ..wire.to_app import PermissionErrorDetail
+from ..wire.to_app import PermissionErrorDetail, Pong
 from .app_session import AppSession
 from .refusals import refusal_of
 
@@ -54,6 +54,8 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
     match message:
         case DisplayEvent():
             display_event(app, message)
+        case Ping():
+            app.send(encode(Pong(timestamp=app.surroundings.environment.timestamp())))
         case OwnershipRelease():
             app.released = message.reason or UNSAID  # it will go away by itself (2.10)
         case Unrecognized():

@@ -152,7 +152,7 @@ async def _settle(app: AppSession) -> None:
     It asks for one stream after the other; the handlers for what it has not asked for yet are
     not there yet either.
     """
-    if not app.settling:
+    if app.settling is None:
         return
     lifecycle = app.surroundings.lifecycle
     with trio.move_on_after(lifecycle.kept_s):
@@ -163,7 +163,7 @@ async def _settle(app: AppSession) -> None:
             with trio.move_on_after(lifecycle.settle_s) as quiet:
                 await app.listed.wait()
             unchanged = quiet.cancelled_caught
-    app.settling = False
+    app.settling = None
     flush(app)
 
 

@@ -105,8 +105,8 @@ class AppSession:
     """Until then an empty list is taken for a reattached app's first word, not its wish."""
     released: str | None = attrs.field(default=None, init=False)
     """Why the app gave up its session over the present link; ``None`` if it did not."""
-    settling: bool = attrs.field(default=False, init=False)
-    """Whether a new runtime has not said yet all that it wants: messages are kept till then."""
+    settling: SubscriptionSet | None = attrs.field(default=None, init=False)
+    """Until a new runtime has said all that it wants: what the one before it wanted."""
     replaced: set[int] = attrs.field(factory=set, init=False)
     """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)
@@ -289,7 +289,7 @@ class AppSession:
     def detach(self, reason: CloseReason) -> None:
         """Give the link back with ``reason``."""
         self.link = None
-        self.settling = False
+        self.settling = None
         if self._loan is None:
             return
         loan, self._loan = self._loan, None

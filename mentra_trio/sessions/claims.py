@@ -38,7 +38,6 @@ class AppClaim:
         reconnect: whether it says that it was here before (seed 003).
         reconnect_token: with which it shows that; empty where it has none.
         resumes: whether it says so in the words of SDK v3 (protocol.md, appendix A).
-        sdk_version: as it presents it.
     """
 
     package: PackageName
@@ -48,7 +47,6 @@ class AppClaim:
     reconnect: bool = False
     reconnect_token: str = attrs.field(default="", repr=False)
     resumes: bool = False
-    sdk_version: str = ""
 
     def arrival(self, link: Link, serial: int | None) -> Arrival:
         """The app at the door of its session."""

@@ -15,6 +15,7 @@ import trio
 from ..domain.backlog import Gap
 from ..domain.facts import FrameDropped, MessagesMissed
 from ..domain.lifecycle import AWAY, AppState
+from ..domain.streams import StreamEvent
 from ..environment import wire_time
 from ..wire.codec import encode
 from ..wire.to_app import CustomMessage
@@ -48,13 +49,24 @@ SENT: Final = Delivery(Outcome.SENT)
 QUEUED: Final = Delivery(Outcome.QUEUED)
 
 
+def awaited(app: AppSession, event: StreamEvent) -> tuple[str, ...]:
+    """The streams as which ``app`` may want ``event``, each as the app wrote it.
+
+    A new runtime asks for one stream after the other. What the one before had asked for is kept
+    for it meanwhile; ``flush`` leaves out what it does not ask for in the end.
+    """
+    wanted = app.subscriptions.matching(event)
+    before = app.settling.matching(event) if app.settling is not None else ()
+    return (*wanted, *(stream for stream in before if stream not in wanted))
+
+
 def deliver(app: AppSession, stream: str, frame: str) -> Delivery:
     """Send ``frame`` to ``app``, or keep it; ``stream`` is named as the app subscribed to it.
 
     Everybody who has something for the same app at the same time gets the same kind of answer:
     nobody starts anything, and nobody waits (seed 000).
     """
-    live = app.link is not None and not app.settling and not app.backlog
+    live = app.link is not None and app.settling is None and not app.backlog
     if live and app.link is not None and app.link.push(frame):
         return SENT  # what a failing link does not take is kept, and so is what comes after it
     if app.state not in AWAY and app.state is not AppState.RUNNING:

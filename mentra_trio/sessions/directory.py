@@ -61,6 +61,9 @@ class Directory:
     _users: dict[UserId, UserSession] = attrs.field(factory=dict, init=False)
     _recalled: set[UserId] = attrs.field(factory=set, init=False)
     """Whose sessions of before have not begun again yet."""
+    _came: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and replaced, when a session begins."""
+    _began: float = attrs.field(factory=trio.current_time, init=False)
     _ended_tokens: OrderedDict[str | None, None] = attrs.field(factory=OrderedDict, init=False)
     """Attempts of user sessions that have ended, the oldest first."""
 
@@ -94,6 +97,25 @@ class Directory:
         finally:
             loan.give_back(LINK_LOST)
 
+    def awaits(self, claim: AppClaim) -> bool:
+        """Whether the user whom ``claim`` names has no session here and may still come back.
+
+        For as long after our start as the user of a server before us may have been away.
+        """
+        young = trio.current_time() - self._began < self.surroundings.lifecycle.user_grace_s
+        return young and not self.draining and not self._is_here(claim)
+
+    async def until_here(self, claim: AppClaim) -> None:
+        """Wait until the user whom ``claim`` names has a session, and its apps are known."""
+        while not self._is_here(claim):
+            await self._came.wait()
+        session = self._session_of(claim)
+        if session is not None:
+            await session.recalled.wait()
+
+    def _is_here(self, claim: AppClaim) -> bool:
+        return self._session_of(claim) is not None or _user_of(claim) in self._recalled
+
     async def _session_for(self, claim: AppClaim) -> UserSession:
         """The session of the user whom ``claim`` names, with all that was known of it before.
 
@@ -102,8 +124,8 @@ class Directory:
         """
         session = self._session_of(claim)
         if session is None and not self.draining:
-            user = claim.user or user_of_session(claim.session_id, claim.package)
-            if user in self._recalled:
+            user = _user_of(claim)
+            if user is not None and user in self._recalled:
                 session = self._begin(user, UserState.DISCONNECTED)
         if session is not None:
             with trio.move_on_after(self.surroundings.limits.auth_s):
@@ -299,6 +321,8 @@ class Directory:
         self._recalled.discard(user)
         session = UserSession(user, self.surroundings, state)
         self._users[user] = session
+        self._came.set()
+        self._came = trio.Event()
         self.nursery.start_soon(self._run_user, session, name=f"user {user}")
         return session
 
@@ -338,7 +362,7 @@ class Directory:
         )
 
     def _session_of(self, claim: AppClaim) -> UserSession | None:
-        user = claim.user or user_of_session(claim.session_id, claim.package)
+        user = _user_of(claim)
         return self._users.get(user) if user is not None else None
 
     def _live(self, user: UserId) -> UserSession:
@@ -350,3 +374,7 @@ class Directory:
     async def _known(self, package: PackageName) -> None:
         if await self.surroundings.store.app(package) is None:
             raise UnknownApp(f"App {package} not found")
+
+
+def _user_of(claim: AppClaim) -> UserId | None:
+    return claim.user or user_of_session(claim.session_id, claim.package)

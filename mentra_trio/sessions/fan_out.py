@@ -12,7 +12,7 @@ from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
 from ..wire.to_app import DataStream
 from .app_session import AppSession
-from .delivery import Outcome, deliver
+from .delivery import Outcome, awaited, deliver
 
 AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 
@@ -31,7 +31,7 @@ def fan_out(
         registration = app.registration
         if registration is None:
             continue
-        for stream_type in app.subscriptions.matching(event):
+        for stream_type in awaited(app, event):
             if not permits(event, registration.permissions):
                 break
             message = DataStream(

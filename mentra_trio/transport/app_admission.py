@@ -24,12 +24,13 @@ from ..domain.errors import DecodeError, InitRefused, LinkClosed, TokenError
 from ..domain.facts import ConnectionRefused
 from ..domain.ids import UserId, app_session_id, package_name, user_id
 from ..domain.networks import address_allowed
+from ..domain.reconnects import AWAITING_RESTORE, FINAL, UNAUTHENTICATED, rejection_code
 from ..environment import Environment
 from ..ports import Store, Telemetry
 from ..sessions.directory import AppClaim, Directory
 from ..wire.codec import decode_from_app, encode
-from ..wire.from_app import TpaConnectionInit
-from ..wire.to_app import TpaConnectionError
+from ..wire.from_app import Reconnect, TpaConnectionInit
+from ..wire.to_app import ReconnectDeferred, ReconnectRejected, TpaConnectionError
 from ..wire.tokens import verify_app_token
 from .upgrade import Upgrade
 from .websocket_link import WebSocketLink
@@ -37,6 +38,8 @@ from .websocket_link import WebSocketLink
 ENDPOINT: Final = "app"
 INVALID_KEY: Final = "INVALID_API_KEY"
 MALFORMED: Final = "MALFORMED_MESSAGE"
+PARKED_S: Final = 30.0
+"""How long an app of SDK v3 is left waiting for its user (appendix A)."""
 NOT_ALLOWED: Final = "ADDRESS_NOT_ALLOWED"
 
 
@@ -47,6 +50,9 @@ class Presented:
     package: str
     session_id: str
     api_key: str = attrs.field(repr=False)
+    reconnect: bool = False
+    reconnect_token: str = attrs.field(default="", repr=False)
+    resumes: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -133,12 +139,19 @@ class AppAdmission:
     async def _serve(self, link: WebSocketLink, implied: Presented | None) -> CloseReason:
         """Verify, lend the link, and say why it must be closed."""
         try:
-            with trio.move_on_after(self.upgrade.limits.auth_s) as waiting:
-                claim = await self._claim(implied or await self._first_frame(link))
-            if waiting.cancelled_caught:
-                self._note(NOT_YET.text)
-                return NOT_YET
-            return await self.directory.serve_app(claim, link)
+            while True:
+                with trio.move_on_after(self.upgrade.limits.auth_s) as waiting:
+                    claim = await self._claim(implied or await self._first_frame(link))
+                if waiting.cancelled_caught:
+                    self._note(NOT_YET.text)
+                    return NOT_YET
+                try:
+                    if claim.resumes:
+                        await self._park(link, claim)
+                    return await self.directory.serve_app(claim, link)
+                except InitRefused as refused:
+                    if not claim.resumes or not self._rejects(link, refused):
+                        raise
         except LinkClosed as closed:
             return closed.reason
         except InitRefused as refused:
@@ -146,6 +159,32 @@ class AppAdmission:
             if refused.code:
                 link.push(encode(self._error(refused)))
             return refused.close
+
+    async def _park(self, link: WebSocketLink, claim: AppClaim) -> None:
+        """Have an app of SDK v3 wait for its user, as long as one may still come back."""
+        if not self.directory.awaits(claim):
+            return
+        deferred = ReconnectDeferred(
+            code=AWAITING_RESTORE,
+            message="the user's session is not here yet",
+            timeout_ms=round(PARKED_S * 1000),
+            timestamp=self.environment.timestamp(),
+        )
+        link.push(encode(deferred))
+        with trio.move_on_after(PARKED_S):
+            await self.directory.until_here(claim)
+
+    def _rejects(self, link: WebSocketLink, refused: InitRefused) -> bool:
+        """Answer a ``reconnect`` of SDK v3 that is refused; whether it may still say who it is."""
+        code = rejection_code(refused.close)
+        if code is None:
+            return False
+        self._note(f"reconnect rejected: {code}")
+        rejected = ReconnectRejected(
+            code=code, message=refused.close.text, timestamp=self.environment.timestamp()
+        )
+        link.push(encode(rejected))
+        return code not in FINAL
 
     def _error(self, refused: InitRefused) -> TpaConnectionError:
         return TpaConnectionError(
@@ -163,10 +202,34 @@ class AppAdmission:
             message = decode_from_app(frame)
         except DecodeError as error:
             raise InitRefused(MALFORMED, error.problem, BAD_INIT) from None
+        if isinstance(message, Reconnect):
+            return self._resuming(link, message)
         if not isinstance(message, TpaConnectionInit):
             raise InitRefused(MALFORMED, BAD_INIT.text, BAD_INIT)
+        token = message.reconnect_token
         return Presented(
-            package=message.package_name, session_id=message.session_id, api_key=message.api_key
+            package=message.package_name,
+            session_id=message.session_id,
+            api_key=message.api_key,
+            reconnect=message.reconnect is True,
+            reconnect_token=token if isinstance(token, str) else "",
+        )
+
+    def _resuming(self, link: WebSocketLink, message: Reconnect) -> Presented:
+        """``reconnect`` instead of an init: for those whose headers have said who they are."""
+        if not self._header("x-api-key"):
+            rejected = ReconnectRejected(
+                code=UNAUTHENTICATED,
+                message="say who you are in headers, or with tpa_connection_init",
+                timestamp=self.environment.timestamp(),
+            )
+            link.push(encode(rejected))
+            raise InitRefused("", "reconnect without headers", BAD_INIT)
+        return Presented(
+            package=self._header("x-package-name"),
+            session_id=message.session_id or self._header("x-session-id"),
+            api_key=self._header("x-api-key"),
+            resumes=True,
         )
 
     async def _claim(self, presented: Presented) -> AppClaim:
@@ -179,7 +242,15 @@ class AppAdmission:
         session_id = presented.session_id
         if not session_id and user is not None:
             session_id = app_session_id(user, app.package)
-        return AppClaim(package=app.package, session_id=session_id, user=user, token=self.token)
+        return AppClaim(
+            package=app.package,
+            session_id=session_id,
+            user=user,
+            token=self.token,
+            reconnect=presented.reconnect,
+            reconnect_token=presented.reconnect_token,
+            resumes=presented.resumes,
+        )
 
     async def _verified(self, presented: Presented) -> AppRegistration | None:
         """The registration, if the key is its own; else the directory is told.

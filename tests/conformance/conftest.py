@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trio
 
+from .other_cloud import OtherCloud
 from .real_app import NODE_PROJECT, RealApp
 from .running_server import RunningServer
 from .stub_app import StubApp
@@ -130,3 +131,43 @@ def server(server_a: RunningServer) -> RunningServer:
 def quick_server(server_q: RunningServer) -> RunningServer:
     """The server that is quick to give up."""
     return server_q
+
+
+MakeServer = Callable[..., Awaitable[RunningServer]]
+
+
+@pytest.fixture
+async def make_server(node: None, tmp_path: Path) -> AsyncGenerator[MakeServer]:
+    """Makes servers for this test alone, with the settings that it is called with."""
+    made: list[RunningServer] = []
+
+    async def make(*settings: str) -> RunningServer:
+        folder = tmp_path / f"server_{len(made)}"
+        folder.mkdir()
+        server = RunningServer(folder, settings)
+        await server.start_again()
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        if server.process.poll() is None:
+            await trio.to_thread.run_sync(server.end)
+
+
+@pytest.fixture
+async def lone_app(node: None, tmp_path: Path, nursery: trio.Nursery) -> AsyncGenerator[RealApp]:
+    """An app of this test alone, whose process may be ended; not registered anywhere."""
+    app = RealApp("com.t.lone", "key of lone", tmp_path / "lone.log")
+    await trio.to_thread.run_sync(app.start)
+    await nursery.start(app.watch)
+    yield app
+    await trio.to_thread.run_sync(app.end)
+
+
+@pytest.fixture
+async def other_cloud(nursery: trio.Nursery) -> OtherCloud:
+    """Another cloud, which has sessions of its own with the same app servers."""
+    cloud = OtherCloud()
+    await nursery.start(cloud.serve)
+    return cloud

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import select
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import httpx
 import trio
 
 from .timeline import Record, Timeline
@@ -32,10 +36,12 @@ def on(method: str, name: str, *before: Any, after: Sequence[Any] = ()) -> Step:
 
 @attrs.define(eq=False)
 class RealApp:
-    """One Node process with the real SDK, for as many tests as like to use it.
+    """One app server with the real SDK, for as many tests as like to use it.
 
-    Its events are read by whichever test uses it now (``watch``); ``seen`` holds those of that
-    test. Session ids are ``<user>-<package>``, so tests with users of their own do not meet.
+    It is one Node process at a time: a killed one can be followed by another at the same port,
+    whose events come in behind those of the one before. They are read by whichever test uses it
+    now (``watch``); ``seen`` holds those of that test. Session ids are ``<user>-<package>``, so
+    tests with users of their own do not meet.
     """
 
     package: str
@@ -45,17 +51,24 @@ class RealApp:
     seen: Timeline = attrs.field(factory=Timeline, init=False)
     process: subprocess.Popen[bytes] = attrs.field(init=False)
     _events_fd: int = attrs.field(init=False)
+    _write_fd: int = attrs.field(init=False)
+    _scripts: dict[str, tuple[Step, ...]] = attrs.field(factory=dict, init=False)
     _rest: bytes = attrs.field(default=b"", init=False)
     _ids: itertools.count[int] = attrs.field(factory=itertools.count, init=False)
 
     def start(self) -> None:
         """Start the process and wait until it listens for webhooks."""
-        self._events_fd, write_fd = os.pipe()
+        self._events_fd, self._write_fd = os.pipe()
+        self._spawn()
+        self.port = self._first_record()["port"]
+
+    def _spawn(self) -> None:
         environ = os.environ | {
             "PACKAGE": self.package,
             "API_KEY": self.api_key,
             "PORT": str(self.port),
-            "EVENTS_FD": str(write_fd),
+            "EVENTS_FD": str(self._write_fd),
+            "SCRIPTS": json.dumps(self._scripts),
             "NODE_OPTIONS": f"--require {NODE_PROJECT / 'offline.cjs'}",
         }
         with self.log.open("ab") as log:
@@ -66,19 +79,25 @@ class RealApp:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(write_fd,),
+                pass_fds=(self._write_fd,),
             )
-        os.close(write_fd)
-        self.port = self._first_record()["port"]
 
     def _first_record(self) -> Record:
-        while b"\n" not in self._rest:
-            chunk = os.read(self._events_fd, 65_536)
-            assert chunk, f"node ended at once; see {self.log}"
-            self._rest += chunk
-        line, _, self._rest = self._rest.partition(b"\n")
-        record: Record = json.loads(line)
-        return record
+        found: list[Record] = []
+        while not found:
+            ready, _, _ = select.select([self._events_fd], [], [], START_S)
+            assert ready, f"node does not listen; see {self.log}"
+            found = self._take(os.read(self._events_fd, 65_536))
+        return found[0]
+
+    def _take(self, chunk: bytes | bytearray) -> list[Record]:
+        """The records that ``chunk`` completes. A line that a kill cut off is none."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        records = []
+        for line in lines:
+            with contextlib.suppress(json.JSONDecodeError):
+                records.append(decoded(json.loads(line)))
+        return records
 
     @property
     def url(self) -> str:
@@ -99,6 +118,7 @@ class RealApp:
             self.process.kill()
             self.process.wait()
         os.close(self._events_fd)
+        os.close(self._write_fd)
 
     # ---- for one test ----
 
@@ -116,9 +136,8 @@ class RealApp:
 
     async def _read(self, stream: trio.lowlevel.FdStream) -> None:
         async for chunk in stream:
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                self.seen.add(decoded(json.loads(line)))
+            for record in self._take(chunk):
+                self.seen.add(record)
 
     async def command(self, command: str, **fields: Any) -> Any:
         """Have the process do something, and return what came of it."""
@@ -132,13 +151,36 @@ class RealApp:
         assert "error" not in done, done["error"]
         return done.get("value")
 
+    async def go_down(self, how: signal.Signals) -> None:
+        """Have the process end by a signal, and wait until it is gone."""
+        self.process.send_signal(how)
+        await trio.to_thread.run_sync(self.process.wait)
+        assert self.process.stdin
+        self.process.stdin.close()  # not before: at its end the process ends by itself
+
+    async def come_back(self) -> None:
+        """Start another process in the place of the one that is gone, at the same port."""
+        position = len(self.seen.records)
+        self._spawn()
+        await self.seen.first(event="listening", since=position, within_s=START_S)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The process does nothing while the block runs: its sockets stay open and silent."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     async def become(self, package: str, api_key: str) -> None:
         """Present itself as another app from the next webhook on."""
         self.package = package
         await self.command("configure", packageName=package, apiKey=api_key)
 
     async def script(self, user: str, *steps: Step) -> None:
-        """What ``onSession`` is to do for ``user``."""
+        """What ``onSession`` is to do for ``user``, in this process and in later ones."""
+        self._scripts[user] = steps
         await self.command("script", user=user, steps=steps)
 
     async def run(self, user: str, *steps: Step) -> Any:
@@ -162,6 +204,38 @@ class RealApp:
     async def reset_socket(self, user: str) -> None:
         """Let the socket of ``user`` end in a TCP reset."""
         await self.command("reset", session=self.session_of(user))
+
+    async def reached_by_settings(self, user: str) -> int:
+        """How many sessions of ``user`` its ``/settings`` finds: those that it takes for alive."""
+        body = {"userIdForSettings": user, "settings": []}
+        answer = await self._post("/settings", body)
+        updated: int = answer.json()["sessionsUpdated"]
+        return updated
+
+    async def call_webhook(self, user: str, websocket_url: str) -> int:
+        """Ask for a session as a cloud does; the status of the answer, once ``onSession`` ran."""
+        body = {
+            "type": "session_request",
+            "sessionId": self.session_of(user),
+            "userId": user,
+            "timestamp": "2026-01-01T00:00:00.000Z",
+            "mentraOSWebsocketUrl": websocket_url,
+            "augmentOSWebsocketUrl": websocket_url,
+        }
+        return (await self._post("/webhook", body)).status_code
+
+    async def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            return await client.post(self.url + path, json=body)
+
+    def stops(self, user: str) -> list[str]:
+        """The reasons with which ``onStop`` ran for ``user``, in order."""
+        return [record["reason"] for record in self.seen.all(event="stopped", user=user)]
+
+    def inits(self, user: str) -> list[Record]:
+        """The ``tpa_connection_init`` frames that were sent for ``user``, in order."""
+        sent = self.seen.all(event="sent", session=self.session_of(user))
+        return [one for one in sent if (one["message"] or {}).get("type") == "tpa_connection_init"]
 
     def sessions(self, user: str) -> int:
         """How often ``onSession`` ran for ``user``."""

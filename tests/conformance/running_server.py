@@ -27,7 +27,11 @@ COMMAND = (sys.executable, "-m", "mentra_trio")
 
 @attrs.define(eq=False)
 class RunningServer:
-    """One server process with a data folder of its own; ``settings`` are given with ``--set``."""
+    """One server process at a time, with a data folder of its own.
+
+    ``settings`` are given with ``--set``. A server that is started again listens at the address
+    of the one before.
+    """
 
     folder: Path
     settings: tuple[str, ...] = ()
@@ -56,19 +60,30 @@ class RunningServer:
     def start(self) -> None:
         """Start it and wait for the ready line, which names the address."""
         settings = [word for setting in self.settings for word in ("--set", setting)]
+        port = self.url.rpartition(":")[2] or "0"
+        said = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.folder), *settings],
+                [*COMMAND, "serve", "--port", port, "--data-dir", str(self.folder), *settings],
                 env=self._environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + START_S
-        while not (ready := READY.search(self.log.read_text())):
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, f"no ready line: {self.log.read_text()}"
+        while not (ready := READY.search(self.log.read_text(), said)):
+            assert self.process.poll() is None, self.log.read_text()[-4000:]
+            assert time.monotonic() < deadline, f"no ready line: {self.log.read_text()[-4000:]}"
             time.sleep(0.02)
         self.url = ready[1]
+
+    async def start_again(self) -> None:
+        """As ``start``, without stopping the event loop."""
+        await trio.to_thread.run_sync(self.start)
+
+    def kill(self) -> None:
+        """End it with SIGKILL: it gets no chance to write or say anything."""
+        self.process.kill()
+        self.process.wait()
 
     def end(self) -> None:
         """Ask it to end and check that it does so as it promises: drained, with exit code 0."""
@@ -115,17 +130,34 @@ class RunningServer:
 
     # ---- HTTP ----
 
-    async def post(self, path: str, user: str) -> httpx.Response:
+    async def post(self, path: str, user: str, body: object = None) -> httpx.Response:
         """Call a route of the phone."""
         headers = {"Authorization": f"Bearer {self.token(user)}"}
         async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            return await client.post(self.url + path, headers=headers)
+            return await client.post(self.url + path, headers=headers, json=body)
+
+    async def get(self, path: str, user: str) -> httpx.Response:
+        """Call a route of the phone that changes nothing."""
+        headers = {"Authorization": f"Bearer {self.token(user)}"}
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            return await client.get(self.url + path, headers=headers)
+
+    async def journal(self, user: str) -> list[dict[str, Any]]:
+        """What the server has noted of a user, newest last."""
+        path = f"/api/admin/users/{quote(user)}/journal?limit=200"
+        answer = await self._admin(path)
+        assert answer.status_code == 200, answer.text
+        facts: list[dict[str, Any]] = answer.json()["facts"]
+        return facts
+
+    async def _admin(self, path: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            return await client.get(self.url + path, headers=headers)
 
     async def user(self, user: str) -> dict[str, Any] | None:
         """What the admin routes say of a user; ``None`` if there is no such session."""
-        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
-            answer = await client.get(f"{self.url}/api/admin/users/{quote(user)}", headers=headers)
+        answer = await self._admin(f"/api/admin/users/{quote(user)}")
         if answer.status_code == 404:
             return None
         assert answer.status_code == 200, answer.text

@@ -83,6 +83,31 @@ async def test_subscriptions_and_display_survive_and_the_first_real_list_replace
         assert len(glasses.of_type("display_event")) == shown, "the display was left alone"
 
 
+async def test_nothing_is_missed_while_a_new_runtime_says_what_it_wants(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, glasses, link):
+        wanted = ["button_press", "head_position", "VAD"]
+        link.say({"type": "subscription_update", "subscriptions": wanted})
+        await wait_all_tasks_blocked()
+        link.cut()
+        new = house.answer(await house.webhooks.next_start())
+        await new.expect("tpa_connection_ack")
+        new.say({"type": "subscription_update", "subscriptions": ["VAD"]})
+        await wait_all_tasks_blocked()
+        for number in range(3):  # nobody has asked for these yet
+            glasses.say({"type": "button_press", "buttonId": str(number), "pressType": "short"})
+        glasses.say({"type": "head_position", "position": "up"})
+        await wait_all_tasks_blocked()
+        new.say({"type": "subscription_update", "subscriptions": ["VAD", "button_press"]})
+        await trio.sleep(Lifecycle().settle_s + 0.01)
+        glasses.say({"type": "button_press", "buttonId": "3", "pressType": "short"})
+        await wait_all_tasks_blocked()
+        heard = new.of_type("data_stream")
+        assert [message["streamType"] for message in heard] == ["button_press"] * 4
+        assert [message["data"]["buttonId"] for message in heard] == ["0", "1", "2", "3"]
+
+
 async def test_a_late_socket_of_an_older_attempt_never_disturbs_the_newer(
     autojump_clock: MockClock,
 ) -> None:

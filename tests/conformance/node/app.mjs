@@ -5,7 +5,8 @@
 // onSession carries out for one user; a step calls a method of the session by its path:
 //   {"call": "events.onButtonPress", "args": [{"$handler": "button"}]}
 // where {"$handler": NAME} becomes a function that reports each call as a "fired" event.
-// Other steps: {"wait": MS}, {"throw": MESSAGE}.
+// Other steps: {"wait": MS}, {"throw": MESSAGE}. A process that takes the place of a killed one is
+// given the scripts in SCRIPTS, because its first webhook may come before any command.
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import readline from "node:readline";
@@ -14,6 +15,7 @@ import { WebSocket } from "ws";
 
 const eventsFd = Number(process.env.EVENTS_FD);
 const emit = (event, fields) => fs.writeSync(eventsFd, JSON.stringify({ event, ...fields }) + "\n");
+fs.writeSync(eventsFd, "\n"); // ends the line that a killed process may have left unfinished
 
 // ---- what passes over the wire, seen below the SDK ----
 
@@ -21,11 +23,19 @@ const socketsBySession = new Map();
 const sessionOf = (socket) => socket.conformanceSession ?? null;
 const shown = (data, isBinary) => (isBinary ? { hex: Buffer.from(data).toString("hex") } : { text: String(data) });
 
+// Inits that are held back: how many more, and the calls that send them after all.
+const held = { more: 0, inits: [] };
+
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data, ...rest) {
   if (typeof data === "string" && data.includes("tpa_connection_init")) {
     this.conformanceSession = JSON.parse(data).sessionId;
     socketsBySession.set(this.conformanceSession, this);
+    if (held.more > 0) {
+      held.more -= 1;
+      held.inits.push(() => send.call(this, data, ...rest));
+      return emit("held", { session: sessionOf(this), url: this.url });
+    }
   }
   emit("sent", { session: sessionOf(this), url: this.url, ...shown(data, typeof data !== "string") });
   return send.call(this, data, ...rest);
@@ -33,7 +43,7 @@ WebSocket.prototype.send = function (data, ...rest) {
 const emitOnSocket = WebSocket.prototype.emit;
 WebSocket.prototype.emit = function (name, ...args) {
   if (name === "message") emit("received", { session: sessionOf(this), ...shown(args[0], args[1]) });
-  if (name === "close") emit("closed", { session: sessionOf(this), code: args[0], reason: String(args[1]) });
+  if (name === "close") emit("closed", { session: sessionOf(this), url: this.url, code: args[0], reason: String(args[1]) });
   if (name === "unexpected-response") emit("refused", { status: args[1].statusCode });
   return emitOnSocket.call(this, name, ...args);
 };
@@ -65,7 +75,7 @@ function parsed(chunks) {
 
 // ---- the app ----
 
-const scripts = new Map();
+const scripts = new Map(Object.entries(JSON.parse(process.env.SCRIPTS ?? "{}")));
 const sessions = new Map();
 
 class ScriptedApp extends AppServer {
@@ -119,6 +129,8 @@ const commands = {
     for (const frame of frames) send.call(socketsBySession.get(session), frame.hex === undefined ? frame.text : Buffer.from(frame.hex, "hex"));
   },
   reset: ({ session }) => void socketsBySession.get(session)._socket.resetAndDestroy(),
+  hold: ({ inits }) => void (held.more = inits),
+  release: () => held.inits.splice(0).forEach((sendIt) => sendIt()),
   configure: (fields) => void Object.assign(app.config, fields),
 };
 

@@ -1,0 +1,265 @@
+"""The server dies or is told to end, and another takes its place: the real SDK must not mind."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from mentra_trio.domain.close_reasons import FINAL_FOR_SDK
+
+from .conftest import QUICK, MakeServer
+from .real_app import RealApp, on
+from .running_server import RunningServer
+from .sockets import Socket, open_phone
+from .stub_app import StubApp
+from .timeline import eventually
+
+STREAM = "transcription:en-US"
+
+
+@attrs.define(eq=False)
+class Scene:
+    """A server, an app of the real SDK that listens to speech, and the glasses of one user."""
+
+    server: RunningServer
+    app: RealApp
+    user: str
+    nursery: trio.Nursery
+    phone: Socket
+
+    async def replace_glasses(self) -> None:
+        """The glasses come back, with a new connection."""
+        self.phone = await open_phone(self.nursery, self.server, self.user)
+
+    async def look(self) -> dict[str, Any] | None:
+        """What the admin route says of the app."""
+        return await self.server.app(self.user, self.app.package)
+
+    async def in_state(self, *states: str, within_s: float = 5.0) -> dict[str, Any]:
+        """Wait until the app is in one of ``states``."""
+        found = await eventually(
+            self.look, lambda app: app is not None and app["state"] in states, within_s=within_s
+        )
+        assert found is not None
+        return found
+
+    async def say(self, text: str) -> None:
+        """Have the glasses hear ``text``."""
+        await self.phone.send(
+            "local_transcription",
+            text=text,
+            isFinal=True,
+            startTime=0,
+            endTime=900,
+            speakerId="s",
+            transcribeLanguage="en-US",
+            provider="test",
+        )
+
+    async def hears(self, text: str) -> None:
+        """Speech reaches the app's handler, and exactly once."""
+        await self.say(text)
+        await self.app.seen.first(
+            event="fired",
+            session=self.app.session_of(self.user),
+            handler="speech",
+            data=lambda data: data["text"] == text,
+        )
+        assert [data["text"] for data in self.app.fired(self.user, "speech")].count(text) == 1
+
+    def closes(self, since: int) -> list[int]:
+        """The codes with which the app's sockets were closed."""
+        closed = self.app.seen.all(
+            since=since, event="closed", session=self.app.session_of(self.user)
+        )
+        return [one["code"] for one in closed]
+
+
+@pytest.fixture
+async def scene(
+    make_server: MakeServer, lone_app: RealApp, nursery: trio.Nursery, user: str
+) -> Scene:
+    """The app runs, and the server knows what it wants."""
+    server = await make_server(*QUICK[2:3])
+    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await lone_app.script(user, on("onTranscription", "speech"))
+    phone = await open_phone(nursery, server, user)
+    scene = Scene(server, lone_app, user, nursery, phone)
+    await phone.send("start_app", packageName=lone_app.package)
+    await lone_app.running(user)
+    await lone_app.seen.first(event="answered", path="/webhook")
+    await eventually(scene.look, lambda app: app and app["subscriptions"] == [STREAM])
+    await scene.hears("before")
+    # What sessions remember is written within a moment; what is tested is not that moment.
+    await trio.sleep(0.3)
+    return scene
+
+
+async def known_but_away(scene: Scene) -> None:
+    """The new server knows the user, who is away, and the app, which may come back."""
+    found = await eventually(partial(scene.server.user, scene.user), lambda user: user is not None)
+    assert found is not None
+    assert (found["state"], found["connected"]) == ("DISCONNECTED", False)
+    (app,) = found["apps"]
+    assert app["packageName"] == scene.app.package
+    assert app["subscriptions"] == [STREAM]
+
+
+async def back_by_itself(scene: Scene, since: int) -> None:
+    """The app came back without a webhook, before its user's glasses did."""
+    app = await scene.in_state("running", within_s=10)
+    assert app["subscriptions"] == [STREAM]
+    assert FINAL_FOR_SDK.isdisjoint(scene.closes(since))
+    await scene.replace_glasses()
+    await scene.hears("after")
+    assert len(scene.app.webhooks(scene.user)) == 1
+    assert scene.app.sessions(scene.user) == 1
+    assert scene.app.stops(scene.user) == []
+
+
+async def test_killed_while_all_is_quiet(scene: Scene) -> None:
+    since = len(scene.app.seen.records)
+    scene.server.kill()
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await back_by_itself(scene, since)
+
+
+async def test_killed_while_an_app_is_in_grace(scene: Scene) -> None:
+    since = len(scene.app.seen.records)
+    await scene.app.reset_socket(scene.user)
+    await scene.in_state("grace_period")
+    await scene.say("meanwhile")
+    await eventually(scene.look, lambda app: app and app["outbox"] == 1)
+    await trio.sleep(0.3)  # the loss window
+    scene.server.kill()
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await back_by_itself(scene, since)
+    heard = [data["text"] for data in scene.app.fired(scene.user, "speech")]
+    assert heard == ["before", "meanwhile", "after"]
+
+
+async def test_killed_while_a_call_is_out_and_the_app_never_comes_by_itself(
+    scene: Scene, stub_app: StubApp
+) -> None:
+    """The process that was called is gone, too: another one is called once the user is there."""
+    await scene.app.go_down(signal.SIGKILL)
+    await scene.server.add_app_later(scene.app.package, url=stub_app.url, api_key=scene.app.api_key)
+    await stub_app.calls.first(type="session_request", within_s=10)
+    await scene.in_state("resurrecting")
+    scene.server.kill()
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await scene.in_state("grace_period", "dormant")
+
+    await scene.server.add_app_later(
+        scene.app.package, url=scene.app.url, api_key=scene.app.api_key
+    )
+    await scene.app.come_back()
+    await scene.in_state("dormant", within_s=10)
+    assert len(scene.app.webhooks(scene.user)) == 1, "nobody is there to see the app"
+    await scene.replace_glasses()
+    await scene.app.running(scene.user, number=2)
+    await scene.hears("after")
+    assert len(scene.app.webhooks(scene.user)) == 2
+    assert scene.app.stops(scene.user) == []
+
+
+async def test_killed_at_the_moment_of_a_resurrection(scene: Scene) -> None:
+    """Whatever the app had got from the server before: its attempt is known to the next one."""
+    await scene.app.go_down(signal.SIGKILL)
+    await scene.in_state("grace_period")
+    await scene.app.come_back()
+    await scene.app.command("hold", inits=1)
+    held = await scene.app.seen.first(event="held", within_s=10)
+    scene.server.kill()
+    since = len(scene.app.seen.records)
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await scene.app.running(scene.user, number=2)
+    assert scene.app.inits(scene.user)[-1]["url"] == held["url"], "the token of that attempt"
+    assert FINAL_FOR_SDK.isdisjoint(scene.closes(since))
+    await scene.replace_glasses()
+    await scene.hears("after")
+    assert len(scene.app.webhooks(scene.user)) == 2
+    assert scene.app.sessions(scene.user) == 2
+    await scene.in_state("running")
+
+
+async def test_killed_right_after_a_write_was_acknowledged(scene: Scene) -> None:
+    path = "/api/client/user/settings"
+    for brightness in (11, 22, 33):
+        answer = await scene.server.post(path, scene.user, {"brightness": brightness})
+        assert answer.status_code == 200
+        scene.server.kill()
+        await scene.server.start_again()
+        stored = (await scene.server.get(path, scene.user)).json()["data"]
+        assert stored["brightness"] == brightness
+
+
+async def test_killed_right_after_a_stop_was_acknowledged(scene: Scene) -> None:
+    await scene.app.command("configure", keepSocketOnStop=True)
+    stopped = f"/apps/{scene.app.package}/stop"
+    answer = await scene.server.post(stopped, scene.user)
+    assert answer.json()["data"]["status"] == "stopped"
+    scene.server.kill()
+    await scene.server.start_again()
+    await scene.replace_glasses()
+    await scene.phone.message("connection_ack")
+    await trio.sleep(2)  # a wanted app would have been called at once
+    found = await scene.server.user(scene.user)
+    assert found is not None
+    assert found["apps"] == []
+    assert len(scene.app.webhooks(scene.user)) == 1
+
+
+async def test_killed_right_after_a_start_was_acknowledged(scene: Scene, app_b: RealApp) -> None:
+    await scene.server.add_app_later(app_b.package, url=app_b.url, api_key=app_b.api_key)
+    answer = await scene.server.post(f"/apps/{app_b.package}/start", scene.user)
+    assert answer.json()["data"]["status"] == "started"
+    scene.server.kill()
+    await scene.server.start_again()
+    await scene.replace_glasses()
+    look = partial(scene.server.app, scene.user, app_b.package)
+    await eventually(look, lambda app: app and app["state"] == "running", within_s=10)
+    await scene.in_state("running")
+    for app in (scene.app, app_b):
+        assert app.stops(scene.user) == []
+        assert len(app.webhooks(scene.user)) == app.sessions(scene.user) == 1
+
+
+async def test_told_to_end_and_followed_by_another(scene: Scene, record_property: Any) -> None:
+    since = len(scene.app.seen.records)
+    began = time.monotonic()
+    ended = partial(trio.to_thread.run_sync, scene.server.end)
+    took = await closed_and_ended(scene, since, ended)
+    record_property("first close to exit, seconds", round(took, 3))
+    record_property("SIGTERM to exit, seconds", round(time.monotonic() - began, 3))
+    assert scene.closes(since) == [1012]
+    assert (await scene.phone.end())["closed"] == 1012
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await back_by_itself(scene, since)
+
+
+async def closed_and_ended(scene: Scene, since: int, end: Callable[[], Awaitable[None]]) -> float:
+    """Seconds from the first close that somebody sees to the end of the process."""
+    seen: list[float] = []
+
+    async def watch() -> None:
+        await scene.app.seen.first(since=since, event="closed", within_s=20)
+        seen.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        await end()  # checks that the exit code is 0
+        exited = trio.current_time()
+    return exited - seen[0]
