@@ -1,4 +1,4 @@
-"""What an app of SDK v3 is told when its ``reconnect`` is not accepted (protocol.md, appendix A)."""
+"""What an app of SDK v3 is told when its ``reconnect`` is refused (protocol.md, appendix A)."""
 
 from __future__ import annotations
 

@@ -49,6 +49,8 @@ class Doorman:
     refusal: InitRefused | None = None
     glasses: list[UserId] = attrs.field(factory=list)
     claims: list[AppClaim] = attrs.field(factory=list)
+    here: bool = True
+    arrived: trio.Event = attrs.field(factory=trio.Event)
     rejected: list[tuple[Any, ...]] = attrs.field(factory=list)
 
     async def serve_glasses(self, user: UserId, link: Link) -> CloseReason:
@@ -70,6 +72,12 @@ class Doorman:
         except LinkClosed as closed:
             return closed.reason
         return self.reason
+
+    def awaits(self, claim: AppClaim) -> bool:
+        return not self.here
+
+    async def until_here(self, claim: AppClaim) -> None:
+        await self.arrived.wait()
 
     def key_rejected(self, *args: Any) -> None:
         self.rejected.append(args)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import trio
@@ -16,7 +16,6 @@ from raw_peer import (
     Peer,
     Rig,
     close_frame,
-    facts_without_crashes,
     frame,
     upgrade_head,
 )
@@ -24,41 +23,9 @@ from raw_peer import (
 from mentra_trio.domain.close_reasons import APP_STOPPED, GLASSES_REPLACED, NO_SESSION
 from mentra_trio.domain.errors import InitRefused
 from mentra_trio.domain.facts import ConnectionRefused
-from mentra_trio.environment import Environment
-from mentra_trio.ports import Store
-from mentra_trio.sessions.directory import AppClaim, Directory
-from mentra_trio.transport.admission import Admission, split_attempt
+from mentra_trio.sessions.directory import AppClaim
+from mentra_trio.transport.admission import split_attempt
 from mentra_trio.wire.tokens import mint_app_token, mint_core_token
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
-
-
-@pytest.fixture
-def store() -> OneAppStore:
-    return OneAppStore()
-
-
-@pytest.fixture
-async def doorman(rig: Rig, facts: Facts, store: OneAppStore) -> Doorman:
-    doorman = Doorman()
-    rig.websockets = Admission(
-        cast("Directory", doorman),
-        cast("Store", store),
-        SECRET,
-        rig.limits,
-        facts,
-        Environment(utcnow=lambda: NOW),
-    )
-    return doorman
 
 
 def core_token(secret: str = SECRET) -> str:

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import trio
-from raw_peer import Facts, Peer, Rig, echo_app, facts_without_crashes
+from raw_peer import Peer, Rig, echo_app
 
 from mentra_trio.domain.timings import Limits
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
 
 
 async def test_chunked_bodies_both_ways(rig: Rig, autojump_clock: Any) -> None:

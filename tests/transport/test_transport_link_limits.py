@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from raw_peer import (
     Facts,
     Rig,
     close_frame,
-    facts_without_crashes,
     frame,
 )
 
@@ -33,18 +31,6 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
-
 
 # -- size limits -------------------------------------------------------------------------
 

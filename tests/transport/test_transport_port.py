@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import pytest
 import trio
-from raw_peer import Facts, Rig, echo_app, facts_without_crashes, upgrade_head
+from raw_peer import Facts, Rig, echo_app, upgrade_head
 
 from mentra_trio.domain.facts import ConnectionRefused
 from mentra_trio.transport.http_connection import split_target
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
 
 
 async def test_one_connection_serves_many_requests(rig: Rig, autojump_clock: Any) -> None:
