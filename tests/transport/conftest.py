@@ -7,13 +7,14 @@ from typing import cast
 
 import pytest
 import trio
-from doorman import NOW, SECRET, Doorman, OneAppStore
-from raw_peer import Facts, Rig, facts_without_crashes
 
 from mentra_trio.environment import Environment
 from mentra_trio.ports import Store
 from mentra_trio.sessions.directory import Directory
 from mentra_trio.transport.admission import Admission
+
+from .doorman import NOW, SECRET, Doorman, OneAppStore
+from .raw_peer import Facts, Rig, facts_without_crashes
 
 
 @pytest.fixture

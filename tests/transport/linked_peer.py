@@ -8,10 +8,6 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 import trio
-from raw_peer import (
-    Peer,
-    Rig,
-)
 
 from mentra_trio.domain.close_reasons import (
     APP_STOPPED,
@@ -20,6 +16,11 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.transport.websocket_link import WebSocketLink
+
+from .raw_peer import (
+    Peer,
+    Rig,
+)
 
 
 @attrs.define(eq=False)

@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 import trio
-from doorman import KEY, NOW, PACKAGE, SECRET, SESSION, USER, Doorman, OneAppStore
-from raw_peer import (
+
+from mentra_trio.domain.close_reasons import APP_STOPPED, GLASSES_REPLACED, NO_SESSION
+from mentra_trio.domain.errors import InitRefused
+from mentra_trio.domain.facts import ConnectionRefused
+from mentra_trio.sessions.directory import AppClaim
+from mentra_trio.transport.admission import split_attempt
+from mentra_trio.wire.tokens import mint_app_token, mint_core_token
+
+from .doorman import KEY, NOW, PACKAGE, SECRET, SESSION, USER, Doorman, OneAppStore
+from .raw_peer import (
     BINARY,
     TEXT,
     Facts,
@@ -19,13 +27,6 @@ from raw_peer import (
     frame,
     upgrade_head,
 )
-
-from mentra_trio.domain.close_reasons import APP_STOPPED, GLASSES_REPLACED, NO_SESSION
-from mentra_trio.domain.errors import InitRefused
-from mentra_trio.domain.facts import ConnectionRefused
-from mentra_trio.sessions.directory import AppClaim
-from mentra_trio.transport.admission import split_attempt
-from mentra_trio.wire.tokens import mint_app_token, mint_core_token
 
 
 def core_token(secret: str = SECRET) -> str:

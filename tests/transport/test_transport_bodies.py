@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import trio
-from raw_peer import Peer, Rig, echo_app
 
 from mentra_trio.domain.timings import Limits
+
+from .raw_peer import Peer, Rig, echo_app
 
 
 async def test_chunked_bodies_both_ways(rig: Rig, autojump_clock: Any) -> None:

@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_peer import frame
 
 from mentra_trio.domain.close_reasons import LINK_LOST, CloseReason
 from mentra_trio.transport.frames import (
@@ -19,6 +18,8 @@ from mentra_trio.transport.frames import (
     encode_frame,
     encode_message,
 )
+
+from .raw_peer import frame
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])

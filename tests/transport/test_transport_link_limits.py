@@ -7,18 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from linked_peer import linked
-from raw_peer import (
-    BINARY,
-    CLOSE,
-    PING,
-    PONG,
-    TEXT,
-    Facts,
-    Rig,
-    close_frame,
-    frame,
-)
 
 from mentra_trio.domain.close_reasons import (
     APP_STOPPED,
@@ -31,6 +19,19 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
+
+from .linked_peer import linked
+from .raw_peer import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Facts,
+    Rig,
+    close_frame,
+    frame,
+)
 
 # -- size limits -------------------------------------------------------------------------
 

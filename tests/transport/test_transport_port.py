@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from raw_peer import Facts, Rig, echo_app, upgrade_head
 
 from mentra_trio.domain.facts import ConnectionRefused
 from mentra_trio.transport.http_connection import split_target
+
+from .raw_peer import Facts, Rig, echo_app, upgrade_head
 
 
 async def test_one_connection_serves_many_requests(rig: Rig, autojump_clock: Any) -> None:

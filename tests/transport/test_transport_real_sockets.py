@@ -16,7 +16,6 @@ import pytest
 import trio
 import trustme
 from cryptography.hazmat.primitives import serialization
-from raw_peer import TEXT, Facts, Peer, Rig, close_frame, facts_without_crashes, frame, upgrade_head
 
 from mentra_trio.domain.close_reasons import APP_STOPPED, SLOW_CONSUMER
 from mentra_trio.domain.errors import ConfigError, LinkClosed
@@ -24,6 +23,17 @@ from mentra_trio.domain.facts import ConnectionRefused
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.tcp import bound_address, open_listeners, room_for_connections
 from mentra_trio.transport.upgrade import Upgrade
+
+from .raw_peer import (
+    TEXT,
+    Facts,
+    Peer,
+    Rig,
+    close_frame,
+    facts_without_crashes,
+    frame,
+    upgrade_head,
+)
 
 pytestmark = pytest.mark.real_sockets
 

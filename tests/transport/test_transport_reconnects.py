@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import trio
-from doorman import KEY, PACKAGE, SESSION, USER, Doorman
-from raw_peer import TEXT, Peer, Rig, frame
 
 from mentra_trio.domain.close_reasons import (
     APP_STOPPED,
@@ -22,6 +20,9 @@ from mentra_trio.domain.close_reasons import (
     CloseReason,
 )
 from mentra_trio.domain.errors import InitRefused
+
+from .doorman import KEY, PACKAGE, SESSION, USER, Doorman
+from .raw_peer import TEXT, Peer, Rig, frame
 
 HEADERS = [
     f"x-user-id: {USER}",

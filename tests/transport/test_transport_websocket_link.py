@@ -7,8 +7,18 @@ from typing import Any
 
 import pytest
 import trio
-from linked_peer import linked
-from raw_peer import (
+
+from mentra_trio.domain.close_reasons import (
+    APP_STOPPED,
+    LINK_LOST,
+    TOO_BIG,
+    CloseReason,
+)
+from mentra_trio.domain.timings import Limits
+from mentra_trio.transport.upgrade import Upgrade
+
+from .linked_peer import linked
+from .raw_peer import (
     BINARY,
     CLOSE,
     PING,
@@ -20,15 +30,6 @@ from raw_peer import (
     facts_without_crashes,
     frame,
 )
-
-from mentra_trio.domain.close_reasons import (
-    APP_STOPPED,
-    LINK_LOST,
-    TOO_BIG,
-    CloseReason,
-)
-from mentra_trio.domain.timings import Limits
-from mentra_trio.transport.upgrade import Upgrade
 
 
 @pytest.fixture
