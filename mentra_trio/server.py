@@ -38,6 +38,10 @@ from .web.asgi import Services, make_app
 from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
 
+CLOSING_S: Final = 1.0
+"""How long peers have to answer our closes: those who do not are cut. From the first close on
+apps look for the next server, and they do not look for long."""
+
 VERSION: Final = version("mentra-trio")
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
@@ -211,6 +215,7 @@ def _port(
         websockets=admission,
         limits=parts.config.limits,
         telemetry=telemetry,
+        crowded_until=directory.surroundings.crowded_until,
     )
 
 
@@ -230,8 +235,13 @@ async def _accepting(
         telemetry.emit(ServerDraining())
         connections.cancel_scope.deadline = trio.current_time() + drain_s
         port.closing.set()  # 2. idle connections end, and none is kept alive
-        await directory.close()  # 3. what sessions are is on disk; nothing new begins
+        directory.draining = True  # nothing new begins, what is under way goes on
+        with trio.move_on_after(max(0.0, drain_s - 2 * CLOSING_S)):
+            await port.until_quiet()
+        await directory.close()  # 3. what sessions are is on disk
         await directory.drain_in_lots()  # 4. links are given back, and closed in order
+        closed_by = trio.current_time() + CLOSING_S
+        connections.cancel_scope.deadline = min(connections.cancel_scope.deadline, closed_by)
 
 
 def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:

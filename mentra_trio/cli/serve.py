@@ -21,7 +21,7 @@ from ..server import open_server
 from ..telemetry.log_lines import LogLines, make_logger
 from ..transport.tcp import bound_address, open_listeners
 
-GARBAGE_THRESHOLDS: Final = (50_000, 20, 100)
+GARBAGE_THRESHOLDS: Final = (50_000, 20, 1_000)
 
 Logger: TypeAlias = FilteringBoundLogger
 

@@ -103,6 +103,15 @@ class Limits:
     """With more than this unsent, audio frames are dropped instead of queued."""
     updates_waiting: int = attrs.field(default=1_024, validator=positive)
     """Subscription updates of one app that may wait; the next one closes its link."""
+    upgrades_per_s: float = attrs.field(default=400.0, validator=positive)
+    """WebSockets that are opened per second, on average: when all peers come back at once, they
+    are let in one after the other."""
+    upgrades_burst: int = attrs.field(default=50, validator=positive)
+    """So many are opened at once, after a time with few."""
+    upgrade_wait_s: float = attrs.field(default=3.0, validator=not_negative)
+    """Who would have to wait longer for its turn is told to come again (503)."""
+    upgrades_under_way: int = attrs.field(default=16, validator=positive)
+    """WebSockets that are being opened at the same time; further ones wait for them."""
     close_s: float = attrs.field(default=5.0, validator=positive)
     """How long the orderly end of a link may take."""
     head_bytes: int = attrs.field(default=65_536, validator=positive)
@@ -137,6 +146,13 @@ MICROPHONE_REPEAT_S: Final = 10.0
 
 WIND_DOWN_S: Final = 2.0
 """Bound on shielded clean-up that is not covered by a setting."""
+
+CROWD_LASTS_S: Final = 3.0
+"""After somebody had to wait at the door, or was told to come again, the server is busy with
+those who come back: for so long grace ends for nobody."""
+
+CROWD_MOST_S: Final = 15.0
+"""By how much grace is lengthened for that, at most."""
 
 SAVE_DELAY_S: Final = 0.1
 """What sessions remember of themselves is written together, this long after the first change."""

@@ -21,6 +21,7 @@ from ..domain.facts import FalseResurrection, OwnershipReleased
 from ..domain.lifecycle import OVER, RESTING, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED
 from ..domain.stopping import FAREWELLS
+from ..domain.timings import CROWD_MOST_S
 from .app_greeting import greet
 from .app_handlers import handle_app_frame
 from .app_returning import backoff, disconnected, resurrecting, try_once
@@ -105,6 +106,8 @@ async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     """
     with trio.move_on_after(app.surroundings.lifecycle.grace_s):
         await race(app.offers.until_offered, app.restarted.wait)
+    if not app.restarted.is_set():
+        await _while_crowded(app)
     if app.offers.waiting:
         return AppEvent.LINK_ATTACHED
     gone = not app.desk.here.value and not app.asked.is_set()
@@ -121,6 +124,15 @@ PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
         AppState.BACKOFF: backoff,
     }
 )
+
+
+async def _while_crowded(app: AppSession) -> None:
+    """Give the app longer while many come back at once: it may be standing at our own door."""
+    crowded_until = app.surroundings.crowded_until
+    with trio.move_on_after(CROWD_MOST_S) as patience:
+        while not app.offers.waiting and trio.current_time() < crowded_until.value:
+            with trio.move_on_at(min(crowded_until.value, patience.deadline)):
+                await app.offers.until_offered()
 
 
 # -- parts of the phases ------------------------------------------------------------

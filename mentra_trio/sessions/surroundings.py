@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
+from ..concurrency.watched import Watched
 from ..domain.timings import Heartbeat, Lifecycle, Limits
 from ..environment import Environment
 from ..ports import Store, Telemetry, Webhooks
@@ -18,6 +19,7 @@ class Surroundings:
     """The ports, settings and names that a session is given; one object per server.
 
     ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
+    ``crowded_until`` is until when (Trio time) many peers are coming back at once.
     ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
     """
 
@@ -30,6 +32,7 @@ class Surroundings:
     limits: Limits
     websocket_url: Callable[[str], str]
     dashboard_package: str
+    crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0))
     endpoints: Endpoints = attrs.field(init=False)
     keeper: Keeper = attrs.field(init=False)
 

@@ -188,8 +188,13 @@ def _on_one_line(_: object, __: str, event: Any) -> Any:
     for key, value in event.items():
         text = ",".join(value) if isinstance(value, list) else value
         if isinstance(text, str):
-            event[key] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+            printable = text.isprintable()
+            event[key] = text if printable else "".join(map(_printable, text))
     return event
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def _without_names(fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:

@@ -32,10 +32,14 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 @attrs.frozen
 class Refusal:
-    """Why a request is answered with an error by the port itself."""
+    """Why a request is answered with an error by the port itself.
+
+    ``retry_after_s`` is when it is worth trying again, in whole seconds; 0: nothing is said of it.
+    """
 
     status: int
     problem: str
+    retry_after_s: int = 0
 
 
 _NOT_HTTP: Final = Refusal(400, "the request is not valid HTTP/1.1")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import trio
 
 from ..domain.errors import ConfigError
+from .accepting import EagerListener
 
 Listener = trio.abc.Listener[Any]
 
@@ -44,9 +45,10 @@ async def open_listeners(
         for superfluous in plain[1:]:
             await superfluous.aclose()
         plain = plain[:1]
+    eager = [EagerListener(listener) for listener in plain]
     if context is None:
-        return list(plain)
-    return [trio.SSLListener(listener, context, https_compatible=True) for listener in plain]
+        return list(eager)
+    return [trio.SSLListener(listener, context, https_compatible=True) for listener in eager]
 
 
 def bound_address(listeners: Sequence[Listener]) -> tuple[str, int]:
@@ -61,7 +63,7 @@ def bound_address(listeners: Sequence[Listener]) -> tuple[str, int]:
             host, _, number = address.rpartition(":")
             return host, int(number)
         inner = getattr(listener, "transport_listener", listener)
-        if isinstance(inner, trio.SocketListener):
+        if isinstance(inner, EagerListener | trio.SocketListener):
             host, port = inner.socket.getsockname()[:2]
             return str(host), int(port)
     raise ValueError("no listener has an address")

@@ -45,6 +45,14 @@ class Upgrade:
     """Names in lower case; of a repeated header the first."""
     _http: HttpConnection
     _key: bytes
+    under_way: trio.Semaphore | None = attrs.field(default=None, init=False)
+    """What this upgrade holds a part of until it is opened."""
+
+    def opened(self) -> None:
+        """What is left to do waits for the peer: another upgrade may have its turn."""
+        if self.under_way is not None:
+            self.under_way.release()
+            self.under_way = None
 
     @property
     def path(self) -> str:
@@ -93,6 +101,7 @@ class Upgrade:
             limits=self.limits,
             first_message_bytes=first_message_bytes,
         ) as link:
+            self.opened()
             yield link
 
 
