@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 import trio
 
-from ..domain.close_reasons import LINK_LOST, CloseReason
+from ..domain.close_reasons import LINK_LOST, STALE_TOKEN, CloseReason
 from ..domain.errors import DecodeError, LinkClosed
 from ..wire import from_app, to_app
 from ..wire.codec import decode_to_app, encode
@@ -43,6 +43,9 @@ class AppConnection:
         failures = 0
         while True:
             acked, reason = await self._attempt()
+            if reason == STALE_TOKEN and self.session.reconnect_token:
+                self.session.reconnect_token = ""  # an ack got lost: say only who we are
+                continue
             failures = 0 if acked else failures
             delay = reconnect_delay(reason, failures)
             if delay is None:
@@ -70,6 +73,8 @@ class AppConnection:
             package_name=self.session.package,
             session_id=self.session.session_id,
             api_key=self.api_key,
+            reconnect=self.session.acked.settled or None,
+            reconnect_token=self.session.reconnect_token or None,
         )
         with trio.move_on_after(ACK_S):
             try:

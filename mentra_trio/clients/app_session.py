@@ -22,7 +22,7 @@ from ..wire.message import Message, Unrecognized
 from ..wire.parts import ClearView, DoubleTextWall, Layout, ReferenceCard, TextWall
 from ..wire.to_app import PermissionErrorDetail
 from .dialing import ClientLink
-from .events import Transcription, Translation, decode_event
+from .events import MISSED, MissedMessages, Transcription, Translation, decode_event
 from .inbox import Inbox
 
 log: Final = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class AppSession:
     mentraos_settings: Mapping[str, Any] = NOTHING
     capabilities: Mapping[str, Any] | None = None
     device_state: Mapping[str, Any] = NOTHING
+    reconnect_token: str = attrs.field(default="", init=False, repr=False)
+    """From the latest ack: shows the server, once, that this session was there before."""
     crashes: list[BaseException] = attrs.field(factory=list, init=False)
     acked: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     ready: OneShot[bool] = attrs.field(factory=OneShot, init=False)
@@ -154,6 +156,19 @@ class AppSession:
         """
         self._listeners.setdefault(message_type, []).append(handler)
         return partial(self._listeners[message_type].remove, handler)
+
+    def on_missed(
+        self, handler: Callable[[MissedMessages], Awaitable[object] | None]
+    ) -> Callable[[], None]:
+        """Messages were lost while this session was away: too many came, or they got too old."""
+
+        async def told(message: to_app.CustomMessage) -> None:
+            if message.action == MISSED and isinstance(message.payload, Mapping):
+                result = handler(MissedMessages.from_payload(message.payload))
+                if inspect.isawaitable(result):
+                    await result
+
+        return self.on_message("custom_message", told)
 
     @property
     def subscriptions(self) -> list[str]:
@@ -281,6 +296,7 @@ class AppSession:
                 self.settings = _by_key(message.settings)
                 self.mentraos_settings = message.mentraos_settings
                 self.capabilities = message.capabilities
+                self.reconnect_token = message.reconnect_token or ""
                 self.acked.settle(True)
                 self._ask()  # an ack is always answered with the list (protocol.md 2.4)
             case to_app.SettingsUpdate():

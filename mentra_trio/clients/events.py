@@ -50,6 +50,26 @@ class Translation(Part, frozen=True, kw_only=True):
     speaker_id: str | int | None = None
 
 
+MISSED: Final = "messages_missed"
+"""``action`` of the custom message in which a server tells of a gap."""
+
+
+class MissedMessages(Part, frozen=True, kw_only=True):
+    """What was lost while the app was away: how many messages, since when (ISO 8601), and why."""
+
+    count: int = 0
+    since: str = ""
+    reason: str = ""
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> MissedMessages:
+        """As the server told it; what cannot be understood is left at its default."""
+        try:
+            return msgspec.convert(payload, cls)
+        except msgspec.ValidationError:
+            return cls()
+
+
 _KINDS: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
     {
         "transcription": Transcription,

@@ -23,6 +23,18 @@ class TpaConnectionInit(AppMessage, frozen=True, kw_only=True):
     session_id: str
     package_name: str
     api_key: str
+    reconnect: Any = None
+    """``True`` if this runtime was here before (seed 003). SDK 2.1.29 never says so."""
+    reconnect_token: Any = None
+    """From the latest ack: shows that it was. What is no text is none."""
+
+
+class Reconnect(AppMessage, frozen=True, kw_only=True):
+    """The first frame of a link of an SDK v3 that was here before (appendix A)."""
+
+
+class Ping(AppMessage, frozen=True, kw_only=True):
+    """Are you there? SDK v3 asks so, beside the protocol's own pings (appendix A)."""
 
 
 class SubscriptionUpdate(AppMessage, frozen=True, kw_only=True):
@@ -204,6 +216,8 @@ class OwnershipRelease(AppMessage, frozen=True, kw_only=True):
 
 FromApp: TypeAlias = (
     TpaConnectionInit
+    | Reconnect
+    | Ping
     | SubscriptionUpdate
     | DisplayEvent
     | PhotoRequest

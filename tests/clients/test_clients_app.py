@@ -11,7 +11,8 @@ from stub_cloud import SESSION, Caller, StubCloud, open_cloud
 
 from mentra_trio.clients.app import App, AppServer
 from mentra_trio.clients.app_session import AppSession
-from mentra_trio.domain.close_reasons import APP_STOPPED, USER_SESSION_ENDED
+from mentra_trio.clients.events import MissedMessages
+from mentra_trio.domain.close_reasons import APP_STOPPED, STALE_TOKEN, USER_SESSION_ENDED
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.wire.from_glasses import ButtonPress
 
@@ -240,6 +241,56 @@ async def test_a_lost_link_comes_back_as_the_sdk_does(rig: Rig, autojump_clock: 
     assert rig.sessions == [session]
     assert rig.stops == []
     again.leave()
+
+
+async def test_who_comes_back_shows_that_it_was_there(rig: Rig, autojump_clock: object) -> None:
+    missed: list[MissedMessages] = []
+
+    async def set_up(session: AppSession) -> None:
+        session.on_missed(missed.append)
+        await trio.lowlevel.checkpoint()
+
+    rig.set_up = set_up  # type: ignore[method-assign]
+    rig.nursery.start_soon(rig.request)
+    caller = await rig.cloud.next()
+    first = await caller.greet(reconnectToken="one")
+    assert "reconnect" not in first
+    await trio.sleep(1)
+    rig.cloud.cut()
+    caller.leave()
+    again = await rig.cloud.next()
+    init = await again.greet(reconnectToken="two")
+    assert (init["reconnect"], init["reconnectToken"]) == (True, "one")
+    gap = {"count": 3, "since": "2026-01-01T00:00:00.000Z", "reason": "too old"}
+    again.say({"type": "custom_message", "action": "messages_missed", "payload": gap})
+    again.say({"type": "custom_message", "action": "messages_missed", "payload": {"count": []}})
+    again.say({"type": "custom_message", "action": "update_datetime", "payload": gap})
+    await trio.sleep(1)
+    assert missed == [MissedMessages(**gap), MissedMessages()]  # type: ignore[arg-type]
+    again.leave()
+
+
+async def test_a_token_that_is_not_current_is_forgotten_and_not_shown_again(
+    rig: Rig, autojump_clock: object
+) -> None:
+    """The ack with the newer one got lost."""
+    rig.nursery.start_soon(rig.request)
+    caller = await rig.cloud.next()
+    await caller.greet(reconnectToken="one")
+    await trio.sleep(1)
+    rig.cloud.cut()
+    caller.leave()
+    again = await rig.cloud.next()
+    assert (await again.hear())["reconnectToken"] == "one"
+    refused_at = trio.current_time()
+    again.say({"type": "tpa_connection_error", "code": "STALE_RECONNECT_TOKEN", "message": "no"})
+    await again.close(STALE_TOKEN.code, STALE_TOKEN.text)
+    once_more = await rig.cloud.next()
+    assert once_more.at == refused_at, "at once"
+    init = await once_more.greet()
+    assert init["reconnect"] is True
+    assert "reconnectToken" not in init
+    once_more.leave()
 
 
 async def test_three_attempts_then_no_more(rig: Rig, autojump_clock: object) -> None:

@@ -21,14 +21,16 @@ from mentra_trio.wire.message import wire_type
 from mentra_trio.wire.webhook_bodies import SessionRequest, StopRequest
 
 FROM_APP: Final = """
-    tpa_connection_init subscription_update display_event photo_request audio_play_request
+    tpa_connection_init reconnect ping
+    subscription_update display_event photo_request audio_play_request
     audio_stop_request rgb_led_control request_wifi_setup rtmp_stream_request rtmp_stream_stop
     managed_stream_request managed_stream_stop stream_status_check location_poll_request
     dashboard_content_update dashboard_mode_change dashboard_system_update app_broadcast_message
     app_direct_message app_room_join app_room_leave app_user_discovery ownership_release
 """
 TO_APP: Final = """
-    tpa_connection_ack tpa_connection_error connection_error app_stopped data_stream
+    tpa_connection_ack reconnect_ack reconnect_rejected reconnect_deferred pong
+    tpa_connection_error connection_error app_stopped data_stream
     settings_update augmentos_settings_update capabilities_update device_state_update
     permission_error photo_response audio_play_response rgb_led_control_response
     rtmp_stream_status managed_stream_status stream_status_check_response dashboard_mode_changed
