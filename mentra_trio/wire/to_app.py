@@ -26,6 +26,7 @@ class TpaConnectionAck(Message, frozen=True, kw_only=True):
     user_id: str | None = None
     subscriptions: Sequence[Any] | None = None
     config: Mapping[str, Any] | None = None
+    resurrected: bool | None = None
 
 
 class ReconnectAck(Message, frozen=True, kw_only=True):
