@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ import pytest
 import trio
 from stub_cloud import APP_URL, SESSION, Caller, StubCloud, open_cloud
 
-from mentra_trio.clients.app import App
+from mentra_trio.clients.app import App, AppServer
 from mentra_trio.clients.app_connection import AppConnection
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.events import MissedMessages, Reconnected
@@ -144,10 +145,11 @@ async def test_the_author_learns_of_every_reconnect_and_of_no_first_connect(
     await caller.close(APP_STOPPED.code, APP_STOPPED.text)
 
 
-@pytest.mark.parametrize("persistent", [False, True])
-async def test_an_app_says_whether_it_is_persistent(
-    cloud: StubCloud, nursery: trio.Nursery, persistent: bool, autojump_clock: object
-) -> None:
+@asynccontextmanager
+async def lost_for_ten_minutes(
+    cloud: StubCloud, nursery: trio.Nursery, *, persistent: bool
+) -> AsyncGenerator[AppServer]:
+    """An app whose only session has lost its connection, and still cannot have another."""
     app = App("com.t.a", api_key="secret", persistent=persistent)
     network = cloud.network
     listeners = [network.listen("app", 80)]
@@ -160,12 +162,23 @@ async def test_an_app_says_whether_it_is_persistent(
         cloud.cut()
         caller.leave()
         await trio.sleep(600)
-        assert server.session_count == int(persistent)
-        if persistent:
-            assert await cloud.post("app", "/webhook", stop_request()) == (
-                200,
-                {"status": "success"},
-            )
+        yield server
+
+
+async def test_who_is_not_persistent_has_given_up(
+    cloud: StubCloud, nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    async with lost_for_ten_minutes(cloud, nursery, persistent=False) as server:
+        assert server.sessions == []
+
+
+async def test_a_stop_ends_who_is_persistent(
+    cloud: StubCloud, nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    stop = {"type": "stop_request", "sessionId": SESSION, "reason": "user_disabled"}
+    async with lost_for_ten_minutes(cloud, nursery, persistent=True) as server:
+        assert server.session_count == 1
+        assert await cloud.post("app", "/webhook", stop) == (200, {"status": "success"})
         assert server.sessions == []
 
 
@@ -173,18 +186,7 @@ async def test_a_persistent_session_gives_way_to_the_next(
     cloud: StubCloud, nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     """The server has given it up and calls the webhook again."""
-    app = App("com.t.a", api_key="secret", persistent=True)
-    network = cloud.network
-    listeners = [network.listen("app", 80)]
-    async with app.serve("app", 80, listeners=listeners, dial=network.dial) as server:
-        nursery.start_soon(cloud.request_session)
-        caller = await cloud.next()
-        await caller.greet()
-        await trio.sleep(1)
-        cloud.refuse_with = 502
-        cloud.cut()
-        caller.leave()
-        await trio.sleep(600)
+    async with lost_for_ten_minutes(cloud, nursery, persistent=True) as server:
         (first,) = server.sessions
         nursery.start_soon(cloud.request_session)
         assert await first.ended.wait()
@@ -196,7 +198,3 @@ async def test_a_persistent_session_gives_way_to_the_next(
         assert second is not first
         assert await cloud.nobody_comes(600), "one session, one connection"
         caller.leave()
-
-
-def stop_request() -> dict[str, str]:
-    return {"type": "stop_request", "sessionId": SESSION, "reason": "user_disabled"}
