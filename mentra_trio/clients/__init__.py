@@ -7,6 +7,8 @@ from .app import App as App
 from .app import AppServer as AppServer
 from .app_session import AppSession as AppSession
 from .dialing import open_websocket as open_websocket
+from .events import MissedMessages as MissedMessages
+from .events import Reconnected as Reconnected
 from .events import Transcription as Transcription
 from .events import Translation as Translation
 from .glasses import Glasses as Glasses

@@ -23,7 +23,7 @@ from .app_connection import ACK_S, AppConnection
 from .app_session import AppSession
 from .app_webhook import WebhookEndpoint
 from .dialing import Dial
-from .reconnecting import reconnect_delay
+from .reconnecting import Comeback, is_final
 
 log: Final = logging.getLogger(__name__)
 
@@ -53,10 +53,16 @@ class App:
 
         async with app.serve("127.0.0.1", 7010):
             await trio.sleep_forever()
+
+    Attributes:
+        persistent: whether a session whose connection is lost goes on trying. Otherwise it ends
+            after three attempts within seven seconds, as with the SDK, and the server's next
+            webhook begins another. Either way it ends when the server says so.
     """
 
     package: str
     api_key: str = attrs.field(repr=False)
+    persistent: bool = attrs.field(default=False, kw_only=True)
     _begin: SessionHandler | None = attrs.field(default=None, init=False)
     _stop: StopHandler | None = attrs.field(default=None, init=False)
 
@@ -100,7 +106,14 @@ class App:
             host, port = bound_address(listeners)
         async with trio.open_nursery() as sessions:
             server = AppServer(
-                self.package, self.api_key, self._begin, self._stop, sessions, dial, ssl_context
+                self.package,
+                self.api_key,
+                self._begin,
+                self._stop,
+                sessions,
+                dial,
+                ssl_context,
+                self.persistent,
             )
             server.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             door = Port(WebhookEndpoint(server), _no_websockets, Limits(), server)
@@ -128,6 +141,7 @@ class AppServer:
     _nursery: trio.Nursery
     _dial: Dial | None
     _ssl_context: ssl.SSLContext | None
+    _persistent: bool
     url: str = attrs.field(default="", init=False)
     crashes: list[BaseException] = attrs.field(factory=list, init=False)
     _sessions: dict[str, AppSession] = attrs.field(factory=dict, init=False)
@@ -212,6 +226,7 @@ class AppServer:
             session=session,
             url=url,
             api_key=self._api_key,
+            comeback=Comeback(persistent=self._persistent),
             dial=self._dial,
             ssl_context=self._ssl_context,
         )
@@ -258,8 +273,7 @@ def _told(reason: CloseReason) -> str:
     """A close reason as ``on_stop`` gets it, in the words of the SDK (protocol.md 2.8)."""
     if reason.code in {1000, 1001}:
         return f"Clean disconnect: {reason.text}"
-    gave_up = reconnect_delay(reason, 0) is not None
-    return "Connection permanently lost" if gave_up else reason.text
+    return reason.text if is_final(reason) else "Connection permanently lost"
 
 
 async def _no_websockets(upgrade: Upgrade) -> None:

@@ -15,7 +15,7 @@ from ..wire.codec import decode_to_app, encode
 from ..wire.message import Unrecognized
 from .app_session import AppSession, FromServer
 from .dialing import ClientLink, Dial, open_websocket
-from .reconnecting import reconnect_delay
+from .reconnecting import Comeback, Ending
 from .refusals import UpgradeRefused
 
 ACK_S: Final = 5.0
@@ -28,6 +28,7 @@ class AppConnection:
 
     Attributes:
         api_key: presented in every init.
+        comeback: when to try again.
         dial: how to connect; ``None`` is TCP.
         ssl_context: for ``wss``; ``None`` is the system's trust.
     """
@@ -35,26 +36,24 @@ class AppConnection:
     session: AppSession
     url: str
     api_key: str = attrs.field(repr=False)
+    comeback: Comeback = attrs.field(factory=Comeback)
     dial: Dial | None = None
     ssl_context: ssl.SSLContext | None = None
 
     async def run(self) -> CloseReason:
         """Stay connected; returns why the session is over for good."""
-        failures = 0
         while True:
-            acked, reason = await self._attempt()
-            if reason == STALE_TOKEN and self.session.reconnect_token:
+            ending = await self._attempt()
+            if ending.reason == STALE_TOKEN and self.session.reconnect_token:
                 self.session.reconnect_token = ""  # an ack got lost: say only who we are
                 continue
-            failures = 0 if acked else failures
-            delay = reconnect_delay(reason, failures)
+            delay = self.comeback.delay(ending)
             if delay is None:
-                return reason
-            failures += 1
+                return ending.reason
             await trio.sleep(delay)
 
-    async def _attempt(self) -> tuple[bool, CloseReason]:
-        """One connection: whether it was acknowledged, and why it ended."""
+    async def _attempt(self) -> Ending:
+        """One connection, to its end."""
         try:
             async with open_websocket(
                 self.url, decode=_decode, dial=self.dial, ssl_context=self.ssl_context
@@ -63,9 +62,11 @@ class AppConnection:
                 if acked:
                     await self._serve(link)
                 reason = link.close_reason or LINK_LOST
-        except (OSError, UpgradeRefused, trio.TooSlowError):
-            return False, LINK_LOST
-        return acked, reason
+        except UpgradeRefused as refused:
+            return Ending(acked=False, reason=LINK_LOST, asked_s=refused.retry_after_s)
+        except (OSError, trio.TooSlowError):
+            return Ending(acked=False, reason=LINK_LOST)
+        return Ending(acked=acked, reason=reason)
 
     async def _introduce(self, link: ClientLink[FromServer]) -> bool:
         """Say who we are; whether that was acknowledged in time."""

@@ -22,7 +22,14 @@ from ..wire.message import Message, Unrecognized
 from ..wire.parts import ClearView, DoubleTextWall, Layout, ReferenceCard, TextWall
 from ..wire.to_app import PermissionErrorDetail
 from .dialing import ClientLink
-from .events import MISSED, MissedMessages, Transcription, Translation, decode_event
+from .events import (
+    MISSED,
+    MissedMessages,
+    Reconnected,
+    Transcription,
+    Translation,
+    decode_event,
+)
 from .inbox import Inbox
 
 log: Final = logging.getLogger(__name__)
@@ -79,7 +86,8 @@ class AppSession:
     _link: ClientLink[FromServer] | None = attrs.field(default=None, init=False)
     _handlers: dict[str, list[Handler]] = attrs.field(factory=dict, init=False)
     _listeners: dict[str, list[Handler]] = attrs.field(factory=dict, init=False)
-    _work: Inbox[FromServer] = attrs.field(factory=Inbox, init=False)
+    _reconnected: list[Handler] = attrs.field(factory=list, init=False)
+    _work: Inbox[FromServer | Reconnected] = attrs.field(factory=Inbox, init=False)
 
     # --- streams ---
 
@@ -156,6 +164,13 @@ class AppSession:
         """
         self._listeners.setdefault(message_type, []).append(handler)
         return partial(self._listeners[message_type].remove, handler)
+
+    def on_reconnected(
+        self, handler: Callable[[Reconnected], Awaitable[object] | None]
+    ) -> Callable[[], None]:
+        """The connection was lost and is there again; what was lost meanwhile, ``on_missed``."""
+        self._reconnected.append(handler)
+        return partial(self._reconnected.remove, handler)
 
     def on_missed(
         self, handler: Callable[[MissedMessages], Awaitable[object] | None]
@@ -297,7 +312,8 @@ class AppSession:
                 self.mentraos_settings = message.mentraos_settings
                 self.capabilities = message.capabilities
                 self.reconnect_token = message.reconnect_token or ""
-                self.acked.settle(True)
+                if not self.acked.settle(True):
+                    self._work.put(_reconnected(message))
                 self._ask()  # an ack is always answered with the list (protocol.md 2.4)
             case to_app.SettingsUpdate():
                 self.settings = _by_key(message.settings)
@@ -322,8 +338,10 @@ class AppSession:
                     if inspect.isawaitable(result):
                         await result
 
-    def _handlers_of(self, message: FromServer) -> tuple[str, Sequence[Handler]]:
+    def _handlers_of(self, message: FromServer | Reconnected) -> tuple[str, Sequence[Handler]]:
         match message:
+            case Reconnected():
+                return "", tuple(self._reconnected)
             case bytes():
                 return AUDIO, tuple(self._handlers.get(AUDIO, ()))
             case to_app.DataStream():
@@ -353,7 +371,11 @@ class AppSession:
         log.error("a handler of %s failed", self.package, exc_info=error)
 
 
-def _event_of(stream: str, message: FromServer) -> Any:
+def _reconnected(ack: to_app.TpaConnectionAck) -> Reconnected:
+    return Reconnected(resurrected=bool(ack.resurrected), subscriptions=ack.subscriptions)
+
+
+def _event_of(stream: str, message: FromServer | Reconnected) -> Any:
     if isinstance(message, to_app.DataStream):
         return decode_event(stream, message.data)
     return message

@@ -344,7 +344,7 @@ def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) 
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, trio_websocket.ConnectionRejected)
-    return refused_with(error.status_code, error.body or b"")
+    return refused_with(error.status_code, error.body or b"", error.headers)
 
 
 def _reset(stream: trio.abc.Stream) -> None:

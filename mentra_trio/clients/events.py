@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+import attrs
 import msgspec
 
 from ..wire.from_glasses import (
@@ -48,6 +49,20 @@ class Translation(Part, frozen=True, kw_only=True):
     translate_language: str | None = None
     did_translate: bool | None = None
     speaker_id: str | int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Reconnected:
+    """A session's connection was lost, and it has another one.
+
+    Attributes:
+        resurrected: whether the server had given it up, and was about to begin another.
+        subscriptions: which streams the server still knew it to want, in the words of the wire;
+            ``None`` if the server has not said so. They are asked for again in any case.
+    """
+
+    resurrected: bool
+    subscriptions: Sequence[Any] | None
 
 
 MISSED: Final = "messages_missed"

@@ -62,7 +62,7 @@ class Directory:
     _recalled: set[UserId] = attrs.field(factory=set, init=False)
     """Whose sessions of before have not begun again yet."""
     _came: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set, and replaced, when a session begins."""
+    """Set, and replaced, when a session begins, and when none will any more."""
     _began: float = attrs.field(factory=trio.current_time, init=False)
     _ended_tokens: OrderedDict[str | None, None] = attrs.field(factory=OrderedDict, init=False)
     """Attempts of user sessions that have ended, the oldest first."""
@@ -106,8 +106,11 @@ class Directory:
         return young and not self.draining and not self._is_here(claim)
 
     async def until_here(self, claim: AppClaim) -> None:
-        """Wait until the user whom ``claim`` names has a session, and its apps are known."""
-        while not self._is_here(claim):
+        """Wait until the user whom ``claim`` names has a session, and its apps are known.
+
+        Or until the server is closing: nobody will come any more.
+        """
+        while not self._is_here(claim) and not self.draining:
             await self._came.wait()
         session = self._session_of(claim)
         if session is not None:
@@ -261,12 +264,12 @@ class Directory:
 
     async def close(self) -> None:
         """Begin nothing new, and write down what sessions are; they still go on."""
-        self.draining = True
+        self._begin_nothing_new()
         await self.surroundings.keeper.finish()
 
     async def drain_in_lots(self) -> None:
         """As ``drain``, a few sessions at a time: what closes their links goes on meanwhile."""
-        self.draining = True
+        self._begin_nothing_new()
         for number, session in enumerate(list(self._users.values()), start=1):
             session.end(StopCause.SERVER_CLOSING)
             if number % DRAINED_AT_ONCE == 0:
@@ -274,9 +277,18 @@ class Directory:
 
     def drain(self) -> None:
         """Take no more links, and end every session so that its peers may come back."""
-        self.draining = True
+        self._begin_nothing_new()
         for session in list(self._users.values()):
             session.end(StopCause.SERVER_CLOSING)
+
+    def _begin_nothing_new(self) -> None:
+        self.draining = True
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have those look again who wait for a session to begin."""
+        self._came.set()
+        self._came = trio.Event()
 
     # -- lives -----------------------------------------------------------------------
 
@@ -321,8 +333,7 @@ class Directory:
         self._recalled.discard(user)
         session = UserSession(user, self.surroundings, state)
         self._users[user] = session
-        self._came.set()
-        self._came = trio.Event()
+        self._wake()
         self.nursery.start_soon(self._run_user, session, name=f"user {user}")
         return session
 

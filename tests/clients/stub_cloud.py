@@ -80,6 +80,8 @@ class StubCloud:
 
     network: MemoryNetwork
     refuse_with: int | None = None
+    retry_after: bytes | None = None
+    refused_at: list[float] = attrs.field(factory=list)
     _send: trio.MemorySendChannel[Caller] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[Caller] = attrs.field(init=False)
 
@@ -101,7 +103,9 @@ class StubCloud:
 
     async def admit(self, upgrade: Upgrade) -> None:
         if self.refuse_with is not None:
-            await upgrade.reject(self.refuse_with, b'{"message":"no"}')
+            self.refused_at.append(trio.current_time())
+            more = [] if self.retry_after is None else [(b"Retry-After", self.retry_after)]
+            await upgrade.reject(self.refuse_with, b'{"message":"no"}', more)
             return
         async with upgrade.accept() as link:
             caller = Caller(
