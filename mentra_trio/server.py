@@ -235,7 +235,7 @@ async def _accepting(
         telemetry.emit(ServerDraining())
         connections.cancel_scope.deadline = trio.current_time() + drain_s
         port.closing.set()  # 2. idle connections end, and none is kept alive
-        directory.draining = True  # nothing new begins, what is under way goes on
+        directory.begin_nothing_new()  # what is under way goes on
         with trio.move_on_after(max(0.0, drain_s - 2 * CLOSING_S)):
             await port.until_quiet()
         await directory.close()  # 3. what sessions are is on disk

@@ -53,6 +53,7 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
         reconnect_token=renew(app),
         user_id=app.user,
         subscriptions=app.subscriptions.to_wire(),
+        resurrected=_was_given_up(app) or None,
     )
     app.link = arrival.link
     app.send(encode(snapshot))
@@ -61,6 +62,13 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
         app.settling = app.subscriptions
     else:
         flush(app)
+
+
+def _was_given_up(app: AppSession) -> bool:
+    """Whether the app was away for longer than its grace, and would have been called."""
+    given_up = {AppState.DISCONNECTED, AppState.RESURRECTING, AppState.BACKOFF}
+    revived = app.previous is None and app.began_as is not None
+    return revived or app.previous in given_up
 
 
 def _in_new_words(app: AppSession, ack: TpaConnectionAck) -> ReconnectAck:

@@ -264,12 +264,12 @@ class Directory:
 
     async def close(self) -> None:
         """Begin nothing new, and write down what sessions are; they still go on."""
-        self._begin_nothing_new()
+        self.begin_nothing_new()
         await self.surroundings.keeper.finish()
 
     async def drain_in_lots(self) -> None:
         """As ``drain``, a few sessions at a time: what closes their links goes on meanwhile."""
-        self._begin_nothing_new()
+        self.begin_nothing_new()
         for number, session in enumerate(list(self._users.values()), start=1):
             session.end(StopCause.SERVER_CLOSING)
             if number % DRAINED_AT_ONCE == 0:
@@ -277,11 +277,12 @@ class Directory:
 
     def drain(self) -> None:
         """Take no more links, and end every session so that its peers may come back."""
-        self._begin_nothing_new()
+        self.begin_nothing_new()
         for session in list(self._users.values()):
             session.end(StopCause.SERVER_CLOSING)
 
-    def _begin_nothing_new(self) -> None:
+    def begin_nothing_new(self) -> None:
+        """The server is closing: no session begins any more; those there are go on."""
         self.draining = True
         self._wake()
 

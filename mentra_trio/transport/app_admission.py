@@ -175,7 +175,11 @@ class AppAdmission:
             await self.directory.until_here(claim)
 
     def _rejects(self, link: WebSocketLink, refused: InitRefused) -> bool:
-        """Answer a ``reconnect`` of SDK v3 that is refused; whether it may still say who it is."""
+        """Answer a ``reconnect`` of SDK v3 that is refused; whether it may still say who it is.
+
+        Raises:
+            InitRefused: it may not, and has been told why.
+        """
         code = rejection_code(refused.close)
         if code is None:
             return False
@@ -184,7 +188,9 @@ class AppAdmission:
             code=code, message=refused.close.text, timestamp=self.environment.timestamp()
         )
         link.push(encode(rejected))
-        return code not in FINAL
+        if code in FINAL:
+            raise InitRefused("", refused.message, refused.close)
+        return True
 
     def _error(self, refused: InitRefused) -> TpaConnectionError:
         return TpaConnectionError(

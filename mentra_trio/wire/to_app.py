@@ -59,36 +59,6 @@ class Pong(Message, frozen=True, kw_only=True):
     """Yes, I am."""
 
 
-class ReconnectAck(Message, frozen=True, kw_only=True):
-    """The ack of a ``reconnect`` of SDK v3: what the server kept, and all that an ack says."""
-
-    user_id: str
-    subscriptions: Sequence[Any]
-    settings: Sequence[Any]
-    mentraos_settings: Mapping[str, Any]
-    capabilities: Mapping[str, Any] | None
-    reconnect_token: str | None = None
-
-
-class ReconnectRejected(Message, frozen=True, kw_only=True):
-    """A ``reconnect`` is not accepted; ``code`` says whether an init would be."""
-
-    code: str
-    message: str
-
-
-class ReconnectDeferred(Message, frozen=True, kw_only=True):
-    """A ``reconnect`` will be answered later; the link stays open for ``timeout_ms``."""
-
-    code: str
-    message: str
-    timeout_ms: int
-
-
-class Pong(Message, frozen=True, kw_only=True):
-    """Yes, I am."""
-
-
 class TpaConnectionError(Message, frozen=True, kw_only=True):
     """The init is not accepted; the close that follows decides what the app does."""
 

@@ -200,7 +200,8 @@ def report(server: MentraTrio, apps: list[LeanSocket], number: int) -> None:
     before = webhooks_sent(server.url)
     for app in apps:
         app.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    over, results = multiprocessing.Event(), multiprocessing.SimpleQueue()
+    over = multiprocessing.Event()
+    results: SimpleQueue[float] = multiprocessing.SimpleQueue()
     probing = multiprocessing.Process(target=probe, args=(server.url, over, results))
     probing.start()
     time.sleep(1)

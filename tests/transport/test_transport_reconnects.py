@@ -125,7 +125,7 @@ async def test_after_a_rejection_that_is_not_final_the_app_may_say_who_it_is(
 async def test_a_final_rejection_and_a_later_end_with_the_close(
     rig: Rig, doorman: Doorman, close: CloseReason, autojump_clock: Any
 ) -> None:
-    doorman.refusal = InitRefused("", "no", close)
+    doorman.refusal = InitRefused("APP_NOT_STARTED" * (close is NOT_STARTED), "no", close)
     peer = rig.connect()
     await peer.open("/app-ws", *HEADERS)
     await peer.send(said(type="reconnect", sessionId=SESSION))
