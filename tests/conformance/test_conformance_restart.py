@@ -194,6 +194,38 @@ async def test_killed_at_the_moment_of_a_resurrection(scene: Scene) -> None:
     await scene.in_state("running")
 
 
+async def test_a_late_socket_of_an_older_attempt_is_known_to_the_next_server(
+    make_server: MakeServer, lone_app: RealApp, nursery: trio.Nursery, user: str
+) -> None:
+    server = await make_server(*QUICK[1:3], "lifecycle.connect_s=1.5", "lifecycle.probe_s=0.3")
+    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await lone_app.script(user, on("onTranscription", "speech"))
+    scene = Scene(server, lone_app, user, nursery, await open_phone(nursery, server, user))
+    await scene.phone.send("start_app", packageName=lone_app.package)
+    await lone_app.running(user)
+    await lone_app.command("hold", inits=2)  # of the SDK's own return, and of the first call
+    await lone_app.reset_socket(user)
+    older = (await lone_app.seen.first(event="held", number=2))["url"]
+    await lone_app.command("hold", inits=9, url=older)
+    position = len(lone_app.seen.records)
+    newer = await lone_app.seen.first(
+        event="sent", since=position, url=lambda url: url != older, within_s=10
+    )
+    server.kill()
+    since = len(lone_app.seen.records)
+    await server.start_again()
+    await scene.in_state("running", within_s=10)
+    await lone_app.seen.first(event="held", url=older, since=since)
+    await lone_app.command("release")
+    closed = await lone_app.seen.first(event="closed", url=older, code=1008)
+    assert closed["reason"] == "Superseded"
+    await scene.replace_glasses()
+    await scene.hears("after")
+    assert lone_app.seen.count(event="closed", url=newer["url"], since=since) <= 1, "by the kill"
+    assert await lone_app.reached_by_settings(user) == 1
+    assert lone_app.stops(user) == []
+
+
 async def test_killed_right_after_a_write_was_acknowledged(scene: Scene) -> None:
     path = "/api/client/user/settings"
     for brightness in (11, 22, 33):

@@ -188,6 +188,17 @@ async def test_27_an_app_that_went_to_another_cloud_is_called_when_its_user_retu
     await press(phone, "main")
     await app_a.first_fired(user, "button")
     await other_cloud.seen.first(type="ownership_release")
+    states = [
+        one["new"]
+        for one in await quick_server.journal(user)
+        if one["fact"] == "AppStateChanged" and one["packageName"] == app_a.package
+    ]
+    assert states[states.index("dormant") :] == [
+        "dormant",
+        "disconnected",
+        "resurrecting",
+        "running",
+    ]
     await trio.sleep(1)
     assert len(app_a.webhooks(user)) == 3
     assert app_a.sessions(user) == 3
