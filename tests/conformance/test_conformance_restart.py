@@ -14,6 +14,7 @@ import trio
 from mentra_trio.domain.close_reasons import FINAL_FOR_SDK
 
 from .conftest import QUICK, MakeServer
+from .other_cloud import OtherCloud
 from .real_app import RealApp, on
 from .running_server import RunningServer
 from .sockets import Socket, open_phone
@@ -192,6 +193,23 @@ async def test_killed_at_the_moment_of_a_resurrection(scene: Scene) -> None:
     assert len(scene.app.webhooks(scene.user)) == 2
     assert scene.app.sessions(scene.user) == 2
     await scene.in_state("running")
+
+
+async def test_killed_after_the_app_went_to_another_cloud(
+    scene: Scene, other_cloud: OtherCloud
+) -> None:
+    assert await scene.app.call_webhook(scene.user, other_cloud.url) == 200
+    await scene.in_state("dormant")
+    await trio.sleep(0.3)  # the loss window
+    scene.server.kill()
+    await scene.server.start_again()
+    await known_but_away(scene)
+    await scene.in_state("dormant")
+    assert len(scene.app.webhooks(scene.user)) == 2, "the user's start and the other cloud's"
+    await scene.replace_glasses()
+    await scene.app.running(scene.user, number=3)
+    await scene.hears("after")
+    assert len(scene.app.webhooks(scene.user)) == 3
 
 
 async def test_a_late_socket_of_an_older_attempt_is_known_to_the_next_server(
