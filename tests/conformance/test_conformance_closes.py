@@ -146,7 +146,7 @@ async def test_the_end_of_the_user_session(
 async def test_an_app_that_was_silent_is_back_with_all_that_it_wanted(
     make_server: MakeServer, lone_app: RealApp, nursery: trio.Nursery, user: str
 ) -> None:
-    server = await make_server("heartbeat.interval_s=0.2", "heartbeat.app_pong_s=0.6")
+    server = await make_server("heartbeat.interval_s=0.3", "heartbeat.app_pong_s=1.2")
     await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
     await lone_app.script(user, on("onButtonPress", "button"))
     phone = await open_phone(nursery, server, user)

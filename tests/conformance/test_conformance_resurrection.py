@@ -83,8 +83,8 @@ async def test_22_a_killed_process_is_called_when_its_grace_is_over(
 
     await lone_app.go_down(signal.SIGKILL)
     await in_state(server, user, lone_app, "grace_period")
-    await trio.sleep(3)
-    await lone_app.come_back()
+    await trio.sleep(2)
+    await lone_app.come_back()  # a process takes its time until it listens: about 3 s are over
     inits = len(lone_app.inits(user))
     await in_state(server, user, lone_app, "grace_period")
     await lone_app.running(user, number=2)
