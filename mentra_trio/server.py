@@ -19,6 +19,7 @@ from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
+from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
 from .ports import Store, Telemetry, Webhooks
 from .sessions.catalog import AppCatalog
@@ -232,6 +233,8 @@ async def _accepting(
         port.closing.set()  # 2. idle connections end, and none is kept alive
         await directory.close()  # 3. what sessions are is on disk; nothing new begins
         directory.drain()  # 4. sessions give their links back, and those are closed in order
+        last = trio.current_time() + LAST_CLOSE_S  # 5. a peer that does not answer delays nobody
+        connections.cancel_scope.deadline = min(connections.cancel_scope.deadline, last)
 
 
 def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:

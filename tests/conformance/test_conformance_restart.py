@@ -322,6 +322,21 @@ async def test_told_to_end_while_many_are_connected(scene: Scene) -> None:
     await back_by_itself(scene, since)
 
 
+async def test_told_to_end_while_one_app_does_not_answer(scene: Scene, app_b: RealApp) -> None:
+    """It keeps nobody else waiting: their apps try for 3 s and no longer."""
+    await scene.server.add_app_later(app_b.package, url=app_b.url, api_key=app_b.api_key)
+    await scene.phone.send("start_app", packageName=app_b.package)
+    await app_b.running(scene.user)
+    with scene.app.frozen():
+        await trio.to_thread.run_sync(scene.server.end)
+        await scene.server.start_again()
+        look = partial(scene.server.app, scene.user, app_b.package)
+        await eventually(look, lambda app: app and app["state"] == "running")
+    assert app_b.sessions(scene.user) == len(app_b.webhooks(scene.user)) == 1
+    assert app_b.stops(scene.user) == []
+    await scene.in_state("running", within_s=10)
+
+
 async def seconds_to_first_close(scene: Scene, since: int) -> float:
     """Tell the server to end, and wait for that; when the first app saw its link closed."""
     began = trio.current_time()
