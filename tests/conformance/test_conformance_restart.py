@@ -18,6 +18,7 @@ from .other_cloud import OtherCloud
 from .real_app import RealApp, on
 from .running_server import RunningServer
 from .sockets import Socket, open_phone
+from .steps import register, say, start, subscribed
 from .stub_app import StubApp
 from .timeline import eventually
 
@@ -52,22 +53,9 @@ class Scene:
         assert found is not None
         return found
 
-    async def say(self, text: str) -> None:
-        """Have the glasses hear ``text``."""
-        await self.phone.send(
-            "local_transcription",
-            text=text,
-            isFinal=True,
-            startTime=0,
-            endTime=900,
-            speakerId="s",
-            transcribeLanguage="en-US",
-            provider="test",
-        )
-
     async def hears(self, text: str) -> None:
         """Speech reaches the app's handler, and exactly once."""
-        await self.say(text)
+        await say(self.phone, text)
         await self.app.seen.first(
             event="fired",
             session=self.app.session_of(self.user),
@@ -89,14 +77,13 @@ async def scene(
 ) -> Scene:
     """The app runs, and the server knows what it wants."""
     server = await make_server(*QUICK[2:3])
-    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await register(server, lone_app)
     await lone_app.script(user, on("onTranscription", "speech"))
     phone = await open_phone(nursery, server, user)
     scene = Scene(server, lone_app, user, nursery, phone)
-    await phone.send("start_app", packageName=lone_app.package)
-    await lone_app.running(user)
+    await start(phone, lone_app, user)
     await lone_app.seen.first(event="answered", path="/webhook")
-    await eventually(scene.look, lambda app: app and app["subscriptions"] == [STREAM])
+    await subscribed(server, user, lone_app, STREAM)
     await scene.hears("before")
     # What sessions remember is written within a moment; what is tested is not that moment.
     await trio.sleep(0.3)
@@ -137,7 +124,7 @@ async def test_killed_while_an_app_is_in_grace(scene: Scene) -> None:
     since = len(scene.app.seen.records)
     await scene.app.reset_socket(scene.user)
     await scene.in_state("grace_period")
-    await scene.say("meanwhile")
+    await say(scene.phone, "meanwhile")
     await eventually(scene.look, lambda app: app and app["outbox"] == 1)
     await trio.sleep(0.3)  # the loss window
     scene.server.kill()
@@ -161,9 +148,7 @@ async def test_killed_while_a_call_is_out_and_the_app_never_comes_by_itself(
     await known_but_away(scene)
     await scene.in_state("grace_period", "dormant")
 
-    await scene.server.add_app_later(
-        scene.app.package, url=scene.app.url, api_key=scene.app.api_key
-    )
+    await register(scene.server, scene.app)
     await scene.app.come_back()
     await scene.in_state("dormant", within_s=10)
     assert len(scene.app.webhooks(scene.user)) == 1, "nobody is there to see the app"
@@ -216,11 +201,10 @@ async def test_a_late_socket_of_an_older_attempt_is_known_to_the_next_server(
     make_server: MakeServer, lone_app: RealApp, nursery: trio.Nursery, user: str
 ) -> None:
     server = await make_server(*QUICK[1:3], "lifecycle.connect_s=1.5", "lifecycle.probe_s=0.3")
-    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await register(server, lone_app)
     await lone_app.script(user, on("onTranscription", "speech"))
     scene = Scene(server, lone_app, user, nursery, await open_phone(nursery, server, user))
-    await scene.phone.send("start_app", packageName=lone_app.package)
-    await lone_app.running(user)
+    await start(scene.phone, lone_app, user)
     await lone_app.command("hold", inits=2)  # of the SDK's own return, and of the first call
     await lone_app.reset_socket(user)
     older = (await lone_app.seen.first(event="held", number=2))["url"]
@@ -272,7 +256,7 @@ async def test_killed_right_after_a_stop_was_acknowledged(scene: Scene) -> None:
 
 
 async def test_killed_right_after_a_start_was_acknowledged(scene: Scene, app_b: RealApp) -> None:
-    await scene.server.add_app_later(app_b.package, url=app_b.url, api_key=app_b.api_key)
+    await register(scene.server, app_b)
     answer = await scene.server.post(f"/apps/{app_b.package}/start", scene.user)
     assert answer.json()["data"]["status"] == "started"
     scene.server.kill()
@@ -324,9 +308,8 @@ async def test_told_to_end_while_many_are_connected(scene: Scene) -> None:
 
 async def test_told_to_end_while_one_app_does_not_answer(scene: Scene, app_b: RealApp) -> None:
     """It keeps nobody else waiting: their apps try for 3 s and no longer."""
-    await scene.server.add_app_later(app_b.package, url=app_b.url, api_key=app_b.api_key)
-    await scene.phone.send("start_app", packageName=app_b.package)
-    await app_b.running(scene.user)
+    await register(scene.server, app_b)
+    await start(scene.phone, app_b, scene.user)
     with scene.app.frozen():
         await trio.to_thread.run_sync(scene.server.end)
         await scene.server.start_again()
