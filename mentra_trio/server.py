@@ -19,6 +19,7 @@ from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
+from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
 from .ports import Store, Telemetry, Webhooks
 from .sessions.catalog import AppCatalog
@@ -37,10 +38,6 @@ from .transport.tcp import bound_address, open_listeners
 from .web.asgi import Services, make_app
 from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
-
-CLOSING_S: Final = 1.0
-"""How long peers have to answer our closes: those who do not are cut. From the first close on
-apps look for the next server, and they do not look for long."""
 
 VERSION: Final = version("mentra-trio")
 
@@ -236,11 +233,11 @@ async def _accepting(
         connections.cancel_scope.deadline = trio.current_time() + drain_s
         port.closing.set()  # 2. idle connections end, and none is kept alive
         directory.begin_nothing_new()  # what is under way goes on
-        with trio.move_on_after(max(0.0, drain_s - 2 * CLOSING_S)):
+        with trio.move_on_after(max(0.0, drain_s - 2 * LAST_CLOSE_S)):
             await port.until_quiet()
         await directory.close()  # 3. what sessions are is on disk
         await directory.drain_in_lots()  # 4. links are given back, and closed in order
-        closed_by = trio.current_time() + CLOSING_S
+        closed_by = trio.current_time() + LAST_CLOSE_S
         connections.cancel_scope.deadline = min(connections.cancel_scope.deadline, closed_by)
 
 

@@ -17,7 +17,7 @@ from mentra_trio.clients.glasses import open_glasses
 from mentra_trio.domain.close_reasons import RESTARTING, CloseReason
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.facts import ServerDraining, ServerStarted
-from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.domain.timings import LAST_CLOSE_S, Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.network import MemoryNetwork
 from mentra_trio.testing.world import World, open_world
@@ -154,6 +154,24 @@ async def test_cancelling_while_glasses_connect(turns: int, autojump_clock: Mock
                     await trio.lowlevel.checkpoint()
             outer.cancel_scope.cancel()
     assert embedder.cancelled_caught
+
+
+async def test_glasses_that_do_not_answer_do_not_delay_the_end(autojump_clock: MockClock) -> None:
+    network = MemoryNetwork()
+    async with trio.open_nursery() as outer:
+
+        async def wear(world: World) -> None:
+            async with world.glasses():
+                await trio.sleep_forever()
+
+        async with open_world(network=network) as world:
+            outer.start_soon(wear, world)
+            await wait_all_tasks_blocked()
+            (connection,) = network.open_to("server:8002")
+            connection.stall()
+            began = trio.current_time()
+        assert trio.current_time() - began == pytest.approx(LAST_CLOSE_S)
+        outer.cancel_scope.cancel()
 
 
 async def test_an_error_in_the_block_propagates_and_everything_is_closed(

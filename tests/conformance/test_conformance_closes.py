@@ -17,7 +17,8 @@ from .conftest import QUICK, MakeServer
 from .other_cloud import OtherCloud
 from .real_app import RealApp, on
 from .running_server import RunningServer
-from .sockets import Socket, open_phone
+from .sockets import open_phone
+from .steps import press, register, start, subscribed
 from .timeline import eventually
 
 
@@ -73,11 +74,6 @@ def reasons() -> dict[str, CloseReason]:
     """Every reason for which an app's link can be closed, by its name."""
     found = {name: it for name, it in vars(close_reasons).items() if isinstance(it, CloseReason)}
     return {name: reason for name, reason in found.items() if name not in NOT_FOR_APPS}
-
-
-async def start(phone: Socket, app: RealApp, user: str) -> None:
-    await phone.send("start_app", packageName=app.package)
-    await app.running(user)
 
 
 async def seen_reaction(app: RealApp, user: str, *, inits: int = 1) -> Reaction:
@@ -146,19 +142,19 @@ async def test_the_end_of_the_user_session(
 async def test_an_app_that_was_silent_is_back_with_all_that_it_wanted(
     make_server: MakeServer, lone_app: RealApp, nursery: trio.Nursery, user: str
 ) -> None:
-    server = await make_server("heartbeat.interval_s=0.2", "heartbeat.app_pong_s=0.6")
-    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    server = await make_server("heartbeat.interval_s=0.3", "heartbeat.app_pong_s=1.2")
+    await register(server, lone_app)
     await lone_app.script(user, on("onButtonPress", "button"))
     phone = await open_phone(nursery, server, user)
     await start(phone, lone_app, user)
+    await subscribed(server, user, lone_app, "button_press")
     look = partial(server.app, user, lone_app.package)
-    await eventually(look, lambda found: found and found["subscriptions"] == ["button_press"])
     with lone_app.frozen():
         await eventually(look, lambda found: found and found["state"] == "grace_period")
     closed = await lone_app.seen.first(event="closed", session=lone_app.session_of(user))
     assert (closed["code"], closed["reason"]) == (1011, "No pong received")
     assert await seen_reaction(lone_app, user) == REACTIONS["APP_SILENT"]
-    await phone.send("button_press", buttonId="main", pressType="short")
+    await press(phone)
     await lone_app.first_fired(user, "button")
     assert (lone_app.sessions(user), len(lone_app.webhooks(user))) == (1, 1)
 
@@ -179,7 +175,7 @@ async def test_an_app_that_is_too_much_may_come_back(
     flood: list[str],
 ) -> None:
     server = await make_server("limits.updates_waiting=8", "limits.message_bytes=65536")
-    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await register(server, lone_app)
     phone = await open_phone(nursery, server, user)
     await start(phone, lone_app, user)
     await lone_app.send_raw(user, *flood)
@@ -224,7 +220,7 @@ async def test_a_late_socket_of_an_older_attempt_is_retired_and_nothing_else_hap
     server = await make_server(
         *QUICK[1:3], "lifecycle.connect_s=1.5", "lifecycle.retry_s=0.1", "lifecycle.probe_s=0.3"
     )
-    await server.add_app_later(lone_app.package, url=lone_app.url, api_key=lone_app.api_key)
+    await register(server, lone_app)
     await lone_app.script(user, on("onButtonPress", "button"))
     phone = await open_phone(nursery, server, user)
     await start(phone, lone_app, user)
@@ -242,7 +238,7 @@ async def test_a_late_socket_of_an_older_attempt_is_retired_and_nothing_else_hap
     reaction = await seen_reaction(lone_app, user, inits=inits)
     assert reaction == Reaction(returns=False, stops=(), kept=True)
     assert lone_app.seen.count(event="closed", url=newest["url"]) == 0
-    await phone.send("button_press", buttonId="main", pressType="short")
+    await press(phone)
     await lone_app.first_fired(user, "button")
     await trio.sleep(0.3)
     assert len(lone_app.fired(user, "button")) == 1

@@ -11,14 +11,10 @@ import trio
 
 from .real_app import RealApp, on
 from .running_server import RunningServer
-from .sockets import Socket, open_phone
+from .sockets import open_phone
+from .steps import start
 from .stub_app import StubApp
 from .timeline import eventually
-
-
-async def start(phone: Socket, app: RealApp, user: str) -> None:
-    await phone.send("start_app", packageName=app.package)
-    await app.running(user)
 
 
 async def concurrently(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import trio
@@ -10,8 +9,8 @@ import trio
 from .conftest import API_KEYS
 from .real_app import RealApp, handler, on
 from .running_server import RunningServer
-from .sockets import Socket, open_phone
-from .timeline import eventually
+from .sockets import open_phone
+from .steps import say, start, subscribed
 
 GESTURES = (
     "single_tap",
@@ -24,31 +23,6 @@ GESTURES = (
     "down_swipe",
 )
 SETTLE_S = 0.4
-
-
-async def start(phone: Socket, app: RealApp, user: str) -> None:
-    await phone.send("start_app", packageName=app.package)
-    await app.running(user)
-
-
-async def subscribed(server: RunningServer, user: str, app: RealApp, *streams: str) -> None:
-    """Wait until the server knows of exactly these subscriptions."""
-    wanted = sorted(streams)
-    look = partial(server.app, user, app.package)
-    await eventually(look, lambda found: found and sorted(found["subscriptions"]) == wanted)
-
-
-async def say(phone: Socket, text: str, language: str) -> None:
-    await phone.send(
-        "local_transcription",
-        text=text,
-        isFinal=True,
-        startTime=0,
-        endTime=900,
-        speakerId="s",
-        transcribeLanguage=language,
-        provider="test",
-    )
 
 
 def texts(app: RealApp, user: str, name: str) -> list[str]:

@@ -23,15 +23,15 @@ const socketsBySession = new Map();
 const sessionOf = (socket) => socket.conformanceSession ?? null;
 const shown = (data, isBinary) => (isBinary ? { hex: Buffer.from(data).toString("hex") } : { text: String(data) });
 
-// Inits that are held back: how many more, and the calls that send them after all.
-const held = { more: 0, inits: [] };
+// Inits that are held back: how many more, of which URL if not of any, and what sends them after all.
+const held = { more: 0, url: undefined, inits: [] };
 
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data, ...rest) {
   if (typeof data === "string" && data.includes("tpa_connection_init")) {
     this.conformanceSession = JSON.parse(data).sessionId;
     socketsBySession.set(this.conformanceSession, this);
-    if (held.more > 0) {
+    if (held.more > 0 && [undefined, this.url].includes(held.url)) {
       held.more -= 1;
       held.inits.push(() => send.call(this, data, ...rest));
       return emit("held", { session: sessionOf(this), url: this.url });
@@ -129,7 +129,7 @@ const commands = {
     for (const frame of frames) send.call(socketsBySession.get(session), frame.hex === undefined ? frame.text : Buffer.from(frame.hex, "hex"));
   },
   reset: ({ session }) => void socketsBySession.get(session)._socket.resetAndDestroy(),
-  hold: ({ inits }) => void (held.more = inits),
+  hold: ({ inits, url }) => void Object.assign(held, { more: inits, url }),
   release: () => held.inits.splice(0).forEach((sendIt) => sendIt()),
   configure: (fields) => void Object.assign(app.config, fields),
 };
