@@ -16,7 +16,14 @@ from mentra_trio.domain.facts import AppStateChanged, WebhookCalled
 from mentra_trio.domain.lifecycle import TRANSITIONS, AppEvent, AppState
 from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.app_session import AppSession
-from mentra_trio.testing.household import APP, USER, Household, open_household
+from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    Household,
+    open_household,
+    virtual_environment,
+)
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
 from mentra_trio.testing.machine import TrioMachine
 
@@ -45,20 +52,38 @@ class OneApp(TrioMachine):
     async def world(self, *, task_status: trio.TaskStatus[None]) -> None:
         self.links: list[MemoryLink] = []
         self.glasses: list[MemoryLink] = []
+        self.reborn = trio.Event()
         self.wanted: bool | None = False
         self.waiting = 0
         self.expected: tuple[AppSession, tuple[str, ...]] | None = None
         """The app's last list, and the session in which it said so."""
         self.webhooks = WatchedWebhooks()
+        self.store = MemoryStore()
+        self.lives = 0
+        self.house: Household
+        started = task_status
+        while True:
+            with trio.CancelScope() as self.life:
+                await self.live(started)
+            started = trio.TASK_STATUS_IGNORED
+
+    async def live(self, task_status: trio.TaskStatus[None]) -> None:
+        """One life of the server; the store and the app's server outlive it."""
+        self.lives += 1
+        environment = virtual_environment(self.lives, tokens=f"life{self.lives}-")
         async with (
-            open_household(webhooks=self.webhooks) as house,
+            open_household(
+                webhooks=self.webhooks, store=self.store, environment=environment
+            ) as house,
             trio.open_nursery() as callers,
         ):
-            self.house: Household = house
+            self.house = house
             self.webhooks.look = house.state
             self.callers = callers
-            await house.add_app()
+            if self.lives == 1:
+                await house.add_app()
             task_status.started()
+            self.reborn.set()
             try:
                 await trio.sleep_forever()
             finally:
@@ -85,7 +110,7 @@ class OneApp(TrioMachine):
     # -- changes ---------------------------------------------------------------------
 
     def start(self) -> None:
-        if self.house.directory.user(USER) is not None:
+        if USER in self.house.directory._users:
             self.wanted = True
             self.waiting += 1
             self.callers.start_soon(self._start)
@@ -96,7 +121,7 @@ class OneApp(TrioMachine):
         self.waiting -= 1
 
     def stop(self) -> None:
-        if self.house.directory.user(USER) is not None:
+        if USER in self.house.directory._users:
             self.wanted = False
             self.waiting += 1
             self.callers.start_soon(self._stop)
@@ -166,7 +191,7 @@ class OneApp(TrioMachine):
     @rule()
     def the_user_stops_the_app(self) -> None:
         self.act(self.stop)
-        if self.house.directory.user(USER) is not None:
+        if USER in self.house.directory._users:
             assert self.house.state() in {None, "stopping"}
 
     @precondition(lambda self: self.glasses and self.glasses[-1].is_open)
@@ -234,9 +259,66 @@ class OneApp(TrioMachine):
             }[script],
         )
 
-    @rule(seconds=st.sampled_from([0.05, 1, 4.9, 5.1, 11, 70]))
+    @rule(seconds=st.sampled_from([0.05, 1, 4.9, 5.1, 11, 70, 200]))
     def time_passes(self, seconds: float) -> None:
         self.advance(seconds)
+
+    @precondition(lambda self: self.links)
+    @rule(goes=st.booleans())
+    def the_app_releases_its_session(self, goes: bool) -> None:
+        link = self.links[-1]
+        self.act(lambda: link.say({"type": "ownership_release", "reason": "x"}))
+        if goes:
+            self.act(partial(link.hang_up, 1005))
+
+    @precondition(lambda self: self.links)
+    @rule(seconds=st.sampled_from([6, 30, 200, 1_200]))
+    def the_app_is_lost_together_with_its_server(self, seconds: float) -> None:
+        self.the_app_server_changes("refused")
+        for link in self.glasses:
+            link.answers_pings = True
+        self.act(self.cut_app)
+        self.advance(seconds)
+
+    @rule()
+    def the_server_of_the_app_says_it_was_restarted(self) -> None:
+        self.act(lambda: self.callers.start_soon(self.house.directory.recover_app, APP))
+
+    @rule()
+    def our_server_is_killed_and_started_again(self) -> None:
+        """Nothing is said to anybody; what was not written down by then is lost."""
+
+        self.note_moves()
+
+        async def job() -> None:
+            keeper = self.house.directory.surroundings.keeper
+            keeper._noted.clear()
+            keeper._open = False
+            self.reborn = trio.Event()
+            self.life.cancel()
+            await self.reborn.wait()
+            for link in (*self.links, *self.glasses):
+                link.cut()
+
+        self.do(job)
+        self.waiting, self.wanted, self.expected = 0, None, None
+
+    @precondition(lambda self: self.glasses and self.glasses[-1].is_open)
+    @rule()
+    def all_is_well_again(self) -> None:
+        """Liveness: with its user there and its server well, an app that is away comes back."""
+        before = self.house.state()
+        self.glasses[-1].answers_pings = True
+
+        def connect(call: SessionCall) -> None:
+            self.links.append(self.house.answer(call))
+
+        self.house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
+        self.advance(60)
+        if before in {"grace_period", "disconnected", "resurrecting", "backoff"}:
+            allowed = {"running", "evicted"} if before == "backoff" else {"running"}
+            assert self.house.state() in allowed, before
+        self.expected = None
 
     @rule()
     def left_alone_everything_ends(self) -> None:
@@ -247,6 +329,7 @@ class OneApp(TrioMachine):
                 link.cut()
             await trio.sleep(300)
             assert self.house.directory.users() == []
+            assert await self.store.saved_users() == []
             assert self.waiting == 0
             assert self.house.webhooks.in_flight == 0
 
@@ -282,7 +365,7 @@ class OneApp(TrioMachine):
 
     @invariant()
     def a_server_is_only_called_for_a_start(self) -> None:
-        assert set(self.webhooks.states) <= {"connecting"}
+        assert set(self.webhooks.states) <= {"connecting", "resurrecting"}
 
     @invariant()
     def an_attempt_is_called_twice_only_if_the_first_call_was_not_delivered(self) -> None:
@@ -294,7 +377,7 @@ class OneApp(TrioMachine):
     @invariant()
     def at_rest_the_store_holds_what_the_user_wants(self) -> None:
         if not self.waiting and self.wanted is not None:
-            stored = self.house.store._wanted.get(USER, {})  # type: ignore[attr-defined]
+            stored = self.store._wanted.get(USER, {})
             assert (APP in stored) is self.wanted
 
     @invariant()
@@ -305,9 +388,12 @@ class OneApp(TrioMachine):
                 assert session.subscriptions.texts == streams
 
     def teardown(self) -> None:
+        self.note_moves()
+        super().teardown()
+
+    def note_moves(self) -> None:
         for fact in self.house.telemetry.of(AppStateChanged):
             REACHED.add((fact.old, fact.new))
-        super().teardown()
 
 
 REACHED: set[tuple[AppState | None, AppState]] = set()
@@ -329,5 +415,15 @@ def test_the_machine_goes_everywhere_that_there_is_a_way_to() -> None:
         (AppState.RUNNING, AppState.STOPPING),
         (AppState.GRACE_PERIOD, AppState.RUNNING),
         (AppState.GRACE_PERIOD, AppState.STOPPING),
+        (AppState.GRACE_PERIOD, AppState.DISCONNECTED),
+        (AppState.GRACE_PERIOD, AppState.DORMANT),
+        (AppState.RUNNING, AppState.DORMANT),
+        (AppState.DISCONNECTED, AppState.RESURRECTING),
+        (AppState.RESURRECTING, AppState.RUNNING),
+        (AppState.RESURRECTING, AppState.BACKOFF),
+        (AppState.BACKOFF, AppState.RESURRECTING),
+        (AppState.BACKOFF, AppState.EVICTED),
+        (AppState.EVICTED, AppState.RESURRECTING),
+        (AppState.DORMANT, AppState.DISCONNECTED),
         (AppState.STOPPING, AppState.STOPPED),
     } <= REACHED
