@@ -183,7 +183,7 @@ async def _sessions(parts: _Parts, telemetry: Telemetry) -> AsyncGenerator[Direc
 def _port(
     parts: _Parts, server: Server, telemetry: Telemetry, metrics: Metrics, journal: Journal
 ) -> Port:
-    directory, secret = server.directory, server._jwt_secret
+    directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
     services = Services(
         directory=directory,
         catalog=server.apps,
@@ -193,9 +193,11 @@ def _port(
         environment=parts.environment,
         metrics=metrics.render,
         journal=journal.entries,
+        follow=journal.follow,
         recover=directory.recover_app,
         why=lambda user, package: directory.explain(user, package, journal.story(user, package)),
         draining=lambda: directory.draining,
+        closing=closing,
         version=VERSION,
         hosts=_public_hosts(parts.config),
     )
@@ -213,6 +215,7 @@ def _port(
         limits=parts.config.limits,
         telemetry=telemetry,
         crowded_until=directory.surroundings.crowded_until,
+        closing=closing,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,6 +15,7 @@ from ..domain import facts as f
 from ..domain.facts import Fact
 from ..domain.ids import PackageName, UserId
 from ..environment import Environment, wire_time
+from .followers import Follower
 from .plain import ITEMS_MAX, plain_fields, told
 
 STORY_LINES_MAX: Final = 5
@@ -39,11 +41,14 @@ class Journal:
     _environment: Environment = attrs.field(factory=Environment)
     per_user: int = attrs.field(default=200, kw_only=True)
     users: int = attrs.field(default=1_000, kw_only=True)
+    _followers: list[Follower] = attrs.field(factory=list, init=False)
     _timelines: OrderedDict[UserId, deque[_Entry]] = attrs.field(factory=OrderedDict, init=False)
 
     def emit(self, fact: Fact) -> None:
-        """See ``ports.Telemetry``. Facts that concern no user are not kept."""
+        """See ``ports.Telemetry``. Facts that concern no user are not kept, only shown."""
         user: UserId | None = getattr(fact, "user", None)
+        if self._followers:
+            self._show(fact, user)
         if user is None:
             return
         timeline = self._timelines.setdefault(user, deque(maxlen=self.per_user))
@@ -51,6 +56,23 @@ class Journal:
         timeline.append(_Entry(self._environment.utcnow(), _trimmed(fact)))
         if len(self._timelines) > self.users:
             self._timelines.popitem(last=False)
+
+    @contextmanager
+    def follow(self, user: UserId | None) -> Iterator[Follower]:
+        """Facts of ``user``, or all, as they come, for as long as the block runs."""
+        follower = Follower(user)
+        self._followers.append(follower)
+        try:
+            yield follower
+        finally:
+            self._followers.remove(follower)
+
+    def _show(self, fact: Fact, user: UserId | None) -> None:
+        shown: dict[str, Any] | None = None  # made once, for all of them
+        for follower in self._followers:
+            if follower.user is None or follower.user == user:
+                shown = shown or _as_json(_Entry(self._environment.utcnow(), _trimmed(fact)))
+                follower.put(shown)
 
     def entries(self, user: UserId, limit: int) -> list[dict[str, Any]]:
         """The latest ``limit`` facts of ``user`` as JSON objects, newest last."""

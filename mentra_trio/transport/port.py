@@ -52,7 +52,7 @@ class Port:
     telemetry: Telemetry
     connections_max: int = attrs.field(factory=room_for_connections, kw_only=True)
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0), kw_only=True)
-    closing: trio.Event = attrs.field(factory=trio.Event, init=False)
+    closing: trio.Event = attrs.field(factory=trio.Event, kw_only=True)
     _connections: int = attrs.field(default=0, init=False)
     _pace: Pace = attrs.field(init=False)
     _under_way: trio.Semaphore = attrs.field(init=False)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import attrs
+import trio
 from starlette.requests import Request
 
 from ..domain.ids import PackageName, UserId
@@ -24,9 +26,11 @@ class Services:
         admin_token: opens ``/api/admin``; compared in constant time.
         metrics: the page for Prometheus.
         journal: the latest facts of a user, newest last.
+        follow: facts of a user, or of everybody, as they come; see ``journal_stream``.
         recover: brings back all sessions of an app whose server has restarted, and returns how
             many there were to bring back.
         why: why an app of a user is as it is, in lines for people.
+        closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
         hosts: names under which operators reach the server, beside addresses and local names.
     """
@@ -39,9 +43,11 @@ class Services:
     environment: Environment
     metrics: Callable[[], bytes]
     journal: Callable[[UserId, int], list[dict[str, Any]]]
+    follow: Callable[[UserId | None], AbstractContextManager[Any]]
     recover: Callable[[PackageName], Awaitable[int]]
     why: Callable[[UserId, PackageName], list[str]]
     draining: Callable[[], bool]
+    closing: trio.Event
     version: str
     hosts: frozenset[str] = frozenset()
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import attrs
 import httpx
+import trio
 
 from mentra_trio.domain.errors import SessionEnded, UnknownApp
 from mentra_trio.domain.ids import PackageName, UserId
@@ -19,6 +20,7 @@ from mentra_trio.sessions.directory import Directory
 from mentra_trio.sessions.endpoint import EndpointSnapshot
 from mentra_trio.sessions.snapshots import AppSnapshot, UserSnapshot
 from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.telemetry.journal import Journal
 from mentra_trio.web.asgi import Services, make_app
 from mentra_trio.wire.tokens import mint_core_token
 
@@ -144,6 +146,8 @@ async def open_site() -> AsyncIterator[Site]:
         environment=Environment(utcnow=lambda: NOW),
         metrics=lambda: b"mentra_up 1\n",
         journal=lambda user, limit: [{"user": user, "limit": limit}],
+        follow=Journal().follow,
+        closing=trio.Event(),
         recover=sessions.recover,
         why=lambda user, package: [f"{user} {package}"],
         draining=lambda: draining[0],
