@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ..concurrency.bulkhead import single
 from ..config import LIKENESS
 from ..domain.apps import AppKind
 from ..domain.errors import MentraTrioError
@@ -149,6 +150,88 @@ def token(user_id: str, ttl: float | None, data_dir: Path | None) -> None:
     from .settings import settings
 
     click.echo(make_token(settings(options={"data_dir": data_dir}), user_id, ttl))
+
+
+def _watches(command: C) -> C:
+    """Options of commands that ask a running server."""
+    options = (
+        click.option("--url", help="The server's address; default: as the settings say."),
+        click.option("--cacert", type=click.Path(path_type=Path), help="Whom to trust, in PEM."),
+        click.option("--config", "file", type=click.Path(path_type=Path), help="Settings in TOML."),
+        _with_data_dir,
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+@commands.command()
+@click.argument("user_id")
+@click.argument("package")
+@_watches
+def why(user_id: str, package: str, **where: Any) -> int:
+    """Say why the app PACKAGE of USER_ID is as it is, and what comes next."""
+    return _ask("why", where, user_id, package)
+
+
+@commands.command()
+@click.argument("user_id", required=False)
+@click.option("--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
+@click.option("--json", "raw", is_flag=True, help="One JSON object per line.")
+@_watches
+def tail(user_id: str | None, lines: int, raw: bool, **where: Any) -> int:
+    """Show what happens, as it happens: to USER_ID, or to everybody."""
+    return _ask("tail", where, user_id, lines, raw=raw)
+
+
+@commands.command()
+@click.option("--once", is_flag=True, help="Print the table once, whole.")
+@_watches
+def top(once: bool, **where: Any) -> int:
+    """Show all users and apps, those that do not run first; anew with every change."""
+    return _ask("top", where, once=once)
+
+
+def _ask(what: str, where: dict[str, Any], /, *arguments: object, **options: object) -> int:
+    """Run the function ``what`` of ``watch`` against a server; 1 if that cannot be asked."""
+    import trio
+
+    from . import watch
+    from .admin_api import ServerTrouble, is_web_address, open_admin_api
+    from .settings import settings
+
+    if where["url"] is not None and not is_web_address(where["url"]):
+        raise click.BadParameter("an address such as http://127.0.0.1:8002", param_hint="--url")
+    config = settings(file=where["file"], options={"data_dir": where["data_dir"]})
+
+    async def ask() -> None:
+        async with open_admin_api(config, where["url"], where["cacert"]) as api:
+            await getattr(watch, what)(api, click.echo, *arguments, **options)
+
+    code = 0
+    try:
+        trio.run(ask)
+    except* ServerTrouble as troubles:
+        click.echo(f"{NAME}: {single(troubles)}", err=True)
+        code = 1
+    except* BrokenPipeError:
+        pass  # whoever read has seen enough
+    return code
+
+
+@commands.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Settings in TOML.")
+@click.option("--set", "sets", multiple=True, metavar="SECTION.KEY=VALUE", help="Any setting.")
+@_with_data_dir
+def doctor(data_dir: Path | None, file: Path | None, sets: tuple[str, ...]) -> int:
+    """Check settings, ports, certificates, and whether every app server can be reached."""
+    import trio
+
+    from .doctor import doctor as examine
+    from .settings import settings
+
+    config = settings(file=file, options={"data_dir": data_dir}, sets=sets)
+    return trio.run(examine, config, click.echo)
 
 
 @commands.group(invoke_without_command=True, short_help="Register app servers.")

@@ -59,7 +59,8 @@ class OneApp(TrioMachine):
         """The app's last list, and the session in which it said so."""
         self.webhooks = WatchedWebhooks()
         self.store = MemoryStore()
-        self.lives = 0
+        self.lives = self.refused = 0
+        self.down_for_long = False
         self.house: Household
         started = task_status
         while True:
@@ -289,6 +290,7 @@ class OneApp(TrioMachine):
         """Nothing is said to anybody; what was not written down by then is lost."""
 
         self.note_moves()
+        self.refused += self.refused_calls()
 
         async def job() -> None:
             keeper = self.house.directory.surroundings.keeper
@@ -308,6 +310,7 @@ class OneApp(TrioMachine):
     def all_is_well_again(self) -> None:
         """Liveness: with its user there and its server well, an app that is away comes back."""
         before = self.house.state()
+        self.do(self.look_at_the_server)
         self.glasses[-1].answers_pings = True
 
         def connect(call: SessionCall) -> None:
@@ -316,10 +319,15 @@ class OneApp(TrioMachine):
         self.house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
         self.advance(60)
         if before in {"grace_period", "disconnected", "resurrecting", "backoff"}:
-            # A server that has been down for long is tried seldom, unless its health says more.
-            late = {"backoff", "evicted"} if before == "backoff" else set()
+            late = {"backoff", "evicted"} if self.down_for_long else set()
             assert self.house.state() in {"running"} | late, before
         self.expected = None
+
+    async def look_at_the_server(self) -> None:
+        """One that has been down for long is tried seldom, unless its health says more."""
+        server = self.house.directory.surroundings.endpoints.known(APP)
+        down_since = server.breaker.down_since if server is not None else None
+        self.down_for_long = down_since is not None and trio.current_time() - down_since > 60
 
     @rule()
     def left_alone_everything_ends(self) -> None:
@@ -370,10 +378,13 @@ class OneApp(TrioMachine):
 
     @invariant()
     def an_attempt_is_called_twice_only_if_the_first_call_was_not_delivered(self) -> None:
-        calls = [f for f in self.house.telemetry.of(WebhookCalled) if f.kind == "session"]
-        refused = sum(fact.result == "refused" for fact in calls)
+        refused = self.refused + self.refused_calls()
         urls = [call.websocket_url for call in self.webhooks.starts]
         assert len(urls) - len(set(urls)) <= refused
+
+    def refused_calls(self) -> int:
+        calls = [f for f in self.house.telemetry.of(WebhookCalled) if f.kind == "session"]
+        return sum(fact.result == "refused" for fact in calls)
 
     @invariant()
     def at_rest_the_store_holds_what_the_user_wants(self) -> None:

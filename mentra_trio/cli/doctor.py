@@ -1,0 +1,200 @@
+"""Is everything as it should be? Each finding says what is wrong, why, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+import httpx
+import trio
+
+from ..config import Config, is_loopback
+from ..domain.apps import AppRegistration
+from ..domain.errors import MentraTrioError, WebhookFailed
+from ..environment import Environment
+from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
+from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from ..webhooks.client import HttpWebhooks
+from .admin_api import own_url
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+EXPIRES_SOON_DAYS: Final = 14
+CHECK_S: Final = 10.0
+APPS_AT_ONCE: Final = 8
+EVERYBODY: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+@attrs.frozen
+class Finding:
+    """One thing that was looked at."""
+
+    level: str
+    what: str
+    fix: str = ""
+
+    def lines(self) -> Iterator[str]:
+        """The finding for a person."""
+        yield f"{self.level.upper():<5} {self.what}"
+        if self.fix:
+            yield f"      fix: {self.fix}"
+
+
+async def doctor(config: Config, write: Callable[[str], None]) -> int:
+    """Check everything, print the findings as they come; 1 if something is wrong, else 0."""
+    worst = OK
+    write(f"{OK.upper():<5} settings: they can be used; data folder {config.data_dir}")
+    for check in (_folder, _certificate, _public_url, _port, _apps):
+        for finding in await check(config):
+            for line in finding.lines():
+                write(line)
+            worst = FAIL if FAIL in {worst, finding.level} else worst
+    return int(worst == FAIL)
+
+
+async def _folder(config: Config) -> list[Finding]:
+    folder = config.data_dir
+    assert folder is not None, "a command has a data folder"
+    if not folder.exists():
+        return [Finding(OK, f"data folder: {folder} does not exist yet, serve makes it")]
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return [Finding(FAIL, f"data folder: {folder} cannot be written", f"chown it to {_me()}")]
+    findings = []
+    for name in (JWT_SECRET, ADMIN_TOKEN):
+        file = folder / name
+        if file.exists() and file.stat().st_mode & EVERYBODY:
+            findings.append(Finding(WARN, f"secret: others can read {file}", f"chmod 600 {file}"))
+    try:
+        if (folder / DATABASE_NAME).exists():
+            async with open_sqlite_store(folder / DATABASE_NAME, inline=True) as store:
+                number = len(await store.apps())
+            findings.append(Finding(OK, f"database: it opens; {number} apps are registered"))
+    except MentraTrioError as error:
+        findings.append(Finding(FAIL, f"database: {error}", "restore a copy, or move it away"))
+    return findings
+
+
+async def _certificate(config: Config) -> list[Finding]:
+    await trio.lowlevel.checkpoint()
+    if config.tls_cert is None:
+        return []
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key)
+        ends = _ends(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        fix = "give a chain and its key in PEM, readable and without a password"
+        return [Finding(FAIL, f"certificate: {config.tls_cert}: {_reason(error)}", fix)]
+    if ends is None:
+        return [Finding(WARN, f"certificate: {config.tls_cert} is not valid now", "renew it")]
+    days = (ends - Environment().utcnow()).days
+    level = WARN if days < EXPIRES_SOON_DAYS else OK
+    fix = "renew it" if level is WARN else ""
+    return [Finding(level, f"certificate: {config.tls_cert} expires in {days} days", fix)]
+
+
+def _ends(cert: Path, key: Path | None) -> datetime | None:
+    """When the certificate expires, by a handshake in memory that takes it for its own trust."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(cert, key)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(cert)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server)
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(4):
+        for side in (ours, theirs):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return None
+    told: Any = ours.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told["notAfter"]), UTC)
+
+
+async def _public_url(config: Config) -> list[Finding]:
+    host = urlsplit(config.public_url or "").hostname
+    if host is None:
+        if is_loopback(config.host):
+            return [Finding(OK, "address: only this machine can reach the server")]
+        fix = "set --public-url to the address that apps and phones use"
+        return [Finding(WARN, "address: apps are told an address of this machine", fix)]
+    try:
+        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        fix = "correct --public-url, or the name's entry in DNS"
+        return [Finding(FAIL, f"address: {host} cannot be looked up from here", fix)]
+    address = str(found[0][4][0])
+    if is_loopback(address) and not is_loopback(config.host):
+        fix = "set --public-url to an address that others can reach"
+        return [Finding(WARN, f"address: {host} is this machine only ({address})", fix)]
+    return [Finding(OK, f"address: {host} is {address}")]
+
+
+async def _port(config: Config) -> list[Finding]:
+    url = own_url(config)
+    try:
+        async with httpx.AsyncClient(verify=False, timeout=CHECK_S, trust_env=False) as client:
+            answer = (await client.get(f"{url}/health")).json()
+        return [Finding(OK, f"port: a server answers at {url}, version {answer['version']}")]
+    except httpx.ConnectError:
+        pass
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        fix = "stop the other program, or choose another --port"
+        return [Finding(FAIL, f"port: something else answers at {url}", fix)]
+    try:
+        for listener in await trio.open_tcp_listeners(config.port, host=config.host):
+            await listener.aclose()
+    except OSError as error:
+        return [Finding(FAIL, f"port: {config.host}:{config.port}: {error.strerror or error}")]
+    return [Finding(OK, f"port: {config.host}:{config.port} is free, no server runs")]
+
+
+async def _apps(config: Config) -> list[Finding]:
+    assert config.data_dir is not None, "a command has a data folder"
+    path = config.data_dir / DATABASE_NAME
+    if not path.exists():
+        return []
+    try:
+        async with open_sqlite_store(path, inline=True) as store:
+            apps = await store.apps()
+    except MentraTrioError:
+        return []  # told already
+    webhooks = HttpWebhooks(
+        allow_private_networks=config.allows_private_networks, connect_s=CHECK_S, read_s=CHECK_S
+    )
+    findings: dict[str, Finding] = {}
+    limiter = trio.CapacityLimiter(APPS_AT_ONCE)
+
+    async def look(app: AppRegistration, check: Callable[[], Awaitable[None]]) -> None:
+        async with limiter:
+            try:
+                await check()
+                findings[app.package] = Finding(OK, f"app {app.package}: {app.url} answers")
+            except WebhookFailed as error:
+                fix = "start it, or correct its URL: mentra-trio apps add PACKAGE --url URL"
+                findings[app.package] = Finding(FAIL, f"app {app.package}: {error}", fix)
+
+    async with trio.open_nursery() as nursery:
+        for app in apps:
+            nursery.start_soon(look, app, partial(webhooks.health, app.url))
+    return [findings[package] for package in sorted(findings)]
+
+
+def _me() -> str:
+    return f"user {os.getuid()}"
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or "unusable")

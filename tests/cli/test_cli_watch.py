@@ -1,0 +1,160 @@
+"""``why``, ``tail``, ``top``: what they print, and against a real server."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+import mentra_trio
+from mentra_trio.cli import main
+from mentra_trio.cli.admin_api import ServerTrouble, open_admin_api, own_url
+from mentra_trio.cli.watch import fact_line, table, tail, top, why
+from mentra_trio.clients.glasses import open_glasses
+
+AT = "2026-01-02T03:04:05.000Z"
+USER, PACKAGE = "me@x.org", "com.t.a"
+
+
+def app(**changes: Any) -> dict[str, Any]:
+    fields = {
+        "packageName": PACKAGE,
+        "state": "running",
+        "since": AT,
+        "subscriptions": ["button_press"],
+        "attempt": 1,
+        "nextAttemptAt": None,
+        "outbox": 0,
+        "cause": "link attached",
+    }
+    return {**fields, **changes}
+
+
+def user(name: str, *apps: dict[str, Any], connected: bool = True) -> dict[str, Any]:
+    return {"userId": name, "since": AT, "connected": connected, "apps": list(apps)}
+
+
+def test_a_fact_on_one_line() -> None:
+    fact = {
+        "at": AT,
+        "fact": "WebhookCalled",
+        "userId": USER,
+        "packageName": PACKAGE,
+        "result": "refused",
+        "problem": "cannot connect\x1b[31m",
+        "streams": ["a", "b"],
+    }
+    assert fact_line(fact) == (
+        f"{AT} me@x.org com.t.a WebhookCalled result=refused"
+        ' problem="cannot connect\\x1b[31m" streams=a,b'
+    )
+    assert fact_line({"missed": 3}) == "... 3 facts came too fast to be shown"
+
+
+def test_a_table_shows_first_what_does_not_run() -> None:
+    lost = app(state="backoff", nextAttemptAt=AT, cause="attempt failed: 503")
+    users = [user("a@x.org", app()), user("b@x.org", lost), user("c@x.org", connected=False)]
+    lines = table(users, rows_max=None)
+    assert lines[0] == "3 users, 2 connected; 2 apps, 1 running"
+    assert lines[1].split() == [
+        "user", "app", "state", "since", "subscriptions", "attempt", "next", "attempt", "outbox",
+        "cause",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines[2:]] == ["b@x.org", "a@x.org", "c@x.org"]
+    assert "03:04:05" in lines[2]
+    assert lines[2].endswith("attempt failed: 503")
+
+
+def test_a_table_says_what_it_has_no_room_for() -> None:
+    users = [user(f"u{n}@x.org", app()) for n in range(50)]
+    lines = table(users, rows_max=10)
+    assert lines[-1] == "... and 42 more"
+    assert len(lines) == 11
+
+
+def test_own_url() -> None:
+    assert own_url(mentra_trio.Config(host="0.0.0.0", port=1)) == "http://127.0.0.1:1"
+    assert own_url(mentra_trio.Config(host="::1", port=1)) == "http://[::1]:1"
+    tls = mentra_trio.Config(tls_cert=Path("c"), tls_key=Path("k"))
+    assert own_url(tls) == "https://127.0.0.1:8002"
+
+
+@pytest.mark.real_sockets
+async def test_against_a_server(tmp_path: Path) -> None:
+    config = mentra_trio.Config(data_dir=tmp_path, port=0)
+    tailed: list[str] = []
+    drawn: list[str] = []
+    redrawn = trio.Event()
+
+    def draw(page: str) -> None:
+        drawn.append(page)
+        if "connecting" in page:
+            redrawn.set()
+
+    async with mentra_trio.open_server(config) as server:
+        await server.apps.add(PACKAGE, url="http://127.0.0.1:9", api_key="secret")
+        async with open_admin_api(config, server.http_url) as api, trio.open_nursery() as nursery:
+            lines: list[str] = []
+            await why(api, lines.append, USER, PACKAGE)
+            assert lines[-1] == "next: nothing; a start by the user is tried at once"
+            nursery.start_soon(partial(tail, api, tailed.append, USER, 20, raw=True))
+            nursery.start_soon(partial(top, api, draw, once=False))
+            async with open_glasses(server.url, server.token(USER)) as glasses:
+                await glasses.start_app(PACKAGE)
+                await redrawn.wait()
+            nursery.cancel_scope.cancel()
+    facts = [json.loads(line) for line in tailed]
+    assert {"UserStateChanged", "AppStateChanged"} <= {fact["fact"] for fact in facts}
+    assert {fact["userId"] for fact in facts} == {USER}
+
+
+@pytest.mark.real_sockets
+async def test_a_journal_ends_with_its_server(tmp_path: Path) -> None:
+    config = mentra_trio.Config(data_dir=tmp_path, port=0)
+    over = trio.Event()
+    following = trio.Event()
+    async with trio.open_nursery() as nursery:
+        async with mentra_trio.open_server(config) as server:
+
+            async def follow() -> None:
+                async with open_admin_api(config, server.http_url) as api:
+                    with pytest.raises(ServerTrouble, match="has ended"):
+                        async with api.journal(None) as facts:
+                            following.set()
+                            await facts.next()
+                over.set()
+
+            nursery.start_soon(follow)
+            await following.wait()
+            closing_at = trio.current_time()
+        await over.wait()
+        assert trio.current_time() - closing_at < config.drain_s / 2, "nobody held it up"
+
+
+def test_no_server_and_no_token_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "http://127.0.0.1:1"
+    assert main(["why", USER, PACKAGE, "--data-dir", str(tmp_path), "--url", url]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "there is no admin token" in line
+    (tmp_path / "admin-token").write_text("x" * 40)
+    assert main(["top", "--once", "--data-dir", str(tmp_path), "--url", url]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mentra-trio: no server answers at {url}")
+    assert main(["tail", "--data-dir", str(tmp_path), "--url", "nonsense"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.real_sockets
+async def test_a_wrong_token_is_told(tmp_path: Path) -> None:
+    async with mentra_trio.open_server(mentra_trio.Config(port=0)) as server:
+        (tmp_path / "admin-token").write_text("x" * 40)
+        mine = mentra_trio.Config(data_dir=tmp_path)
+        async with open_admin_api(mine, server.http_url) as api:
+            with pytest.raises(ServerTrouble, match="admin token is missing or wrong"):
+                await api.get("/api/admin/users")
