@@ -272,6 +272,13 @@ class OneApp(TrioMachine):
         if goes:
             self.act(partial(link.hang_up, 1005))
 
+    @precondition(lambda self: self.links and self.glasses)
+    @rule(seconds=st.sampled_from([1, 8, 30]))
+    def user_and_app_are_away_for_a_while(self, seconds: float) -> None:
+        self.act(self.cut_glasses, self.cut_app)
+        self.advance(seconds)
+        self.glasses_come()
+
     @precondition(lambda self: self.links)
     @rule(seconds=st.sampled_from([6, 30, 200, 1_200]))
     def the_app_is_lost_together_with_its_server(self, seconds: float) -> None:
