@@ -62,6 +62,7 @@ class Server:
     admin_token: str = attrs.field(repr=False)
     _jwt_secret: str = attrs.field(repr=False)
     _environment: Environment
+    _journal: Journal
 
     @property
     def http_url(self) -> str:
@@ -79,6 +80,11 @@ class Server:
     async def stop_app(self, user: str, package: str) -> bool:
         """Stop an app as its user wants it; ``False`` if it was not running."""
         return await self.directory.stop_app(user_id(user), package_name(package))
+
+    def why(self, user: str, package: str) -> list[str]:
+        """Why an app of a user is as it is, and what comes next: at most five lines."""
+        who, what = user_id(user), package_name(package)
+        return self.directory.explain(who, what, self._journal.story(who, what))
 
     def users(self) -> list[UserSnapshot]:
         """All user sessions at this moment, by user id."""
@@ -157,6 +163,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             admin_token=admin,
             jwt_secret=secret,
             environment=parts.environment,
+            journal=journal,
         )
         port = _port(parts, server, telemetry, metrics, journal)
         async with _accepting(port, listeners, directory, telemetry, parts.config.drain_s):
@@ -195,7 +202,7 @@ def _port(
         journal=journal.entries,
         follow=journal.follow,
         recover=directory.recover_app,
-        why=lambda user, package: directory.explain(user, package, journal.story(user, package)),
+        why=server.why,
         draining=lambda: directory.draining,
         closing=closing,
         version=VERSION,

@@ -6,8 +6,9 @@ with an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -30,6 +31,9 @@ STREAM: Final = "transcription:en-US"
 STEP_S: Final = 15.0
 """How long one step may take before the demonstration has failed."""
 
+DEPLOY_S: Final = 2.0
+"""How long the sample app's process is gone after its death."""
+
 F = TypeVar("F", bound=Fact)
 
 
@@ -38,7 +42,7 @@ class DemoFailed(MentraTrioError):
 
 
 async def run_demo(write: Callable[[str], None]) -> None:
-    """Show the main job, start to end, in a few seconds; tell every step by ``write``.
+    """Show the main job, start to end, in about ten seconds; tell every step by ``write``.
 
     Raises:
         DemoFailed: a step did not happen, or not in time.
@@ -54,14 +58,16 @@ async def run_demo(write: Callable[[str], None]) -> None:
 
 async def _perform(write: Callable[[str], None]) -> None:
     facts = _Facts()
-    async with (
-        open_server(Config(port=0), telemetry=facts) as server,
-        captions_app().serve() as captions,
-    ):
-        stage = _Stage(write, facts, server, captions)
+    async with open_server(Config(port=0), telemetry=facts) as server, trio.open_nursery() as apps:
+        process = _AppProcess(captions_app())
+        await apps.start(process.run)
+        stage = _Stage(write, facts, server, process, apps)
         await stage.set_up()
         async with open_glasses(server.url, server.token(USER)) as glasses:
             await stage.play(glasses)
+        async with open_glasses(server.url, server.token(USER)) as glasses:
+            await stage.play_on(glasses)
+        apps.cancel_scope.cancel("the demonstration is over")
     stage.say("server", "closed; every session and every connection has ended")
 
 
@@ -78,6 +84,30 @@ def captions_app() -> App:
         await session.show_text("Captions are on")
 
     return app
+
+
+@attrs.define(eq=False)
+class _AppProcess:
+    """The sample app's process, as far as others can tell: it can die, and run again."""
+
+    app: App
+    server: AppServer = attrs.field(init=False)
+    _port: int = attrs.field(default=0, init=False)
+    _life: trio.CancelScope = attrs.field(init=False)
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Answer webhooks, at the same address as before, until killed."""
+        with trio.CancelScope() as self._life:
+            async with self.app.serve(port=self._port) as self.server:
+                self._port = urlsplit(self.server.url).port or 0
+                task_status.started()
+                await trio.sleep_forever()
+
+    def die(self) -> None:
+        """As by kill -9: no goodbye, every connection reset."""
+        for session in self.server.sessions:
+            session.cut()
+        self._life.cancel("killed")
 
 
 @attrs.define(eq=False)
@@ -110,7 +140,8 @@ class _Stage:
     _write: Callable[[str], None]
     _facts: _Facts
     _server: Server
-    _captions: AppServer
+    _process: _AppProcess
+    _apps: trio.Nursery
     _began: float = attrs.field(factory=trio.current_time, init=False)
 
     def say(self, who: str, what: str) -> None:
@@ -122,17 +153,34 @@ class _Stage:
         self.say("server", f"listens on {self._server.url}, keeps everything in memory")
         await self._server.apps.add(
             PACKAGE,
-            url=self._captions.url,
+            url=self._process.server.url,
             api_key="demo-key",
             name="Captions",
             permissions=["MICROPHONE"],
         )
-        self.say("app", f"{PACKAGE} answers webhooks on {self._captions.url}")
+        self.say("app", f"{PACKAGE} answers webhooks on {self._process.server.url}")
 
     async def play(self, glasses: Glasses) -> None:
         """Everything that needs glasses."""
         self.say("glasses", f"connected and acknowledged, as {glasses.ack.session_id}")
-        for step in (self._start, self._subscribe, self._caption, self._drop, self._stop):
+        await self._steps(
+            glasses,
+            self._start,
+            self._subscribe,
+            self._caption,
+            self._drop,
+            self._die,
+            self._release,
+        )
+        self.say("glasses", "are switched off")
+
+    async def play_on(self, glasses: Glasses) -> None:
+        """What comes when the glasses are back."""
+        self.say("glasses", "are back")
+        await self._steps(glasses, self._return, self._stop)
+
+    async def _steps(self, glasses: Glasses, *steps: Callable[[Glasses], Awaitable[None]]) -> None:
+        for step in steps:
             with trio.move_on_after(STEP_S) as waiting:
                 await step(glasses)
             if waiting.cancelled_caught:
@@ -169,13 +217,55 @@ class _Stage:
         self.say("app", f"reconnected after {away:.2f} s, without a webhook")
         await self._say_and_see(glasses, "jumps over the lazy dog")
 
+    async def _die(self, glasses: Glasses) -> None:
+        """The app's process dies; another one is up two seconds later, and is called."""
+        webhooks = self._facts.session_webhooks()
+        self._process.die()
+        await self._until(AppState.GRACE_PERIOD)
+        lost_at = trio.current_time()
+        self.say("app", "its process has died; it may come back by itself, nobody is called yet")
+        await glasses.say("Said to nobody")
+        self.say("glasses", "heard 'Said to nobody', which is kept for the app; meanwhile:")
+        for line in self._server.why(USER, PACKAGE):
+            self.say("why", line)
+        await trio.sleep(DEPLOY_S)
+        await self._apps.start(self._process.run)
+        self.say("app", "its process runs again, and knows nothing of its sessions")
+        await self._until(AppState.RESURRECTING)
+        self.say("server", f"calls it, {trio.current_time() - lost_at:.2f} s after the loss")
+        await self._until(AppState.RUNNING, after=AppState.RESURRECTING)
+        away = trio.current_time() - lost_at
+        await self._facts.next(WebhookCalled, lambda one: one.kind == "session")
+        if self._facts.session_webhooks() != webhooks + 1:
+            raise DemoFailed("the app was called more than once")
+        self.say("app", f"resurrected after {away:.2f} s, by one webhook")
+        await glasses.until_shown("Said to nobody", package=PACKAGE)
+        self.say("glasses", "show 'Said to nobody': it was not lost")
+
+    async def _release(self, glasses: Glasses) -> None:
+        """The app moves to another server."""
+        session = self._session()
+        await session.release("switching_clouds")
+        session.end("another server has called")
+        await self._until(AppState.DORMANT)
+        self.say("app", "released its session and went: it is dormant, and is left alone")
+
+    async def _return(self, glasses: Glasses) -> None:
+        webhooks = self._facts.session_webhooks()
+        await self._until(AppState.RUNNING, after=AppState.RESURRECTING)
+        await self._facts.next(WebhookCalled, lambda one: one.kind == "session")
+        if self._facts.session_webhooks() != webhooks + 1:
+            raise DemoFailed("the app was not called once")
+        self.say("app", "its user is back, and so is it: a fresh session, by one webhook")
+        await self._say_and_see(glasses, "All together again")
+
     async def _stop(self, glasses: Glasses) -> None:
         session = self._session()
         self.say("glasses", f"the user stops {PACKAGE}")
         await glasses.stop_app(PACKAGE)
         await self._until(AppState.STOPPED)
         await session.ended.wait()
-        if self._captions.sessions or self._captions.crashes:
+        if self._process.server.sessions or self._process.server.crashes:
             raise DemoFailed("the app's session did not end as it should")
         self.say("app", "its session ended")  # told by webhook and by close, whichever is first
 
@@ -187,7 +277,7 @@ class _Stage:
         self.say("glasses", f"heard '{text}', and show it {took:.0f} ms later")
 
     def _session(self) -> AppSession:
-        sessions = self._captions.sessions
+        sessions = self._process.server.sessions
         if len(sessions) != 1:
             raise DemoFailed(f"the app has {len(sessions)} sessions instead of one")
         return sessions[0]
