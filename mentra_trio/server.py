@@ -5,7 +5,7 @@ Order of opening is order of trust: what is opened first outlives what is opened
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
@@ -17,6 +17,7 @@ import trio
 
 from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
+from .domain.frame_counts import FrameCounts
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
 from .domain.timings import LAST_CLOSE_S
@@ -32,7 +33,8 @@ from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
 from .telemetry.metrics import Metrics
-from .transport.admission import Admission
+from .telemetry.slow_tasks import SlowTasks
+from .transport.admission import Admission, frame_counts
 from .transport.port import Port
 from .transport.tcp import bound_address, open_listeners
 from .web.asgi import Services, make_app
@@ -151,7 +153,8 @@ class _Parts:
 
 @asynccontextmanager
 async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, None]:
-    metrics, journal = Metrics(), Journal(parts.environment)
+    frames = frame_counts()
+    metrics, journal = Metrics(frames=frames), Journal(parts.environment)
     sinks: list[Telemetry] = [metrics, journal]
     telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
     secret, admin = jwt_secret(parts.config), admin_token(parts.config)
@@ -165,8 +168,13 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
             journal=journal,
         )
-        port = _port(parts, server, telemetry, metrics, journal)
-        async with _accepting(port, listeners, directory, telemetry, parts.config.drain_s):
+        port = _port(parts, server, telemetry, metrics, journal, frames)
+        slow = SlowTasks(telemetry, parts.environment.perf_counter)
+        metrics.add(slow)
+        async with (
+            _instrumented(slow),
+            _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
+        ):
             telemetry.emit(ServerStarted(address=parts.url))
             yield server
 
@@ -188,7 +196,12 @@ async def _sessions(parts: _Parts, telemetry: Telemetry) -> AsyncGenerator[Direc
 
 
 def _port(
-    parts: _Parts, server: Server, telemetry: Telemetry, metrics: Metrics, journal: Journal
+    parts: _Parts,
+    server: Server,
+    telemetry: Telemetry,
+    metrics: Metrics,
+    journal: Journal,
+    frames: Mapping[str, FrameCounts],
 ) -> Port:
     directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
     services = Services(
@@ -208,22 +221,28 @@ def _port(
         version=VERSION,
         hosts=_public_hosts(parts.config),
     )
+    limits, environment = parts.config.limits, parts.environment
     admission = Admission(
-        directory=directory,
-        store=parts.store,
-        jwt_secret=secret,
-        limits=parts.config.limits,
-        telemetry=telemetry,
-        environment=parts.environment,
+        directory, parts.store, secret, limits, telemetry, environment, frames=frames
     )
     return Port(
         app=make_app(services),
         websockets=admission,
-        limits=parts.config.limits,
+        limits=limits,
         telemetry=telemetry,
         crowded_until=directory.surroundings.crowded_until,
         closing=closing,
     )
+
+
+@asynccontextmanager
+async def _instrumented(instrument: trio.abc.Instrument) -> AsyncGenerator[None]:
+    """Have ``instrument`` measure this run while the block lasts."""
+    trio.lowlevel.add_instrument(instrument)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(instrument)
 
 
 @asynccontextmanager

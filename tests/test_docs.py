@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -23,6 +24,8 @@ from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
 from mentra_trio.domain import attachment, errors, facts, lifecycle, timings
 from mentra_trio.telemetry.metrics import Metrics
+from mentra_trio.telemetry.slow_tasks import SlowTasks
+from mentra_trio.testing.links import RecordingTelemetry
 
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = DOCS / "reference"
@@ -36,7 +39,9 @@ DOCSTRINGS: dict[str, Any] = runpy.run_path(str(DOCS / "_extensions" / "docstrin
 
 def test_every_metric_is_described() -> None:
     page = (REFERENCE / "metrics.md").read_text()
-    names = re.findall(r"^# HELP (mentra_\w+)", Metrics().render().decode(), re.MULTILINE)
+    metrics = Metrics()
+    metrics.add(SlowTasks(RecordingTelemetry(), time.perf_counter))
+    names = re.findall(r"^# HELP (mentra_\w+)", metrics.render().decode(), re.MULTILINE)
     ours = {name for name in names if not name.endswith("_created")}
     assert ours
     assert set(re.findall(r"`(mentra_\w+)", page)) == ours

@@ -257,6 +257,14 @@ class StoreTrouble(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class SlowStep(Fact):
+    """A task ran for ``seconds`` without letting anybody else have a turn."""
+
+    function: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
 class Crashed(Fact):
     """A crash was stopped at a bulkhead: ``connection``, ``user session`` or ``app session``."""
 

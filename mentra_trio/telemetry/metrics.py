@@ -14,10 +14,13 @@ from prometheus_client import (
     Metric,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from ..domain import facts as f
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Fact
+from ..domain.frame_counts import FrameCounts
 from ..domain.lifecycle import AppEvent, AppState
 from .plain import told
 
@@ -56,14 +59,35 @@ class _WithoutMoments:
             yield metric
 
 
+@attrs.frozen(eq=False)
+class _Frames:
+    """Messages by endpoint, read off when somebody asks."""
+
+    counts: Mapping[str, FrameCounts]
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``prometheus_client``."""
+        labels = ["endpoint", "direction"]
+        family = CounterMetricFamily("mentra_frames", "Messages over links", labels=labels)
+        for endpoint, counts in self.counts.items():
+            family.add_metric([endpoint, "in"], counts.received)
+            family.add_metric([endpoint, "out"], counts.sent)
+        yield family
+
+
 class Metrics:
     """Implements ``ports.Telemetry``; ``render`` gives the text for a scrape.
 
     Names and labels are fixed, other programs read them.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        frames: Mapping[str, FrameCounts] | None = None,
+    ) -> None:
         self._registry = registry or CollectorRegistry()
+        self._registry.register(_Frames(frames or {}))
         self._labels = Labels()
         self._make_session_metrics()
         self._make_call_metrics()
@@ -90,6 +114,10 @@ class Metrics:
         handler = self._handlers.get(type(fact))
         if handler is not None:
             handler(fact)
+
+    def add(self, collector: Collector) -> None:
+        """Show what ``collector`` has to tell, too."""
+        self._registry.register(collector)
 
     def render(self) -> bytes:
         """All metrics in the Prometheus text format.

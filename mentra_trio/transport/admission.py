@@ -11,6 +11,7 @@ import msgspec
 
 from ..domain.errors import TokenError
 from ..domain.facts import ConnectionRefused
+from ..domain.frame_counts import FrameCounts
 from ..domain.ids import UserId
 from ..domain.timings import Limits
 from ..environment import Environment
@@ -32,6 +33,11 @@ ENDPOINTS: Final[Mapping[str, str]] = {
 _ATTEMPT: Final = re.compile(r"/s/(?P<token>[A-Za-z0-9_-]{1,128})(?P<path>/.*)")
 
 
+def frame_counts() -> Mapping[str, FrameCounts]:
+    """Fresh counts of messages for each endpoint."""
+    return {GLASSES: FrameCounts(), APP: FrameCounts()}
+
+
 def split_attempt(path: str) -> tuple[str | None, str]:
     """The token of a per-attempt URL, and the path without it (protocol.md 1.7)."""
     found = _ATTEMPT.fullmatch(path)
@@ -48,6 +54,7 @@ class Admission:
     limits: Limits
     telemetry: Telemetry
     environment: Environment
+    frames: Mapping[str, FrameCounts] = attrs.field(factory=frame_counts)
 
     async def __call__(self, upgrade: Upgrade) -> None:
         """Serve one WebSocket to its end."""
@@ -64,6 +71,7 @@ class Admission:
         return AppAdmission(
             upgrade=upgrade,
             token=token,
+            frames=self.frames[APP],
             directory=self.directory,
             store=self.store,
             jwt_secret=self.jwt_secret,
@@ -77,7 +85,7 @@ class Admission:
         except TokenError as error:
             await self._refuse_glasses(upgrade, str(error))
             return
-        async with upgrade.accept() as link:
+        async with upgrade.accept(self.frames[GLASSES]) as link:
             await link.close(await self.directory.serve_glasses(user, link))
 
     def _user_of(self, upgrade: Upgrade) -> UserId:

@@ -22,6 +22,7 @@ from ..domain.close_reasons import (
 )
 from ..domain.errors import DecodeError, InitRefused, LinkClosed, TokenError
 from ..domain.facts import ConnectionRefused
+from ..domain.frame_counts import FrameCounts
 from ..domain.ids import UserId, app_session_id, package_name, user_id
 from ..domain.networks import address_allowed
 from ..domain.reconnects import AWAITING_RESTORE, FINAL, UNAUTHENTICATED, rejection_code
@@ -69,6 +70,7 @@ class AppAdmission:
 
     upgrade: Upgrade
     token: str | None
+    frames: FrameCounts
     directory: Directory
     store: Store
     jwt_secret: str
@@ -84,7 +86,7 @@ class AppAdmission:
             await self._reject(implied)
             return
         limit = self.upgrade.limits.pre_auth_bytes
-        async with self.upgrade.accept(first_message_bytes=limit) as link:
+        async with self.upgrade.accept(self.frames, first_message_bytes=limit) as link:
             await link.close(await self._serve(link, implied))
 
     # -- headers -------------------------------------------------------------------

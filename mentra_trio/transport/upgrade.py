@@ -18,6 +18,7 @@ import attrs
 import h11
 import trio
 
+from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
 from .http_connection import (
     Headers,
@@ -85,11 +86,12 @@ class Upgrade:
 
     @asynccontextmanager
     async def accept(
-        self, *, first_message_bytes: int | None = None
+        self, counts: FrameCounts | None = None, *, first_message_bytes: int | None = None
     ) -> AsyncGenerator[WebSocketLink, None]:
         """The link, for as long as the block runs; the block closes it with its reason.
 
-        ``first_message_bytes`` bounds the peer's first message, where that is less than any.
+        ``counts`` is raised with every message. ``first_message_bytes`` bounds the peer's first
+        message, where that is less than any.
         """
         stream: trio.abc.Stream = self._http.stream
         if unread := self._http.take_unread():
@@ -99,6 +101,7 @@ class Upgrade:
             canonical_head(self._key),
             peer=self.peer,
             limits=self.limits,
+            counts=counts,
             first_message_bytes=first_message_bytes,
         ) as link:
             self.opened()

@@ -19,6 +19,7 @@ from wsproto.utilities import ProtocolError
 from ..concurrency.oneshot import OneShot
 from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, TOO_BIG, CloseReason
 from ..domain.errors import LinkClosed
+from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
 from .frames import PING_FRAME, FrameScanner, encode_close, encode_message
 from .gated_stream import GatedStream
@@ -37,6 +38,7 @@ class WebSocketLink:
 
     peer: str
     limits: Limits
+    counts: FrameCounts
     _stream: trio.abc.Stream
     _gate: GatedStream = attrs.field(init=False)
     _outbox: Outbox = attrs.field(init=False)
@@ -69,23 +71,29 @@ class WebSocketLink:
             LinkClosed: with the peer's own close, or with why it could not be listened to.
         """
         try:
-            return await self._socket.get_message()
+            message = await self._socket.get_message()
         except ConnectionClosed as closed:
             code = int(closed.reason.code) if closed.reason else LINK_LOST.code
             text = (closed.reason.reason or "") if closed.reason else ""
             reason = self._why_ended(CloseReason(code, text))
             self._failed.settle(reason)
             raise LinkClosed(reason) from None
+        self.counts.received += 1
+        return message
 
     def push(self, frame: str | bytes) -> bool:
         """Queue a message; see ``ports.Link``."""
-        return self._queue(encode_message(frame))
+        queued = self._queue(encode_message(frame))
+        self.counts.sent += queued
+        return queued
 
     def push_audio(self, frame: bytes) -> bool:
         """Queue a message unless much waits already; see ``ports.Link``."""
         if self._outbox.unsent_bytes > self.limits.audio_backlog_bytes:
             return False
-        return self._outbox.put(encode_message(frame))
+        queued = self._outbox.put(encode_message(frame))
+        self.counts.sent += queued
+        return queued
 
     def ping(self) -> None:
         """Queue a ping, unless the outbox is full: then the peer is slow, which is known anyway."""
@@ -175,6 +183,7 @@ async def open_link(
     *,
     peer: str,
     limits: Limits,
+    counts: FrameCounts | None = None,
     first_message_bytes: int | None = None,
 ) -> AsyncGenerator[WebSocketLink, None]:
     """Accept the upgrade in ``request_head`` and lend the link while the block runs.
@@ -183,7 +192,7 @@ async def open_link(
     The block closes the link with its reason; where it does not, because it raised, the peer
     is told 1011. ``stream`` stays open: it belongs to the caller.
     """
-    link = WebSocketLink(peer=peer, limits=limits, stream=stream)
+    link = WebSocketLink(peer=peer, limits=limits, counts=counts or FrameCounts(), stream=stream)
     link._set_up(request_head, first_message_bytes or limits.message_bytes)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link._write, name=f"writer of {peer}")

@@ -125,7 +125,8 @@ async def test_a_journal_ends_with_its_server(tmp_path: Path) -> None:
                     with pytest.raises(ServerTrouble, match="has ended"):
                         async with api.journal(None) as facts:
                             following.set()
-                            await facts.next()
+                            while True:
+                                await facts.next()
                 over.set()
 
             nursery.start_soon(follow)

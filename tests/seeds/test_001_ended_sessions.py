@@ -1,8 +1,4 @@
-"""Seed 001: a session that has ended is never handed out again; a start makes a fresh one.
-
-As far as it goes without resurrection: after a release the app's link ends, its grace too, and
-the session is over.
-"""
+"""Seed 001: a session that has ended is never handed out again; a start makes a fresh one."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from trio.testing import MockClock
 
 from mentra_trio.domain.close_reasons import APP_STOPPED
 from mentra_trio.domain.starting import StartStage
+from mentra_trio.sessions.arrivals import Arrival
 from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.links import MemoryLink
 
@@ -58,7 +55,7 @@ async def test_an_ended_session_cannot_be_reached(autojump_clock: MockClock) -> 
         await release_and_close(link)
         assert APP not in house.directory._users[USER].roster.apps
         late = MemoryLink()
-        loan = ended.borrow(late)
+        loan = ended.borrow(Arrival(link=late))
         assert await loan.returned() == APP_STOPPED, "who still holds it is told, never served"
         late.cut()
 
