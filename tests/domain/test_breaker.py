@@ -88,35 +88,45 @@ def test_a_failure_of_one_app_is_the_servers_only_when_it_is_repeated() -> None:
     assert not breaker.is_open, "a good sign between them takes the strikes back"
 
 
-@given(st.sampled_from([*BAD, Sign.FAILED]), st.floats(0, 5_000), jitters)
+SCHEDULE = Lifecycle(
+    probe_s=2, probe_fast_for_s=60, probe_slow_s=15, resurrection_budget_s=180, probe_rare_s=900
+)
+
+
+@given(st.sampled_from([*BAD, Sign.FAILED]), st.integers(0, 2_000), st.integers(0, 2_000), jitters)
 def test_trials_are_frequent_at_first_then_seldom_then_rare(
-    sign: Sign, down_for: float, jitter: float
+    sign: Sign, tried: int, since: int, jitter: float
 ) -> None:
-    lifecycle = Lifecycle(
-        probe_s=2, probe_fast_for_s=60, probe_slow_s=15, resurrection_budget_s=180, probe_rare_s=900
-    )
     breaker = Breaker(down_since=100.0, failures=1, sign=sign)
-    delay = probe_delay(breaker, lifecycle, now=100.0 + down_for, jitter=jitter)
-    late = (100.0 + down_for) - 100.0  # as the breaker computes it
-    if late >= 180:
+    tried_at = 100.0 + tried
+    if tried + since >= 180:
         longest = 900.0
-    elif late >= 60 or sign in {Sign.GONE, Sign.MISCONFIGURED}:
+    elif tried >= 60 or sign in {Sign.GONE, Sign.MISCONFIGURED}:
         longest = 15.0
     else:
         longest = 2.0
+    now = tried_at + since
+    delay = probe_delay(breaker, SCHEDULE, tried_at=tried_at, now=now, jitter=jitter)
     assert longest * (1 - PROBE_JITTER) <= delay <= longest
-    assert probe_delay(breaker, lifecycle, now=100.0 + down_for, jitter=0) == longest
+    assert probe_delay(breaker, SCHEDULE, tried_at=tried_at, now=now, jitter=0) == longest
 
 
 def test_the_bounds_themselves_belong_to_the_slower_side() -> None:
-    lifecycle = Lifecycle(probe_fast_for_s=60, resurrection_budget_s=180)
     breaker = Breaker().after(Sign.AWAY, 0.0)
-    at = {now: probe_delay(breaker, lifecycle, now=now, jitter=0) for now in (59.9, 60, 179.9, 180)}
+    at = {
+        now: probe_delay(breaker, SCHEDULE, tried_at=now, now=now, jitter=0)
+        for now in (59.9, 60, 179.9, 180)
+    }
     assert at == {59.9: 2.0, 60: 15.0, 179.9: 15.0, 180: 900.0}
 
 
+def test_the_last_trial_of_the_first_minute_is_followed_as_soon_as_the_others() -> None:
+    breaker = Breaker().after(Sign.AWAY, 0.0)
+    assert probe_delay(breaker, SCHEDULE, tried_at=59, now=60.9, jitter=0) == 2.0
+
+
 def test_a_closed_breaker_counts_as_down_for_no_time_at_all() -> None:
-    assert probe_delay(Breaker(), Lifecycle(), now=1e6, jitter=0) == Lifecycle().probe_s
+    assert probe_delay(Breaker(), SCHEDULE, tried_at=1e6, now=1e6, jitter=0) == 2.0
 
 
 def test_every_way_in_which_a_webhook_fails_is_a_sign_and_none_is_a_good_one() -> None:
