@@ -120,9 +120,16 @@ class Household:
         return next((app for app in apps if app.package == package), None)
 
     def state(self, user: UserId = USER, package: PackageName = APP) -> str | None:
-        """The public name of an app's state now; ``None`` if it has no session."""
-        found = self.snapshot(user, package)
-        return found.state if found is not None else None
+        """The public name of an app's state now; ``None`` if it has no session.
+
+        Unlike a snapshot it may be asked for from outside of Trio.
+        """
+        session = self.directory._users.get(user)
+        if session is None:
+            return None
+        app, rest = session.roster.apps.get(package), session.roster.resting.get(package)
+        state = app.state if app is not None else rest.record.state if rest is not None else None
+        return state.value if state is not None else None
 
 
 @asynccontextmanager
