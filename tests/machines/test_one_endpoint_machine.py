@@ -286,7 +286,7 @@ REACHED: set[tuple[bool, bool]] = set()
 """Kinds of turns that some example of this run has seen: trials or not, after how long."""
 
 TestOneEndpoint = OneEndpoint.TestCase
-TestOneEndpoint.settings = machine_settings()
+TestOneEndpoint.settings = machine_settings(quick_examples=80)
 
 
 def test_every_kind_of_turn_was_given() -> None:
