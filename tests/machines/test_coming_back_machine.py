@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -69,7 +68,8 @@ SITUATIONS: Final = (
     *("nothing", "running", "lost", "jitter", "called", "down", "evicted", "away", "released"),
 )
 NEXT: Final = (
-    *("the app comes", "the user starts it", "the user leaves", "the user comes back later"),
+    *("the app comes", "the user starts it", "the user leaves"),
+    *("the user comes back", "the user comes back later"),
 )
 
 
@@ -132,11 +132,17 @@ class ComingBack(TrioMachine):
         """Calls before this one were made for a session that is over for good."""
         self.unsure = False
         """Whether the server may have died without having written down the latest delivery."""
+        self.attached: set[str | None] = set()
+        """Tokens with which the app came and was served."""
         self.asked = False
         """Whether the user has started the app, and nothing has come of it yet."""
         self.subscribed: bool | None = False
         self.said: list[float] = []
         """When each press was made."""
+        self.heard_at: list[float] = []
+        """When each press was heard of, at the latest."""
+        self.may_repeat: set[int] = set()
+        """Heard of so shortly before a server died that it had not written that down."""
         self.due: list[int] = []
         """Presses that the app has to hear of, as far as it was not told that it missed some."""
         self.told = self.missed = self.stale_before = 0
@@ -225,8 +231,9 @@ class ComingBack(TrioMachine):
 
     @property
     def newest_delivered(self) -> int:
-        """Which of ``tokens`` is the latest that was delivered; -1 if none was."""
-        found = [n for n, token in enumerate(self.tokens) if token in self.webhooks.delivered]
+        """Which of ``tokens`` is the latest that reached the app; -1 if none did."""
+        reached = {*self.webhooks.delivered, *self.attached}
+        found = [n for n, token in enumerate(self.tokens) if token in reached]
         return max(found, default=-1)
 
     @property
@@ -260,8 +267,8 @@ class ComingBack(TrioMachine):
             self.the_user_starts_the_app()
         elif then == "the user leaves":
             self.act(self.cut_glasses)
-        elif then == "the user comes back later":
-            self.glasses_go(70)
+        elif then.startswith("the user comes back"):
+            self.glasses_go(70 if then.endswith("later") else 0)
             self.glasses_come()
 
     def begin_with(self, situation: str) -> None:
@@ -430,6 +437,7 @@ class ComingBack(TrioMachine):
         assert link.is_open is verdict, (claim, link.closed_with)
         assert bool(link.of_type("tpa_connection_ack")) is verdict
         if verdict:
+            self.attached.add(claim.token)
             assert self.state == "running"
             assert not any(older.is_open for older in before)
             self.unsure = False
@@ -500,10 +508,19 @@ class ComingBack(TrioMachine):
         self.do(job)
         self.waiting, self.missed, self.told = 0, 0, self.count_told()
         if not quiet:
+            recent = zip(pressed(self.links), self.heard_at, strict=True)
+            self.may_repeat.update(n for n, at in recent if moment - at <= UNSAVED_S)
             self.unsure = True
             self.subscribed = None if self.subscribed else False
             self.due = [number for number in self.due if moment - self.said[number] > UNSAVED_S]
             self.stale_before = len(self.reconnect_tokens)
+
+    @precondition(lambda self: self.state in HELD)
+    @rule(how=st.sampled_from(["newest", "no token"]))
+    def our_server_is_killed_as_the_app_comes_back(self, how: str) -> None:
+        self.the_app_comes(how)
+        self.every_press_is_heard_of_once_and_in_order()
+        self.our_server_is_killed_and_another_begins(quiet=False)
 
     @precondition(lambda self: self.has_user and self.wanted and self.state is not None)
     @rule()
@@ -607,8 +624,12 @@ class ComingBack(TrioMachine):
 
     @invariant()
     def every_press_is_heard_of_once_and_in_order(self) -> None:
-        heard = pressed(self.links)
-        assert all(before < after for before, after in pairwise(heard)), heard
+        heard, now = pressed(self.links), self.now()
+        self.heard_at += [now] * (len(heard) - len(self.heard_at))
+        latest = -1
+        for number in heard:
+            assert number > latest or number in self.may_repeat, heard
+            latest = max(latest, number)
 
     @invariant()
     def an_app_that_is_served_has_heard_all_that_was_kept_for_it(self) -> None:

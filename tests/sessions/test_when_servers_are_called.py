@@ -1,4 +1,4 @@
-"""When the server of an app is not called: twice at once, or for a user who is away."""
+"""When the server of an app is called, and when not: twice at once, or for an absent user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.timings import Lifecycle
-from mentra_trio.testing.household import APP, open_one_app
+from mentra_trio.testing.household import APP, USER, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
@@ -49,3 +49,19 @@ async def test_a_server_that_was_restarted_is_not_called_for_a_user_who_is_away(
         await house.attached_glasses()
         await wait_all_tasks_blocked()
         assert house.state() == "running", "as soon as its user is back"
+
+
+async def test_for_a_user_who_is_away_it_is_called_if_somebody_asks_for_the_app(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, glasses, link):
+        link.cut()
+        glasses.cut()
+        links: list[MemoryLink] = []
+        back = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
+        house.webhooks.plan(APP, back)
+        await trio.sleep(1)
+        began = trio.current_time()
+        assert (await house.directory.start_app(USER, APP)).success
+        assert trio.current_time() - began >= 4, "within grace nobody is called, whoever asks"
+        assert house.state() == "running"
