@@ -69,7 +69,7 @@ SITUATIONS: Final = (
 )
 NEXT: Final = (
     *("the app comes", "the user starts it", "the user leaves"),
-    *("the user comes back", "the user comes back later"),
+    *("the user comes back", "the user comes back later", "time passes", "all is well again"),
 )
 
 
@@ -261,15 +261,20 @@ class ComingBack(TrioMachine):
     )
     def begin(self, situation: str, then: str) -> None:
         self.begin_with(situation)
-        if then == "the app comes":
-            self.the_app_comes("no token")
-        elif then == "the user starts it":
-            self.the_user_starts_the_app()
-        elif then == "the user leaves":
-            self.act(self.cut_glasses)
-        elif then.startswith("the user comes back"):
-            self.glasses_go(70 if then.endswith("later") else 0)
-            self.glasses_come()
+        match then:
+            case "the app comes":
+                self.the_app_comes("no token")
+            case "the user starts it":
+                self.the_user_starts_the_app()
+            case "the user leaves":
+                self.act(self.cut_glasses)
+            case "the user comes back" | "the user comes back later":
+                self.glasses_go(70 if then.endswith("later") else 0)
+                self.glasses_come()
+            case "time passes":
+                self.advance(1_000)
+            case "all is well again" if self.wanted:
+                self.all_is_well_again()
 
     def begin_with(self, situation: str) -> None:
         self.glasses_come()
