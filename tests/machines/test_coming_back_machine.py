@@ -176,14 +176,6 @@ class ComingBack(TrioMachine):
             self.reborn.set()
             await trio.sleep_forever()
 
-    def act(self, *changes: Callable[[], None]) -> None:
-        async def job() -> None:
-            for change in changes:
-                change()
-            await trio.lowlevel.checkpoint()
-
-        self.do(job)
-
     # -- what is looked at -------------------------------------------------------------
 
     def look_at_a_call(self, token: str) -> None:

@@ -64,16 +64,6 @@ class OneApp(TrioMachine):
             finally:
                 house.directory.drain()
 
-    def act(self, *changes: Callable[[], None]) -> None:
-        """Make synchronous changes in one turn of the world, and let everything settle."""
-
-        async def job() -> None:
-            for change in changes:
-                change()
-            await trio.lowlevel.checkpoint()
-
-        self.do(job)
-
     @initialize(running=st.sampled_from([True, True, True, False]))
     def the_glasses_are_there_and_mostly_the_app_too(self, running: bool) -> None:
         self.glasses_come()

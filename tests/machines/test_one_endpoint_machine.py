@@ -150,14 +150,6 @@ class OneEndpoint(TrioMachine):
         self.hinted = True
         self.endpoint.moved(f"{self.endpoint.url}x")
 
-    def act(self, *changes: Callable[[], None]) -> None:
-        async def job() -> None:
-            for change in changes:
-                change()
-            await trio.lowlevel.checkpoint()
-
-        self.do(job)
-
     # -- rules ---------------------------------------------------------------------------------
 
     @rule(changes=st.lists(st.integers(0, 9), min_size=1, max_size=4))
