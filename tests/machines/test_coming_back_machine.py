@@ -275,6 +275,11 @@ class ComingBack(TrioMachine):
         self.the_user_starts_the_app()
         self.the_app_comes("newest")
         self.the_app_says_what_it_wants(empty_first=False)
+        self.lose_the_app(situation)
+        if self.glasses[-1].is_open:
+            self.a_button_is_pressed(2)
+
+    def lose_the_app(self, situation: str) -> None:
         match situation:
             case "lost":
                 self.act(self.cut_app)
@@ -289,7 +294,9 @@ class ComingBack(TrioMachine):
                 self.the_app_is_lost("503", 250)
                 assert self.state == "evicted"
             case "away":
-                self.act(self.cut_app, self.cut_glasses)
+                self.act(self.cut_app)
+                self.a_button_is_pressed(2)
+                self.act(self.cut_glasses)
                 self.advance(8)
                 assert self.state == "dormant"
             case "released":
@@ -545,6 +552,12 @@ class ComingBack(TrioMachine):
         if self.state == "evicted" and before != "evicted":
             self.advance(2 * TIMES.probe_rare_s)
         assert self.state == "running", before
+        self.the_app_says_what_it_wants(empty_first=True)
+        self.advance(3 * TIMES.settle_s)
+        session = self.session
+        assert session is not None
+        assert session.settling in {None, False}
+        self.an_app_that_is_served_has_heard_all_that_was_kept_for_it()
 
     async def promised(self) -> float:
         """Seconds within which an app whose server is well from now on runs again."""

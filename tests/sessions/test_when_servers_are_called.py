@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
+from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.testing.household import APP, USER, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
@@ -65,3 +67,56 @@ async def test_for_a_user_who_is_away_it_is_called_if_somebody_asks_for_the_app(
         assert (await house.directory.start_app(USER, APP)).success
         assert trio.current_time() - began >= 4, "within grace nobody is called, whoever asks"
         assert house.state() == "running"
+
+
+async def test_whoever_runs_again_keeps_nobody_else_from_being_called(
+    autojump_clock: MockClock,
+) -> None:
+    other = user_id("u-2@x.org")
+    async with open_one_app() as (house, _glasses, link):
+        await house.attached_glasses(other)
+        second = await house.running_app(other)
+        links: list[MemoryLink] = []
+        back = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
+        house.webhooks.plan(APP, back)
+        link.cut()
+        await trio.sleep(60)
+        second.cut()
+        await trio.sleep(6)
+        assert [house.state(user) for user in (USER, other)] == ["running", "running"]
+        assert len(links) == 2
+
+
+async def test_an_evicted_app_for_which_its_server_was_tried_in_vain_rests_again_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        link.cut()
+        await glasses.expect("app_stopped", within=400)
+        tried = len(house.webhooks.starts)
+        while len(house.webhooks.starts) == tried:
+            await house.webhooks.next_start(within=1_000)
+        await trio.sleep(0.1)
+        assert house.state() == "evicted"
+
+
+@pytest.mark.parametrize("rests_for", [1, 50])
+async def test_what_was_kept_for_an_app_is_kept_over_its_rest(
+    rests_for: float, autojump_clock: MockClock
+) -> None:
+    async with open_one_app() as (house, glasses, link):
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+        link.cut()
+        glasses.say({"type": "button_press", "buttonId": "1", "pressType": "short"})
+        await wait_all_tasks_blocked()
+        glasses.cut()
+        await trio.sleep(6 + rests_for)
+        assert house.state() == "dormant"
+        await house.attached_glasses()
+        again = house.answer(await house.webhooks.next_start())
+        await again.expect("tpa_connection_ack")
+        again.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        heard = await again.expect("data_stream", within=1)
+        assert heard["data"]["buttonId"] == "1"
