@@ -1,9 +1,10 @@
-"""Something is cancelled at every moment of its life: once per step of the whole program."""
+"""Something happens at every moment of something else: once per step of the whole program."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from itertools import count
 from typing import Final, TypeVar
 
@@ -20,24 +21,24 @@ World = Callable[[], AbstractAsyncContextManager[W]]
 
 
 @attrs.define(eq=False)
-class _CancelAt(trio.abc.Instrument):
-    """Cancels ``scope`` when any task of the program makes its ``step``-th step from now."""
+class _At(trio.abc.Instrument):
+    """Calls ``act`` when any task of the program makes its ``step``-th step from now."""
 
     step: int
-    scope: trio.CancelScope
+    act: Callable[[], object]
     steps: int = 0
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self.steps += 1
         if self.steps == self.step:
-            self.scope.cancel()
+            self.act()
 
 
-@asynccontextmanager
-async def _counted(instrument: _CancelAt) -> AsyncGenerator[None]:
+@contextmanager
+def _watched(instrument: _At) -> Generator[_At]:
     trio.lowlevel.add_instrument(instrument)
     try:
-        yield
+        yield instrument
     finally:
         trio.lowlevel.remove_instrument(instrument)
 
@@ -56,10 +57,27 @@ async def cancel_at_every_moment(
     for step in count(1):
         assert step < STEPS_MAX, "it never ends"
         async with world() as opened:
-            with trio.CancelScope() as scope:
-                async with _counted(_CancelAt(step, scope)):
-                    await call(opened)
+            with trio.CancelScope() as scope, _watched(_At(step, scope.cancel)):
+                await call(opened)
             await check(opened)
         if not scope.cancelled_caught:
             return step - 1
+    raise AssertionError("count() has no end")
+
+
+async def act_at_every_moment(
+    world: World[W],
+    call: Callable[[W], Awaitable[object]],
+    act: Callable[[W], object],
+    check: Callable[[W], Awaitable[None]],
+) -> int:
+    """As ``cancel_at_every_moment``, but something else happens at that moment: ``act``."""
+    for step in count(1):
+        assert step < STEPS_MAX, "it never ends"
+        async with world() as opened:
+            with _watched(_At(step, partial(act, opened))) as instrument:
+                await call(opened)
+            if instrument.steps < step:
+                return step - 1
+            await check(opened)
     raise AssertionError("count() has no end")
