@@ -86,6 +86,8 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     """
     if not await _read_registration(app):
         return False
+    if app.attempt is not None:
+        app.attempt.calling.cancel("a later attempt begins")
     attempt = app.new_attempt()
     # A server after us must know this attempt's token before the app can use it.
     await app.surroundings.keeper.save_now()

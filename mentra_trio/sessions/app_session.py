@@ -231,9 +231,7 @@ class AppSession:
         self._wanted_since = trio.current_time()
 
     def new_attempt(self) -> Attempt:
-        """Begin another attempt, with a token of its own; the answer to an older one is void."""
-        if self.attempt is not None:
-            self.attempt.calling.cancel("a later attempt begins")
+        """Begin another attempt, with a token of its own."""
         self.attempts += 1
         self._attempted = True
         token = self.surroundings.environment.new_token()

@@ -556,7 +556,7 @@ class ComingBack(TrioMachine):
         self.advance(3 * TIMES.settle_s)
         session = self.session
         assert session is not None
-        assert session.settling in {None, False}
+        assert not session.settling
         self.an_app_that_is_served_has_heard_all_that_was_kept_for_it()
 
     async def promised(self) -> float:
