@@ -128,11 +128,30 @@ async def test_whoever_is_lost_while_others_wait_goes_to_the_end_of_the_line(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     server = endpoint()
-    caller = Caller(server)
     server.tell(Sign.AWAY)
+    caller = Caller(server, sign=Sign.GOOD)
     nursery.start_soon(caller.call)
+    await trio.sleep(1)
+    server.tell(Sign.GOOD)
+    assert server.goes_at_once(0.5) is None, "although it could, if nobody waited"
     await wait_all_tasks_blocked()
-    assert server.goes_at_once(trio.current_time()) is None
+    assert caller.at == [1.0]
+
+
+async def test_one_tries_for_all_also_where_nobody_stands_in_line(
+    autojump_clock: MockClock,
+) -> None:
+    server = endpoint()
+    turn = server.goes_at_once(0.0)
+    assert turn is not None
+    await trio.sleep(1)
+    assert server.goes_at_once(0.5) is None, "the first is still trying"
+    turn.over()
+    second = server.goes_at_once(0.5)
+    assert second is not None
+    server.tell(Sign.GOOD)
+    await trio.sleep(1)
+    assert server.goes_at_once(0.5) is not None, "it is known to be there: no trial"
 
 
 async def test_a_health_check_that_succeeds_again_is_a_reason_to_try_at_once(

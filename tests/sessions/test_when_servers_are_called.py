@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.domain.close_reasons import SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.timings import Lifecycle
@@ -120,3 +121,16 @@ async def test_what_was_kept_for_an_app_is_kept_over_its_rest(
         again.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         heard = await again.expect("data_stream", within=1)
         assert heard["data"]["buttonId"] == "1"
+
+
+async def test_whoever_comes_over_a_newer_attempt_replaces_older_ones_delivered_or_not(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        house.webhooks.plan(APP, WebhookScript(deliver_after=100))
+        link.cut()
+        call = await house.webhooks.next_start()
+        new = house.answer(call)
+        await new.expect("tpa_connection_ack")
+        assert await house.app(token="t1").closed() == SUPERSEDED
+        assert new.is_open
