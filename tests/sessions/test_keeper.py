@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
 from mentra_trio.domain.ids import package_name
-from mentra_trio.domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
+from mentra_trio.domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S, Lifecycle
 from mentra_trio.ports import SessionChange
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.storage.memory_store import MemoryStore
@@ -168,7 +168,7 @@ async def kept_in(store: object) -> int:
 async def test_kept_messages_are_in_the_store_until_the_app_has_them(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_one_app() as (house, glasses, link):
+    async with open_one_app(lifecycle=Lifecycle(settle_s=0.5)) as (house, glasses, link):
         wish = {"type": "subscription_update", "subscriptions": ["button_press"]}
         link.say(wish)
         link.cut()
@@ -181,7 +181,6 @@ async def test_kept_messages_are_in_the_store_until_the_app_has_them(
         await trio.sleep(1)
         assert await kept_in(house.store) == 1, "it has not said what it wants"
         new.say(wish)
-        await wait_all_tasks_blocked()
         await new.expect("data_stream")
         await trio.sleep(1)
         assert await kept_in(house.store) == 0

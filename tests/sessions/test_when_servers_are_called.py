@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from mentra_trio.domain.close_reasons import SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.ids import user_id
+from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.testing.household import APP, USER, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
@@ -134,3 +135,33 @@ async def test_whoever_comes_over_a_newer_attempt_replaces_older_ones_delivered_
         await new.expect("tpa_connection_ack")
         assert await house.app(token="t1").closed() == SUPERSEDED
         assert new.is_open
+
+
+async def test_a_turn_that_comes_with_the_end_of_a_rest_is_passed_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        link.cut()
+        await glasses.expect("app_stopped", within=400)
+        server = house.directory.surroundings.endpoints.known(APP)
+        assert server is not None
+        server.note_health(well=False)
+        await wait_all_tasks_blocked()
+        server.note_health(well=True)
+        assert house.directory._users[USER].roster.stop_now(APP, StopCause.USER)
+        await wait_all_tasks_blocked()
+        assert not server.snapshot().trial
+
+
+async def test_after_a_stop_no_socket_of_before_is_taken_for_the_new_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, _link):
+        assert await house.directory.stop_app(USER, APP)
+        house.webhooks.plan(APP, WebhookScript(deliver_after=5))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(house.directory.start_app, USER, APP)
+            call = await house.webhooks.next_start()
+            assert await house.app(token="t1").closed() == SUPERSEDED
+            await house.answer(call).expect("tpa_connection_ack")
