@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import attrs
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
@@ -184,3 +184,29 @@ async def test_kept_messages_are_in_the_store_until_the_app_has_them(
         await new.expect("data_stream")
         await trio.sleep(1)
         assert await kept_in(house.store) == 0
+
+
+async def test_what_is_kept_after_a_rest_is_written_too_and_what_was_sent_is_gone(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, glasses, link):
+        press = {"type": "button_press", "buttonId": "1", "pressType": "short"}
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+        link.cut()
+        glasses.say(press, press)
+        await trio.sleep(1)
+        back = house.app(token="t1")
+        await back.expect("data_stream")
+        back.say({"type": "ownership_release", "reason": "moving"})
+        await wait_all_tasks_blocked()
+        back.hang_up(1005)
+        await trio.sleep(1)
+        assert house.state() == "dormant"
+        assert await kept_in(house.store) == 0
+        again = house.app(token="t1")
+        await again.expect("tpa_connection_ack")
+        again.cut()
+        glasses.say(press)
+        await trio.sleep(1)
+        assert await kept_in(house.store) == 1
