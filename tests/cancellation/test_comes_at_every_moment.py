@@ -43,6 +43,7 @@ async def scene() -> AsyncGenerator[Scene]:
 
 async def release(scene: Scene) -> None:
     scene.app.say({"type": "ownership_release", "reason": "moving"})
+    await wait_all_tasks_blocked()
     scene.app.hang_up(1005)
     await wait_all_tasks_blocked()
 
