@@ -65,7 +65,8 @@ SCRIPTS: Final = {
 
 
 SITUATIONS: Final = (
-    *("nothing", "running", "lost", "jitter", "called", "down", "evicted", "away", "released"),
+    *("nothing", "started", "running", "lost", "jitter", "called", "down", "evicted", "away"),
+    "released",
 )
 NEXT: Final = (
     *("the app comes", "the user starts it", "the user leaves"),
@@ -273,6 +274,8 @@ class ComingBack(TrioMachine):
         if situation == "nothing":
             return
         self.the_user_starts_the_app()
+        if situation == "started":
+            return
         self.the_app_comes("newest")
         self.the_app_says_what_it_wants(empty_first=False)
         self.lose_the_app(situation)
@@ -305,9 +308,14 @@ class ComingBack(TrioMachine):
 
     # -- changes -----------------------------------------------------------------------
 
+    @property
+    def served(self) -> MemoryLink | None:
+        """The link over which the app is served, if it is."""
+        return next((link for link in self.links if link.is_open), None)
+
     def cut_app(self) -> None:
-        if self.links:
-            self.links[-1].cut()
+        if (link := self.served) is not None:
+            link.cut()
 
     def cut_glasses(self) -> None:
         if self.glasses:
@@ -450,34 +458,37 @@ class ComingBack(TrioMachine):
             if had_session:
                 assert link.closed_with in {SUPERSEDED, STALE_TOKEN}
 
-    @precondition(lambda self: self.links)
+    @precondition(lambda self: self.served)
     @rule(empty_first=st.booleans())
     def the_app_says_what_it_wants(self, empty_first: bool) -> None:
-        link = self.links[-1]
+        link = self.served
+        assert link is not None
         lists = [[], ["button_press"]] if empty_first and self.subscribed else [["button_press"]]
         say = [{"type": "subscription_update", "subscriptions": item} for item in lists]
         self.act(partial(link.say, *say))
-        if link.is_open:
-            self.subscribed = True
+        self.subscribed = True
 
-    @precondition(lambda self: self.links and self.links[-1].is_open)
+    @precondition(lambda self: self.served)
     @rule(script=st.sampled_from(sorted(SCRIPTS)), seconds=st.sampled_from([0, 5.1, 6.5, 30, 200]))
     def the_app_is_lost(self, script: str, seconds: float) -> None:
         self.the_server_of_the_app_changes(script)
         self.act(self.cut_app)
         self.advance(seconds)
 
-    @precondition(lambda self: self.links and self.links[-1].is_open)
+    @precondition(lambda self: self.served)
     @rule()
     def the_app_falls_silent(self) -> None:
-        self.links[-1].answers_pings = False
+        assert self.served is not None
+        self.served.answers_pings = False
 
-    @precondition(lambda self: self.links and self.links[-1].is_open)
+    @precondition(lambda self: self.served)
     @rule(goes=st.booleans())
     def the_app_releases_its_session(self, goes: bool) -> None:
-        self.act(partial(self.links[-1].say, {"type": "ownership_release", "reason": "moving"}))
+        link = self.served
+        assert link is not None
+        self.act(partial(link.say, {"type": "ownership_release", "reason": "moving"}))
         if goes:
-            self.act(partial(self.links[-1].hang_up, 1005))
+            self.act(partial(link.hang_up, 1005))
 
     @rule(script=st.sampled_from(sorted(SCRIPTS)))
     def the_server_of_the_app_changes(self, script: str) -> None:
@@ -653,7 +664,7 @@ class ComingBack(TrioMachine):
             assert all(now - self.said[number] > TIMES.kept_s for number in missing), missing
         self.missed += len(missing)
         self.due = []
-        if self.links[-1].is_open:
+        if self.served is not None:
             assert self.count_told() - self.told == self.missed, "it was told of the gap"
 
     def count_told(self) -> int:
