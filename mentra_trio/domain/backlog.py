@@ -106,11 +106,9 @@ class Backlog:
 
     def keep(self, stream: str, frame: str, now: float) -> bool:
         """Keep ``frame`` at time ``now``; ``False`` if it is of a kind that is not kept."""
-        keeping = keeping_of(stream)
-        if keeping is Keeping.NOTHING:
+        if keeping_of(stream) is Keeping.NOTHING:
             return False
-        if keeping is Keeping.LATEST and (older := self._latest.get(stream)) is not None:
-            self._remove(older)
+        self._replace_state(stream)
         self._drop_old(now)
         size = len(frame.encode())
         if size > self.bytes_max:
@@ -118,19 +116,18 @@ class Backlog:
             return False
         while len(self._kept) >= self.messages_max or self._bytes + size > self.bytes_max:
             self._miss(self._remove(next(iter(self._kept))).at, Loss.TOO_MANY)
-        self._append(stream, frame, size, now)
-        if keeping is Keeping.LATEST:
-            self._latest[stream] = self.next_position - 1
+        position = self.next_position
+        self._enter(Kept(position=position, at=now, stream=stream, frame=frame, size=size))
         return True
 
     def restore(self, messages: Iterable[Kept]) -> None:
-        """Take over what was kept elsewhere, or taken in vain; oldest first, into an empty one."""
+        """Take over what was kept elsewhere, or taken in vain; oldest first, into an empty one.
+
+        Elsewhere may be a store, in which an older state is found beside a newer one.
+        """
         for message in messages:
-            self._kept[message.position] = message
-            self._bytes += message.size
-            self.next_position = max(self.next_position, message.position + 1)
-            if keeping_of(message.stream) is Keeping.LATEST:
-                self._latest[message.stream] = message.position
+            self._replace_state(message.stream)
+            self._enter(message)
 
     def take(self, now: float, wanted: Callable[[str], bool]) -> list[Kept]:
         """What is to be sent now, oldest first; nothing is kept afterwards.
@@ -149,13 +146,18 @@ class Backlog:
         gap, self._gap = self._gap, None
         return gap
 
-    def _append(self, stream: str, frame: str, size: int, now: float) -> None:
-        position = self.next_position
-        self.next_position += 1
-        self._kept[position] = Kept(
-            position=position, at=now, stream=stream, frame=frame, size=size
-        )
-        self._bytes += size
+    def _replace_state(self, stream: str) -> None:
+        """Make room for a newer message of ``stream``, if of that only the latest counts."""
+        older = self._latest.get(stream)
+        if older is not None:
+            self._remove(older)
+
+    def _enter(self, message: Kept) -> None:
+        self._kept[message.position] = message
+        self._bytes += message.size
+        self.next_position = max(self.next_position, message.position + 1)
+        if keeping_of(message.stream) is Keeping.LATEST:
+            self._latest[message.stream] = message.position
 
     def _remove(self, position: int) -> Kept:
         message = self._kept.pop(position)

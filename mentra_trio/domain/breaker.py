@@ -110,7 +110,9 @@ class Breaker:
         return not self.is_open and self.good_at is not None and self.good_at > lost_at
 
 
-def probe_delay(breaker: Breaker, lifecycle: Lifecycle, *, now: float, jitter: float) -> float:
+def probe_delay(
+    breaker: Breaker, lifecycle: Lifecycle, *, tried_at: float, now: float, jitter: float
+) -> float:
     """How long after the start of one trial of an open breaker the next one is due.
 
     Every ``probe_s`` for the first ``probe_fast_for_s``, every ``probe_slow_s`` up to the budget
@@ -118,13 +120,17 @@ def probe_delay(breaker: Breaker, lifecycle: Lifecycle, *, now: float, jitter: f
     server that is gone or misconfigured is not tried fast at all.
 
     Args:
+        tried_at: when that trial began. It decides whether the next one comes soon, so that the
+            last of the fast ones is followed as soon as the others.
+        now: decides whether the budget is over, so that nobody is called right after it.
         jitter: in ``[0, 1)``. It shortens the time only, by at most 5 %: the longest time is a
             promise, and a longer jitter would mean more calls in vain.
     """
-    down_for = now - (now if breaker.down_since is None else breaker.down_since)
-    if down_for >= lifecycle.resurrection_budget_s:
+    began = tried_at if breaker.down_since is None else breaker.down_since
+    slow = tried_at - began >= lifecycle.probe_fast_for_s
+    if now - began >= lifecycle.resurrection_budget_s:
         delay = lifecycle.probe_rare_s
-    elif down_for >= lifecycle.probe_fast_for_s or breaker.sign in {Sign.GONE, Sign.MISCONFIGURED}:
+    elif slow or breaker.sign in {Sign.GONE, Sign.MISCONFIGURED}:
         delay = lifecycle.probe_slow_s
     else:
         delay = lifecycle.probe_s

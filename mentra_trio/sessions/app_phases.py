@@ -105,7 +105,8 @@ async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     restarted has nothing left that could come back by itself.
     """
     with trio.move_on_after(app.surroundings.lifecycle.grace_s):
-        await race(app.offers.until_offered, app.restarted.wait)
+        while not app.offers.waiting and not app.restarted.is_set():
+            await race(app.offers.until_offered, app.restarted.wait)
     if not app.restarted.is_set():
         await _while_crowded(app)
     if app.offers.waiting:

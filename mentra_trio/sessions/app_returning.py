@@ -29,7 +29,8 @@ async def disconnected(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     spread = lifecycle.grace_jitter_s if app.previous is AppState.GRACE_PERIOD else 0.0
     app.retry_at = now + spread * app.surroundings.environment.random.random()
     with trio.move_on_at(app.retry_at):
-        await _until_decided(app)
+        while _decided(app) is None:
+            await _until_decided(app)
     if (event := _decided(app)) is not None:
         return event
     app.turn = app.endpoint.goes_at_once(app.lost_at)
@@ -64,11 +65,13 @@ async def backoff(app: AppSession, nursery: trio.Nursery) -> AppEvent:
             jitter=app.surroundings.environment.random.random(),
         )
     app.retry_at = trio.current_time() + delay
-    await race(
-        partial(_until_turn, app, app.retry_at),
-        partial(_until_decided, app),
-        partial(_until_spent, app),
-    )
+    spent = False
+    while not spent and app.turn is None and _decided(app) is None:
+        spent = await race(
+            partial(_until_turn, app, app.retry_at),
+            partial(_until_decided, app),
+            partial(_until_spent, app),
+        )
     # Two of these may have happened in one turn: what is the case decides, not who won.
     if (event := _decided(app)) is not None:
         return event
@@ -83,18 +86,15 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     """
     if not await _read_registration(app):
         return False
+    if app.attempt is not None:
+        app.attempt.calling.cancel("a later attempt begins")
     attempt = app.new_attempt()
     # A server after us must know this attempt's token before the app can use it.
     await app.surroundings.keeper.save_now()
     nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
-    await race(
-        app.offers.until_offered,
-        partial(_until_refused, attempt),
-        attempt.key_rejected.wait,
-        partial(_until_too_late, app, attempt),
-    )
-    if app.offers.waiting:
-        return True
+    while await race(partial(_until_offered, app), partial(_until_failed, app, attempt)):
+        if app.offers.waiting:
+            return True
     attempt.calling.cancel("the attempt is over")
     stage, message, sign = _why_not(app, attempt)
     app.endpoint.tell(sign)
@@ -130,25 +130,45 @@ def _decided(app: AppSession) -> AppEvent | None:
     return None if app.desk.here.value else AppEvent.USER_LEFT
 
 
-async def _until_decided(app: AppSession) -> None:
+# A link that was offered may be withdrawn before a race is over: then the wait goes on.
+
+
+async def _until_decided(app: AppSession) -> bool:
     await race(
         app.offers.until_offered,
         app.asked.wait,
         partial(app.desk.here.until, lambda here: not here),
     )
+    return False
 
 
-async def _until_turn(app: AppSession, begin: float) -> None:
+async def _until_turn(app: AppSession, begin: float) -> bool:
     with trio.move_on_at(begin):
         await app.restarted.wait()
     app.turn = await app.endpoint.turn(app.lost_at)
+    return False
 
 
-async def _until_spent(app: AppSession) -> None:
+async def _until_spent(app: AppSession) -> bool:
     """Until the budget is spent. While its server is being tried, or answers, there is hope."""
     await trio.sleep_until(app.give_up_at or 0.0)
     if not app.failures:
         await app.endpoint.until_hopeless()
+    return True
+
+
+async def _until_offered(app: AppSession) -> bool:
+    await app.offers.until_offered()
+    return True
+
+
+async def _until_failed(app: AppSession, attempt: Attempt) -> bool:
+    await race(
+        partial(_until_refused, attempt),
+        attempt.key_rejected.wait,
+        partial(_until_too_late, app, attempt),
+    )
+    return False
 
 
 async def _until_refused(attempt: Attempt) -> None:

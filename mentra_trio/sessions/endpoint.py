@@ -187,8 +187,10 @@ class Endpoint:
         now = trio.current_time()
         if self._hint:
             return now
-        delay = probe_delay(self.breaker, self.lifecycle, now=now, jitter=self._jitter)
-        return max(began, self._trial_at) + delay
+        tried_at = max(began, self._trial_at)
+        return tried_at + probe_delay(
+            self.breaker, self.lifecycle, tried_at=tried_at, now=now, jitter=self._jitter
+        )
 
     def _grant(self, lost_at: float) -> Turn | None:
         """A turn, if the rules allow one now: no waiting in here, so nobody can slip in between."""

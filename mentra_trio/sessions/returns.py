@@ -157,7 +157,8 @@ class Returns:
         Returns where the outcome will be; ``None`` where there is nothing to bring back.
         """
         app, rest = self.roster.apps.get(package), self.roster.resting.get(package)
-        if app is None and rest is not None and rest.record.state is AppState.EVICTED:
+        here = self.roster.desk.here.value  # without its user an app waits in its rest
+        if app is None and here and rest is not None and rest.record.state is AppState.EVICTED:
             app = self.roster.revive(rest, AppEvent.ENDPOINT_HEALED)
         if app is None or app.state not in AWAY:
             return None

@@ -250,7 +250,7 @@ class Roster:
             reconnect_hash=record.reconnect_hash if record else "",
             began_as=record.state if record and event else None,
             began_by=event,
-            backlog=backlog or fresh_backlog(self.surroundings.lifecycle),
+            backlog=fresh_backlog(self.surroundings.lifecycle) if backlog is None else backlog,
         )
         self.apps[package] = app
         self.surroundings.telemetry.emit(

@@ -29,7 +29,10 @@ class SlowTasks(trio.abc.Instrument):
 
     telemetry: Telemetry
     clock: Callable[[], float]
-    _began: float = attrs.field(default=0.0, init=False)
+    _began: float = attrs.field(
+        default=attrs.Factory(lambda self: self.clock(), takes_self=True), init=False
+    )
+    """When the step began that runs now, or the measuring, which begins amid a step."""
     _counts: list[int] = attrs.field(factory=lambda: [0] * (len(BOUNDS_S) + 1), init=False)
     _sum_s: float = attrs.field(default=0.0, init=False)
 

@@ -42,6 +42,16 @@ class TrioMachine(RuleBasedStateMachine):
         result: T = self._results.get().unwrap()
         return result
 
+    def act(self, *changes: Callable[[], object]) -> None:
+        """Make synchronous ``changes`` in one turn of the world, and let everything settle."""
+
+        async def job() -> None:
+            for change in changes:
+                change()
+            await trio.lowlevel.checkpoint()
+
+        self.do(job)
+
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass; every deadline on the way fires in order."""
         self.do(partial(trio.sleep, seconds))

@@ -62,13 +62,17 @@ class OneApp(TrioMachine):
         self.lives = self.refused = 0
         self.down_for_long = False
         self.house: Household
-        started = task_status
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.live_again_and_again)
+            await self.reborn.wait()
+            task_status.started()
+
+    async def live_again_and_again(self) -> None:
         while True:
             with trio.CancelScope() as self.life:
-                await self.live(started)
-            started = trio.TASK_STATUS_IGNORED
+                await self.live()
 
-    async def live(self, task_status: trio.TaskStatus[None]) -> None:
+    async def live(self) -> None:
         """One life of the server; the store and the app's server outlive it."""
         self.lives += 1
         environment = virtual_environment(self.lives, tokens=f"life{self.lives}-")
@@ -83,22 +87,11 @@ class OneApp(TrioMachine):
             self.callers = callers
             if self.lives == 1:
                 await house.add_app()
-            task_status.started()
             self.reborn.set()
             try:
                 await trio.sleep_forever()
             finally:
                 house.directory.drain()
-
-    def act(self, *changes: Callable[[], None]) -> None:
-        """Make synchronous changes in one turn of the world, and let everything settle."""
-
-        async def job() -> None:
-            for change in changes:
-                change()
-            await trio.lowlevel.checkpoint()
-
-        self.do(job)
 
     @initialize(running=st.sampled_from([True, True, True, False]))
     def the_glasses_are_there_and_mostly_the_app_too(self, running: bool) -> None:
