@@ -116,8 +116,10 @@ class Household:
         token = call.websocket_url.split("/")[-2]
         return self.app(call.user, call.package, token=token)
 
-    def connect_when_called(self, package: PackageName = APP) -> list[MemoryLink]:
-        """From now on the server of ``package`` answers and its app connects at once.
+    def connect_when_called(
+        self, package: PackageName = APP, *, after: float = 0.0
+    ) -> list[MemoryLink]:
+        """From now on the server of ``package`` answers ``after`` seconds, and its app connects.
 
         Returns where its links will be, in their order.
         """
@@ -126,7 +128,7 @@ class Household:
         def connect(call: SessionCall) -> None:
             links.append(self.answer(call))
 
-        self.webhooks.plan(package, WebhookScript(on_delivered=connect))
+        self.webhooks.plan(package, WebhookScript(deliver_after=after, on_delivered=connect))
         return links
 
     async def running_app(self, user: UserId = USER, package: PackageName = APP) -> MemoryLink:

@@ -54,7 +54,7 @@ async def nothing_is_left(house: Household) -> None:
     """The world is whole: the app can be used, and when nobody is there, nothing is."""
     glasses = house.glasses()
     await glasses.expect("connection_ack")
-    links = connect_when_called(house)
+    links = house.connect_when_called(after=0.05)
     with trio.fail_after(60):
         assert await house.directory.start_app(USER, APP) == StartResult(success=True)
     assert house.state() == "running"
@@ -75,15 +75,6 @@ async def nothing_is_left(house: Household) -> None:
     assert house.telemetry.crashes == []
 
 
-def connect_when_called(house: Household) -> list[MemoryLink]:
-    links: list[MemoryLink] = []
-    script = WebhookScript(
-        deliver_after=0.05, on_delivered=lambda call: links.append(house.answer(call))
-    )
-    house.webhooks.plan(APP, script)
-    return links
-
-
 # -- Roster.start ---------------------------------------------------------------------------
 
 
@@ -98,7 +89,7 @@ async def where_two_want_an_app() -> AsyncGenerator[tuple[Household, list[StartR
 
         await house.add_app()
         await house.attached_glasses()
-        connect_when_called(house)
+        house.connect_when_called(after=0.05)
         nursery.start_soon(want_it_too)
         yield house, results
 
@@ -127,7 +118,7 @@ async def test_a_start_that_waits_for_an_end_and_is_given_up_is_forgotten(
         async with open_household(store=SlowStore()) as house:
             await house.add_app()
             await house.attached_glasses()
-            connect_when_called(house)
+            house.connect_when_called(after=0.05)
             await house.directory.start_app(USER, APP)
             house.webhooks.stop_after = 0.5
             assert house.directory._users[USER].roster.stop_now(APP, StopCause.USER)
@@ -252,7 +243,7 @@ async def test_a_connection_that_is_withdrawn_at_once_ends_no_wait(
         assert house.state() == ("grace_period" if attached else state)
         await trio.sleep(2.5)
         assert house.state() in {"grace_period", state, "resurrecting", "backoff"}
-        links = connect_when_called(house)
+        links = house.connect_when_called(after=0.05)
         await trio.sleep(60)
         assert house.state() == "running"
         for link in links:
@@ -272,7 +263,7 @@ async def test_a_recovery_that_is_given_up_goes_on_without_its_caller(
     async def world() -> AsyncGenerator[Household]:
         async with open_household(store=SlowStore()) as house:
             await house.add_app()
-            links = connect_when_called(house)
+            links = house.connect_when_called(after=0.05)
             for user in (USER, OTHER):
                 await house.attached_glasses(user)
                 await house.directory.start_app(user, APP)

@@ -17,6 +17,7 @@ import trio
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from profiles import machine_settings
+from several_lives import SeveralLives
 
 from mentra_trio.domain.breaker import Breaker, Sign
 from mentra_trio.domain.close_reasons import STALE_TOKEN, SUPERSEDED
@@ -39,7 +40,6 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
-from mentra_trio.testing.machine import TrioMachine
 
 TIMES: Final = Lifecycle()
 HELD: Final = {state.value for state in AWAY} | {"running"}
@@ -122,13 +122,11 @@ def pressed(links: Sequence[MemoryLink]) -> list[int]:
     ]
 
 
-class ComingBack(TrioMachine):
-    async def world(self, *, task_status: trio.TaskStatus[None]) -> None:
-        self.links: list[MemoryLink] = []
-        self.glasses: list[MemoryLink] = []
+class ComingBack(SeveralLives):
+    def prepare(self) -> None:
         self.webhooks, self.store = Witness(), MortalStore()
         self.webhooks.look = self.look_at_a_call
-        self.wanted, self.waiting, self.lives = False, 0, 0
+        self.wanted = False
         self.first_of_life = 0
         """Calls before this one were made for a session that is over for good."""
         self.unsure = False
@@ -148,19 +146,8 @@ class ComingBack(TrioMachine):
         """Presses that the app has to hear of, as far as it was not told that it missed some."""
         self.told = self.missed = self.stale_before = 0
         self.moved: list[AppStateChanged] = []
-        self.reborn = trio.Event()
-        async with trio.open_nursery() as lives:
-            lives.start_soon(self.one_life_after_the_other)
-            await self.reborn.wait()
-            task_status.started()
-
-    async def one_life_after_the_other(self) -> None:
-        while True:
-            with trio.CancelScope() as self.life:
-                await self.live()
 
     async def live(self) -> None:
-        self.lives += 1
         self.store.dead = False
         tokens = iter(f"life{self.lives}-{n}" for n in range(10_000))
         environment = attrs.evolve(virtual_environment(self.lives), new_token=tokens.__next__)
@@ -513,15 +500,11 @@ class ComingBack(TrioMachine):
         self.note_moves()
         moment = self.now()
 
-        async def job() -> None:
-            self.store.dead, self.reborn = True, trio.Event()
-            self.life.cancel()
-            await self.reborn.wait()
-            for link in (*self.links, *self.glasses):
-                link.cut()
+        def die() -> None:
+            self.store.dead = True
 
-        self.do(job)
-        self.waiting, self.missed, self.told = 0, 0, self.count_told()
+        self.kill_the_server(die)
+        self.missed, self.told = 0, self.count_told()
         if not quiet:
             recent = zip(pressed(self.links), self.heard_at, strict=True)
             self.may_repeat.update(n for n, at in recent if moment - at <= UNSAVED_S)

@@ -10,6 +10,7 @@ import trio
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from profiles import machine_settings
+from several_lives import SeveralLives
 
 from mentra_trio.domain.errors import SessionEnded, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import AppStateChanged, WebhookCalled
@@ -24,8 +25,7 @@ from mentra_trio.testing.household import (
     open_household,
     virtual_environment,
 )
-from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
-from mentra_trio.testing.machine import TrioMachine
+from mentra_trio.testing.links import FakeWebhooks, WebhookScript
 
 REFUSED = WebhookFailed(WebhookFailure.REFUSED, "refused", delivered=False)
 LATE_ERROR = WebhookFailed(WebhookFailure.ERROR, "500", delivered=True)
@@ -46,35 +46,21 @@ class WatchedWebhooks(FakeWebhooks):
         await super().start(call, delivered=delivered)
 
 
-class OneApp(TrioMachine):
+class OneApp(SeveralLives):
     """The oracle is in plain values: what the user wants, and what the app has asked for."""
 
-    async def world(self, *, task_status: trio.TaskStatus[None]) -> None:
-        self.links: list[MemoryLink] = []
-        self.glasses: list[MemoryLink] = []
-        self.reborn = trio.Event()
+    def prepare(self) -> None:
         self.wanted: bool | None = False
-        self.waiting = 0
         self.expected: tuple[AppSession, tuple[str, ...]] | None = None
         """The app's last list, and the session in which it said so."""
         self.webhooks = WatchedWebhooks()
         self.store = MemoryStore()
-        self.lives = self.refused = 0
+        self.refused = 0
         self.down_for_long = False
         self.house: Household
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.live_again_and_again)
-            await self.reborn.wait()
-            task_status.started()
-
-    async def live_again_and_again(self) -> None:
-        while True:
-            with trio.CancelScope() as self.life:
-                await self.live()
 
     async def live(self) -> None:
         """One life of the server; the store and the app's server outlive it."""
-        self.lives += 1
         environment = virtual_environment(self.lives, tokens=f"life{self.lives}-")
         async with (
             open_household(
@@ -292,18 +278,13 @@ class OneApp(TrioMachine):
         self.note_moves()
         self.refused += self.refused_calls()
 
-        async def job() -> None:
+        def forget() -> None:
             keeper = self.house.directory.surroundings.keeper
             keeper._noted.clear()
             keeper._open = False
-            self.reborn = trio.Event()
-            self.life.cancel()
-            await self.reborn.wait()
-            for link in (*self.links, *self.glasses):
-                link.cut()
 
-        self.do(job)
-        self.waiting, self.wanted, self.expected = 0, None, None
+        self.kill_the_server(forget)
+        self.wanted, self.expected = None, None
 
     @precondition(lambda self: self.glasses and self.glasses[-1].is_open)
     @rule()

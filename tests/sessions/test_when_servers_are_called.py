@@ -12,7 +12,7 @@ from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.testing.household import APP, USER, open_one_app
-from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.links import WebhookScript
 
 REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
 
@@ -43,9 +43,7 @@ async def test_a_server_that_was_restarted_is_not_called_for_a_user_who_is_away(
         glasses.cut()
         await wait_all_tasks_blocked()
         before = len(house.webhooks.starts)
-        links: list[MemoryLink] = []
-        back = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
-        house.webhooks.plan(APP, back)
+        house.connect_when_called()
         assert await house.directory.recover_app(APP) == 0
         await trio.sleep(20)
         assert len(house.webhooks.starts) == before
@@ -61,9 +59,7 @@ async def test_for_a_user_who_is_away_it_is_called_if_somebody_asks_for_the_app(
     async with open_one_app() as (house, glasses, link):
         link.cut()
         glasses.cut()
-        links: list[MemoryLink] = []
-        back = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
-        house.webhooks.plan(APP, back)
+        house.connect_when_called()
         await trio.sleep(1)
         began = trio.current_time()
         assert (await house.directory.start_app(USER, APP)).success
@@ -78,9 +74,7 @@ async def test_whoever_runs_again_keeps_nobody_else_from_being_called(
     async with open_one_app() as (house, _glasses, link):
         await house.attached_glasses(other)
         second = await house.running_app(other)
-        links: list[MemoryLink] = []
-        back = WebhookScript(on_delivered=lambda call: links.append(house.answer(call)))
-        house.webhooks.plan(APP, back)
+        links = house.connect_when_called()
         link.cut()
         await trio.sleep(60)
         second.cut()
