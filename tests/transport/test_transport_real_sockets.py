@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import ssl
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET
@@ -30,23 +30,11 @@ from .raw_peer import (
     Peer,
     Rig,
     close_frame,
-    facts_without_crashes,
     frame,
     upgrade_head,
 )
 
 pytestmark = pytest.mark.real_sockets
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
 
 
 async def echo(upgrade: Upgrade) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,20 +26,8 @@ from .raw_peer import (
     Facts,
     Rig,
     close_frame,
-    facts_without_crashes,
     frame,
 )
-
-
-@pytest.fixture
-def facts() -> Iterator[Facts]:
-    with facts_without_crashes() as facts:
-        yield facts
-
-
-@pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
 
 
 async def test_frames_both_ways_in_order(rig: Rig, autojump_clock: Any) -> None:

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
 import pytest
-from site_under_test import (
-    ADMIN,
-    AS_ADMIN,
-    NOW,
-    PACKAGE,
-    USER,
-    Site,
-    app_snapshot,
-    open_site,
-    user_snapshot,
-)
 
 from mentra_trio.domain.apps import key_matches
 from mentra_trio.domain.breaker import BreakerState, Sign
@@ -25,12 +13,16 @@ from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.starting import StartStage, failed
 from mentra_trio.sessions.endpoint import EndpointSnapshot
 
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with open_site() as site:
-        yield site
-
+from .site_under_test import (
+    ADMIN,
+    AS_ADMIN,
+    NOW,
+    PACKAGE,
+    USER,
+    Site,
+    app_snapshot,
+    user_snapshot,
+)
 
 # -- what operators call -------------------------------------------------------------
 ADMIN_ROUTES = [

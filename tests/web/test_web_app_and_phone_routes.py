@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
-from site_under_test import (
+
+from mentra_trio.domain.ids import UserId
+from mentra_trio.domain.starting import StartStage, failed
+
+from .site_under_test import (
     ADMIN,
     AS_USER,
     PACKAGE,
     USER,
     Site,
     app_snapshot,
-    open_site,
     user_snapshot,
 )
-
-from mentra_trio.domain.ids import UserId
-from mentra_trio.domain.starting import StartStage, failed
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with open_site() as site:
-        yield site
 
 
 # -- what apps call ------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from site_under_test import ADMIN, Site, open_site
 from trio.testing import MockClock
 
 from mentra_trio.domain.facts import StoreTrouble
@@ -16,6 +15,8 @@ from mentra_trio.domain.ids import user_id
 from mentra_trio.telemetry.followers import WAITING_MAX
 from mentra_trio.telemetry.journal import Journal
 from mentra_trio.web.asgi import make_app
+
+from .site_under_test import ADMIN, Site, open_site
 
 USER, OTHER = user_id("u-1@x.org"), user_id("u-2@x.org")
 

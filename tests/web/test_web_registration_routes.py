@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from site_under_test import (
+
+from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.lifecycle import AppState
+
+from .site_under_test import (
     ADMIN,
     CORE,
     PACKAGE,
     USER,
     Site,
     app_snapshot,
-    open_site,
     user_snapshot,
 )
-
-from mentra_trio.domain.ids import PackageName, UserId
-from mentra_trio.domain.lifecycle import AppState
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with open_site() as site:
-        yield site
 
 
 async def path_of(site: Site, package: str = PACKAGE) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from site_under_test import AS_USER, CORE, PACKAGE, Site, open_site
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import Fact
@@ -22,11 +21,7 @@ from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.web.asgi import make_app
 
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with open_site() as site:
-        yield site
+from .site_under_test import AS_USER, CORE, PACKAGE, Site
 
 
 # -- probes --------------------------------------------------------------------------
