@@ -21,6 +21,9 @@ PROBE_JITTER: Final = 0.05
 STRIKES: Final = 3
 """So many failures of single sessions in a row, with no good sign between, are the server's."""
 
+CALL_EVERY: Final = 5
+"""Of so many trials of a server that is away, one is a call without a question before it."""
+
 
 class BreakerState(enum.Enum):
     """What is known of an app server. The value is what the outside sees."""
@@ -90,6 +93,14 @@ class Breaker:
     def is_open(self) -> bool:
         """Whether it did not answer when it was last tried."""
         return self.down_since is not None
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a server that was away is asked whether it is there before it is called again.
+
+        Now and then it is called without: it may start apps and not know the question.
+        """
+        return self.is_open and self.sign is Sign.AWAY and self.failures % CALL_EVERY > 0
 
     def after(self, sign: Sign, now: float) -> Breaker:
         """What is known after ``sign`` at time ``now``."""

@@ -5,6 +5,7 @@ Whoever wants the app only asks (``AppSession.ask``); what is done about it is d
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 
 import trio
@@ -18,6 +19,8 @@ from ..domain.starting import StartStage, failed
 from .app_session import AppSession
 from .app_webhooks import call_until_delivered
 from .attempts import Attempt
+from .endpoint import Turn
+from .health import ask_for_health
 from .store_trouble import report_store_trouble
 
 
@@ -145,8 +148,28 @@ async def _until_decided(app: AppSession) -> bool:
 async def _until_turn(app: AppSession, begin: float) -> bool:
     with trio.move_on_at(begin):
         await app.restarted.wait()
-    app.turn = await app.endpoint.turn(app.lost_at)
+    while app.turn is None:
+        app.turn = await _turn_of_use(app)
     return False
+
+
+async def _turn_of_use(app: AppSession) -> Turn | None:
+    """The next turn; ``None`` if the server, asked whether it is there, is still away.
+
+    A server that was away is asked before it is called: that leaves no half-started app behind,
+    and costs it nothing.
+    """
+    turn = await app.endpoint.turn(app.lost_at)
+    if not app.endpoint.breaker.asks_first:
+        return turn
+    with ExitStack() as unless_well:
+        unless_well.callback(turn.over)
+        failure = await ask_for_health(app.surroundings, app.endpoint)
+        if failure is None:
+            unless_well.pop_all()
+            return turn
+        app.endpoint.tell(sign_of(failure.failure))
+    return None
 
 
 async def _until_spent(app: AppSession) -> bool:

@@ -41,17 +41,14 @@ async def watch_health(
         await trio.sleep_until(due)
 
 
-async def _check(
-    surroundings: Surroundings, endpoint: Endpoint, delay: float, limiter: trio.CapacityLimiter
-) -> None:
-    await trio.sleep(delay)
-    async with limiter:
-        began = trio.current_time()
-        failure: WebhookFailed | None = None
-        try:
-            await surroundings.webhooks.health(endpoint.url)
-        except WebhookFailed as error:
-            failure = error
+async def ask_for_health(surroundings: Surroundings, endpoint: Endpoint) -> WebhookFailed | None:
+    """Ask the server of ``endpoint`` whether it is well; why not, if it is not."""
+    began = trio.current_time()
+    failure: WebhookFailed | None = None
+    try:
+        await surroundings.webhooks.health(endpoint.url)
+    except WebhookFailed as error:
+        failure = error
     endpoint.note_health(well=failure is None)
     surroundings.telemetry.emit(
         HealthChecked(
@@ -61,3 +58,12 @@ async def _check(
             problem="" if failure is None else str(failure),
         )
     )
+    return failure
+
+
+async def _check(
+    surroundings: Surroundings, endpoint: Endpoint, delay: float, limiter: trio.CapacityLimiter
+) -> None:
+    await trio.sleep(delay)
+    async with limiter:
+        await ask_for_health(surroundings, endpoint)

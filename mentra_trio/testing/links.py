@@ -218,11 +218,13 @@ class FakeWebhooks:
     """``ports.Webhooks`` that records every call and answers as it was told to.
 
     Scripts given by ``plan`` are used one per session call, the last one from then on; without
-    any, every call is answered at once. ``stop_after`` and ``stop_failure`` govern stop calls.
+    any, every call is answered at once. ``stop_after`` and ``stop_failure`` govern stop calls,
+    ``health_after`` and ``health_failure`` questions for health.
     """
 
     stop_after: float = 0.0
     stop_failure: WebhookFailed | None = None
+    health_after: float = 0.0
     health_failure: WebhookFailed | None = None
     health_checks: list[str] = attrs.field(factory=list, init=False)
     starts: list[SessionCall] = attrs.field(factory=list, init=False)
@@ -266,9 +268,9 @@ class FakeWebhooks:
             raise self.stop_failure
 
     async def health(self, url: str) -> None:
-        """Record the call; fail if ``health_failure`` says so."""
+        """Record the call; answer after ``health_after`` seconds, or fail."""
         self.health_checks.append(url)
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.health_after)
         if self.health_failure is not None:
             raise self.health_failure
 
