@@ -25,7 +25,8 @@ import mentra_trio
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
 from mentra_trio.config import Config, WebhookSettings
-from mentra_trio.domain import attachment, errors, facts, lifecycle, timings
+from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
@@ -119,6 +120,15 @@ def test_every_module_with_routes_is_looked_at() -> None:
 def test_every_websocket_is_described() -> None:
     page = (REFERENCE / "routes.md").read_text()
     assert [path for path in ENDPOINTS if f"`{path}`" not in page] == []
+
+
+def test_the_answers_to_an_init_name_reasons_that_there_are() -> None:
+    _, _, table = (REFERENCE / "close_codes.md").read_text().partition("## What an app's init")
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[3])}
+    reasons = {n for n, one in vars(close_reasons).items() if isinstance(one, CloseReason)}
+    assert named <= reasons
+    assert {"SUPERSEDED", "NOT_HERE_YET", "RESTARTING"} <= named
 
 
 def test_every_setting_is_described() -> None:
