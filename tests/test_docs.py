@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import re
 import runpy
 import signal
@@ -15,17 +17,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import pytest
 import trio
+from prometheus_client import CollectorRegistry
 
 import mentra_trio
+from mentra_trio import web
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
-from mentra_trio.domain import attachment, errors, facts, lifecycle, timings
+from mentra_trio.config import Config, WebhookSettings
+from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.transport.admission import ENDPOINTS, frame_counts
 
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = DOCS / "reference"
@@ -34,6 +42,11 @@ PAGES = sorted(
     for folder in ("start", "guides", "reference", "explanation")
     for page in (DOCS / folder).glob("*.md")
 )
+WEB = [
+    importlib.import_module(f"{web.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(web.__path__)
+]
+PLACEHOLDER = re.compile(r"\{[^}]*\}")
 DOCSTRINGS: dict[str, Any] = runpy.run_path(str(DOCS / "_extensions" / "docstrings.py"))
 
 
@@ -62,6 +75,79 @@ def test_every_command_and_option_is_described() -> None:
         options = [option.opts[0] for option in command.params if isinstance(option, click.Option)]
         missing += [f"{name} {option}" for option in options if option not in page]
     assert missing == []
+
+
+def routes_of_the_code() -> set[tuple[str, str]]:
+    """Method and path of each plain route; HEAD, which every GET has, is not named."""
+    found: set[tuple[str, str]] = set()
+    for module in WEB:
+        for route in getattr(module, "ROUTES", ()):
+            methods = (route.methods or set()) - {"HEAD"}
+            found |= {(method, PLACEHOLDER.sub("{}", route.path)) for method in methods}
+    return found
+
+
+def test_every_route_is_described_and_no_other() -> None:
+    page = (REFERENCE / "routes.md").read_text()
+    spans = re.findall(r"`((?:GET|PUT|POST|DELETE)(?:, (?:PUT|POST|DELETE))*) (/[^` ]*)`", page)
+    described = {
+        (method, PLACEHOLDER.sub("{}", path))
+        for methods, path in spans
+        for method in methods.split(", ")
+    }
+    assert described == routes_of_the_code()
+
+
+def test_every_websocket_is_described() -> None:
+    page = (REFERENCE / "routes.md").read_text()
+    assert [path for path in ENDPOINTS if f"`{path}`" not in page] == []
+
+
+def test_the_answers_to_an_init_name_reasons_that_there_are() -> None:
+    _, _, table = (REFERENCE / "close_codes.md").read_text().partition("## What an app's init")
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ")][1:]
+    named = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[3])}
+    reasons = {n for n, one in vars(close_reasons).items() if isinstance(one, CloseReason)}
+    assert named <= reasons
+    assert {"SUPERSEDED", "NOT_HERE_YET", "RESTARTING"} <= named
+
+
+def test_every_setting_is_described() -> None:
+    """Those that stand in a table by hand; the others are read off the code."""
+    page = (REFERENCE / "settings.md").read_text()
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks"}
+    secrets = {"jwt_secret", "admin_token"}
+    named = {field.name for field in attrs.fields(Config)} - sections - secrets
+    keys = {f"server.{name}" for name in named}
+    keys |= {f"webhooks.{field.name}" for field in attrs.fields(WebhookSettings)}
+    assert set(re.findall(r"`((?:server|webhooks)\.\w+)`", page)) == keys
+
+
+class NotedRegistry(CollectorRegistry):
+    """Takes note of the labels of each metric."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: dict[str, set[str]] = {}
+
+    def register(self, collector: Any) -> None:
+        super().register(collector)
+        for metric in collector.collect():
+            of_samples = {name for sample in metric.samples for name in sample.labels} - {"le"}
+            names = set(getattr(collector, "_labelnames", ())) | of_samples
+            self.labels[metric.name] = names
+
+
+def test_every_label_of_a_metric_is_described() -> None:
+    page = (REFERENCE / "metrics.md").read_text()
+    registry = NotedRegistry()
+    Metrics(registry, frame_counts())
+    described = {
+        name.removesuffix("_total"): set(filter(None, labels.split(",")))
+        for name, labels in re.findall(r"`(mentra_\w+)(?:\{([\w,]+)\})?`", page)
+    }
+    slow = {"mentra_task_step_seconds": set[str]()}
+    assert registry.labels | slow == described
 
 
 def test_every_decision_is_numbered_once() -> None:

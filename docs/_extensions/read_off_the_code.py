@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 from state_diagram import Place, Table, draw
 
 from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.telemetry.log_lines import LINES
 
 A, U = lifecycle.AppState, attachment.UserState
 APP_PLACES: dict[enum.Enum, Place] = {
@@ -134,13 +135,14 @@ class Facts(Generated):
         rows = [
             (
                 f"`{kind.__name__}`",
+                LINES[kind][0],
                 ", ".join(f"`{field.name}`" for field in attrs.fields(kind)),
                 plain(kind.__doc__ or ""),
             )
             for kind in kinds
             if kind is not facts.Fact
         ]
-        return markdown_table(("Fact", "Fields", "Means"), rows)
+        return markdown_table(("Fact", "Log line", "Fields", "Means"), rows)
 
 
 class CloseReasons(Generated):

@@ -73,7 +73,7 @@ class FreshSession(Fact):
 
 @attrs.frozen(kw_only=True)
 class AttemptBegan(Fact):
-    """An app server is about to be called; ``attempt`` counts the calls of this session."""
+    """An app server is about to be called; ``attempt`` counts them since the start or the loss."""
 
     user: UserId
     package: PackageName

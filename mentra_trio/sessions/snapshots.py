@@ -30,7 +30,7 @@ class AppSnapshot:
         cause: why it is in this state, in words.
         subscriptions: the streams in force, as the app wrote them.
         epoch: which life of the app this is for the user, from 1.
-        attempt: how many webhooks this life has sent for its start.
+        attempt: calls of the app server since the start, or since the app was lost.
         next_attempt_at: when the next one is due; ``None`` if none is planned.
         outbox: messages kept for the app until it is back.
         give_up_at: when it is given up, while it is being brought back.

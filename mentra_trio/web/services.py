@@ -28,7 +28,7 @@ class Services:
         journal: the latest facts of a user, newest last.
         follow: facts of a user, or of everybody, as they come; see ``journal_stream``.
         recover: brings back all sessions of an app whose server has restarted, and returns how
-            many there were to bring back.
+            many run again, as far as that is known soon.
         why: why an app of a user is as it is, in lines for people.
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
