@@ -178,7 +178,9 @@ class Directory:
             UnknownApp: no such app is registered.
             SessionEnded: the user has no session.
         """
-        await self._known(package)
+        session = self._users.get(user)
+        if session is None or package not in session.roster.apps:
+            await self._known(package)  # who joins a start under way need not ask for that again
         return await self._live(user).roster.start(package)
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:
