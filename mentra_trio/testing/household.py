@@ -95,6 +95,7 @@ class Household:
         package: PackageName = APP,
         *,
         token: str | None = None,
+        reconnect: bool = False,
         reconnect_token: str = "",
         name: str = "app",
         link: MemoryLink | None = None,
@@ -106,6 +107,7 @@ class Household:
             session_id=f"{user}-{package}",
             user=None,
             token=token,
+            reconnect=reconnect,
             reconnect_token=reconnect_token,
         )
         self._connections.start_soon(link.lend, partial(self.directory.serve_app, claim))
