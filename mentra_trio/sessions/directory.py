@@ -215,11 +215,12 @@ class Directory:
             endpoint.tell(Sign.GOOD)
         rosters = [session.roster for session in self._users.values() if not session.over]
         outcomes = [found for one in rosters if (found := one.returns.recover(package))]
-        recovered = 0
         with trio.move_on_after(self.surroundings.lifecycle.connect_s):
             for outcome in outcomes:
-                recovered += (await outcome.wait()).success
-        return recovered
+                await outcome.wait()
+        # One that takes longer hides none of those that came back meanwhile.
+        known = [outcome.peek() for outcome in outcomes]
+        return sum(result is not None and result.success for result in known)
 
     async def change_user_settings(
         self, user: UserId, changes: Mapping[str, Any]
