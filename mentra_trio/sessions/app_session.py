@@ -107,8 +107,7 @@ class AppSession:
     """Why the app gave up its session over the present link; ``None`` if it did not."""
     settling: SubscriptionSet | None = attrs.field(default=None, init=False)
     """Until a new runtime has said all that it wants: what the one before it wanted."""
-    former: int = attrs.field(default=-1, init=False)
-    """The runtime that was attached before the present one."""
+    former: int = attrs.field(default=-1, init=False)  # the runtime before the present one
     replaced: set[int] = attrs.field(factory=set, init=False)
     """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)
