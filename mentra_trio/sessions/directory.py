@@ -325,7 +325,7 @@ class Directory:
         """The live session of ``user``, made if there is none; ``None`` while draining."""
         while (session := self._users.get(user)) is not None and session.over:
             await session.ended.wait()  # an earlier life is being wound down; that is bounded
-        return session or self._begin(user, UserState.CONNECTING)
+        return session or self._begin(user, UserState.INITIALIZING)
 
     def _begin(self, user: UserId, state: UserState) -> UserSession | None:
         """A session of ``user`` in ``state``; ``None`` while draining.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
@@ -15,11 +16,19 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from mentra_trio.domain.attachment import UserState
 from mentra_trio.domain.close_reasons import APP_STOPPED, USER_SESSION_ENDED
 from mentra_trio.domain.facts import LinkAttached, StartJoined, UserStateChanged
-from mentra_trio.domain.ids import package_name, user_id
+from mentra_trio.domain.ids import UserId, package_name, user_id
 from mentra_trio.domain.lifecycle import AppState, legacy_name
 from mentra_trio.domain.starting import StartResult, StartStage
 from mentra_trio.sessions.snapshots import AppSnapshot
-from mentra_trio.testing.household import APP, USER, Household, open_one_app, open_wearer
+from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    Household,
+    open_household,
+    open_one_app,
+    open_wearer,
+)
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
 from mentra_trio.testing.world import World
@@ -249,7 +258,7 @@ async def test_any_state_to_error_is_logged_and_recovery_attempted(
 
 
 async def test_glasses_client_states(autojump_clock: MockClock) -> None:
-    """CONNECTING, CONNECTED, DISCONNECTED while they may come back, DISCONNECTING, and gone."""
+    """INITIALIZING, CONNECTING, CONNECTED; DISCONNECTED in grace; DISCONNECTING, and gone."""
     async with open_one_app() as (house, glasses, _app):
         glasses.cut()
         await trio.sleep(5)
@@ -258,6 +267,7 @@ async def test_glasses_client_states(autojump_clock: MockClock) -> None:
         await trio.sleep(61)
         states = [fact.new for fact in house.telemetry.of(UserStateChanged)]
         assert states == [
+            UserState.INITIALIZING,
             UserState.CONNECTING,
             UserState.CONNECTED,
             UserState.DISCONNECTED,
@@ -268,6 +278,28 @@ async def test_glasses_client_states(autojump_clock: MockClock) -> None:
         ]
         lines = lines_named(log_of(house.telemetry.facts), "user state changed")
         assert all(one.get("new") == two.get("old") for one, two in pairwise(lines))
+
+
+class Broken(MemoryStore):
+    """A store with a bug, for one user."""
+
+    async def user_settings(self, user: UserId) -> Mapping[str, Any]:
+        if user == USER:
+            raise KeyError("a bug of ours")
+        return await super().user_settings(user)
+
+
+async def test_error_state_of_a_user_session(autojump_clock: MockClock) -> None:
+    """An error occurs: it is logged, it costs one user one session, and another may begin."""
+    async with open_household(store=Broken()) as house:
+        house.telemetry.expects_crashes = True
+        assert (await house.glasses().closed()).code == 1011, "the glasses shall come back"
+        await house.attached_glasses(user_id("u-2@x.org"))
+        moves = lines_named(log_of(house.telemetry.facts), "user state changed")
+        states = [line.get("new") for line in moves if line["user"] == USER]
+        assert states == ["INITIALIZING", "ERROR", None]
+        [crashed] = lines_named(log_of(house.telemetry.facts), "crashed")
+        assert crashed["level"] == "error"
 
 
 async def test_user_session_data_structure(autojump_clock: MockClock) -> None:
