@@ -96,6 +96,7 @@ async def test_three_services_send_and_a_user_starts_it_but_only_one_webhook_is_
                 nursery.start_soon(crowd.send_after, n * 0.1)
             nursery.start_soon(crowd.start_after, 0.15)
             call = await house.webhooks.next_start()
+            assert trio.current_time() >= 5.0, "whoever asks, the app may first come back by itself"
             await trio.sleep(max(0.3, away + 0.3 - trio.current_time()))
             back = house.answer(call)
         assert len(house.webhooks.starts) == 2, "the start, and one resurrection"
@@ -312,6 +313,18 @@ async def test_an_attempt_is_cleaned_up_when_the_connection_succeeds_or_fails(
             await house.directory.stop_app(USER, APP)
             await wait_all_tasks_blocked()
         assert attempts_kept() == before
+        assert house.webhooks.in_flight == 0
+
+
+async def test_a_resurrection_that_times_out_leaves_no_call_behind(
+    autojump_clock: MockClock,
+) -> None:
+    """Only one pending connection tracked, also while an app server never answers its webhook."""
+    async with open_one_app() as (house, _glasses, link):
+        house.webhooks.plan(APP, HANGS)
+        link.cut()
+        await trio.sleep(5.8 + 10.0)
+        assert house.state() == "backoff"
         assert house.webhooks.in_flight == 0
 
 

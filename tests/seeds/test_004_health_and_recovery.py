@@ -112,13 +112,14 @@ async def test_recovery_errors_are_logged_and_the_rest_is_counted(
     autojump_clock: MockClock,
 ) -> None:
     """`Error recovering session`: told with its user and reason; the others are recovered."""
-    failing, *others = USERS
+    failing, away, *others = USERS
     async with open_household() as house:
         await house.add_app()
         links = []
         for user in USERS:
             await house.attached_glasses(user)
             links.append(await house.running_app(user))
+        (await house.attached_glasses(away)).cut()
         for link in links:
             link.cut()
         await trio.sleep(1)
@@ -129,7 +130,11 @@ async def test_recovery_errors_are_logged_and_the_rest_is_counted(
             house.answer(call)
 
         house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
+        began = trio.current_time()
         assert await house.directory.recover_app(APP) == len(others)
+        assert trio.current_time() - began < 1.0, "nobody is waited for who cannot come back"
+        called = [call.user for call in house.webhooks.starts]
+        assert called.count(failing) <= 1 + 2, "what fails is not tried again at once"
         calls = lines_named(log_of(house.telemetry.facts), "webhook called")
         failed = [line for line in calls if line["result"] != "ok"]
         assert {(line["user"], line["level"]) for line in failed} == {(failing, "warning")}
