@@ -139,6 +139,16 @@ class Household:
             await link.expect("tpa_connection_ack")
         return link
 
+    async def running_apps(
+        self, users: Iterable[UserId], package: PackageName = APP
+    ) -> dict[UserId, MemoryLink]:
+        """The links of ``package`` for ``users``, who have come with their glasses and run it."""
+        links = {}
+        for user in users:
+            await self.attached_glasses(user)
+            links[user] = await self.running_app(user, package)
+        return links
+
     def snapshot(self, user: UserId = USER, package: PackageName = APP) -> AppSnapshot | None:
         """How an app session looks now; ``None`` if there is none."""
         session = self.directory.user(user)

@@ -174,10 +174,7 @@ async def test_thundering_herds_are_avoided(autojump_clock: MockClock) -> None:
     calls: Counter[int] = Counter()
     async with open_household() as house:
         await house.add_app()
-        links = []
-        for user in users:
-            await house.attached_glasses(user)
-            links.append(await house.running_app(user))
+        links = await house.running_apps(users)
         began = trio.current_time()
 
         def connect(call: SessionCall) -> None:
@@ -185,7 +182,7 @@ async def test_thundering_herds_are_avoided(autojump_clock: MockClock) -> None:
             house.answer(call)
 
         house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
-        for link in links:
+        for link in links.values():
             link.cut()
         await trio.sleep(15)
         assert {house.state(user) for user in users} == {"running"}

@@ -75,12 +75,9 @@ async def test_recovery_triggers_the_webhook_of_every_active_session_and_counts(
     stopped, away, failing, *others = USERS
     async with open_household() as house:
         await house.add_app()
-        glasses, links = {}, {}
-        for user in USERS:
-            glasses[user] = await house.attached_glasses(user)
-            links[user] = await house.running_app(user)
+        links = await house.running_apps(USERS)
         await house.directory.stop_app(stopped, APP)
-        glasses[away].cut()
+        (await house.attached_glasses(away)).cut()
         for link in links.values():
             link.cut()
         await trio.sleep(1)
@@ -115,12 +112,9 @@ async def test_recovery_errors_are_logged_and_the_rest_is_counted(
     failing, away, *others = USERS
     async with open_household() as house:
         await house.add_app()
-        links = []
-        for user in USERS:
-            await house.attached_glasses(user)
-            links.append(await house.running_app(user))
+        links = await house.running_apps(USERS)
         (await house.attached_glasses(away)).cut()
-        for link in links:
+        for link in links.values():
             link.cut()
         await trio.sleep(1)
 
