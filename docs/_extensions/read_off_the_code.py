@@ -37,10 +37,12 @@ APP_PLACES: dict[enum.Enum, Place] = {
     A.STOPPED: (-1, 3),
 }
 USER_PLACES: dict[enum.Enum, Place] = {
+    U.INITIALIZING: (-1.6, 0),
     U.CONNECTING: (0, 0),
     U.CONNECTED: (2, 0),
     U.DISCONNECTED: (3.2, 1.5),
     U.DISCONNECTING: (0, 1.5),
+    U.ERROR: (-1.6, 1.5),
 }
 TABLES: dict[str, tuple[Table, dict[enum.Enum, Place]]] = {
     "app": (lifecycle.TRANSITIONS, APP_PLACES),

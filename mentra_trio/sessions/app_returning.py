@@ -46,6 +46,7 @@ async def resurrecting(app: AppSession, nursery: trio.Nursery) -> AppEvent:
         budget = app.surroundings.lifecycle.resurrection_budget_s
         app.give_up_at = trio.current_time() + budget
     app.retry_at = None
+    app.restarted = trio.Event()  # that word was heeded; if this fails, the next try has its wait
     if await try_once(app, nursery):
         return AppEvent.LINK_ATTACHED
     app.end_turn()

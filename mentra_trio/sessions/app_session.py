@@ -107,6 +107,7 @@ class AppSession:
     """Why the app gave up its session over the present link; ``None`` if it did not."""
     settling: SubscriptionSet | None = attrs.field(default=None, init=False)
     """Until a new runtime has said all that it wants: what the one before it wanted."""
+    former: int = attrs.field(default=-1, init=False)  # the runtime before the present one
     replaced: set[int] = attrs.field(factory=set, init=False)
     """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)
@@ -217,7 +218,7 @@ class AppSession:
                     stage=result.stage.value if result.stage else "",
                     message=result.message,
                     seconds=trio.current_time() - self._wanted_since,
-                    resurrection=self.runtime >= 0,
+                    resurrection=self.attempt is not None and self.attempt.resurrection,
                 )
             )
         if not result.success:
@@ -268,8 +269,8 @@ class AppSession:
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)
         same = arrival.reconnect or self.runtime == self.floor
-        if arrival.serial is not None or not same:
-            self.runtime = self.floor
+        if (arrival.serial is not None or not same) and self.runtime != self.floor:
+            self.former, self.runtime = self.runtime, self.floor
         self.list_due_at = None
         if self.attempt is not None and not self.attempt.delivered.is_set():
             self.attempt.calling.cancel("the app is here already")

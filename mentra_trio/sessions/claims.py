@@ -96,7 +96,8 @@ def _check_attempt(roster: Roster, claim: AppClaim, serial: int | None, floor: i
     if serial is None or serial >= floor:
         return
     app = roster.apps.get(claim.package)
-    if app is not None and serial == app.runtime and serial not in app.replaced:
+    known = app is not None and serial in {app.runtime, app.former}
+    if app is not None and known and serial not in app.replaced:
         app.replaced.add(serial)
         roster.surroundings.telemetry.emit(
             FalseResurrection(user=roster.user, package=claim.package)

@@ -178,7 +178,9 @@ class Directory:
             UnknownApp: no such app is registered.
             SessionEnded: the user has no session.
         """
-        await self._known(package)
+        session = self._users.get(user)
+        if session is None or package not in session.roster.apps:
+            await self._known(package)  # who joins a start under way need not ask for that again
         return await self._live(user).roster.start(package)
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:
@@ -213,11 +215,12 @@ class Directory:
             endpoint.tell(Sign.GOOD)
         rosters = [session.roster for session in self._users.values() if not session.over]
         outcomes = [found for one in rosters if (found := one.returns.recover(package))]
-        recovered = 0
         with trio.move_on_after(self.surroundings.lifecycle.connect_s):
             for outcome in outcomes:
-                recovered += (await outcome.wait()).success
-        return recovered
+                await outcome.wait()
+        # One that takes longer hides none of those that came back meanwhile.
+        known = [outcome.peek() for outcome in outcomes]
+        return sum(result is not None and result.success for result in known)
 
     async def change_user_settings(
         self, user: UserId, changes: Mapping[str, Any]
@@ -322,7 +325,7 @@ class Directory:
         """The live session of ``user``, made if there is none; ``None`` while draining."""
         while (session := self._users.get(user)) is not None and session.over:
             await session.ended.wait()  # an earlier life is being wound down; that is bounded
-        return session or self._begin(user, UserState.CONNECTING)
+        return session or self._begin(user, UserState.INITIALIZING)
 
     def _begin(self, user: UserId, state: UserState) -> UserSession | None:
         """A session of ``user`` in ``state``; ``None`` while draining.

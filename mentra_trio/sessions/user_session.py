@@ -13,7 +13,7 @@ import trio
 from ..concurrency.coalesced import Coalesced
 from ..concurrency.loan import Loan
 from ..concurrency.offers import Offers
-from ..domain.attachment import UserEvent, UserState, next_state
+from ..domain.attachment import OVER, UserEvent, UserState, next_state
 from ..domain.close_reasons import (
     CRASHED,
     GLASSES_REPLACED,
@@ -55,7 +55,7 @@ class UserSession:
 
     user: UserId
     surroundings: Surroundings
-    state: UserState = UserState.CONNECTING
+    state: UserState = UserState.INITIALIZING
     """Begins as DISCONNECTED where the glasses have yet to come back."""
     settings: dict[str, Any] = attrs.field(factory=dict, init=False)
     """The user's MentraOS settings, complete, in the apps' names."""
@@ -87,14 +87,14 @@ class UserSession:
             apps_changed=self._apps_changed,
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
-        came = self.state is UserState.CONNECTING
+        came = self.state is UserState.INITIALIZING
         self._report_state(None, self.state, "glasses came" if came else "the server was restarted")
         self.note()
 
     @property
     def over(self) -> bool:
         """Whether this session takes no glasses and no app any more."""
-        return self.state is UserState.DISCONNECTING
+        return self.state in OVER
 
     # -- the glasses ---------------------------------------------------------------
 
@@ -181,7 +181,8 @@ class UserSession:
     def end(self, cause: StopCause) -> None:
         """End the session: whoever waits for an app is told now. Idempotent."""
         if not self.over:
-            self.advance(UserEvent.ENDED, cause.value)
+            crashed = cause is StopCause.CRASHED
+            self.advance(UserEvent.CRASHED if crashed else UserEvent.ENDED, cause.value)
         self.living.cancel(cause.value)  # first: nothing of it shall wake up for what follows
         self.roster.end(cause)
         self.recalled.set()
@@ -240,3 +241,5 @@ class UserSession:
                 self.desk.device.restore(device)
             self.roster.returns.restore(saved.apps, wanted)
         self.recalled.set()
+        if self.state is UserState.INITIALIZING:
+            self.advance(UserEvent.RECALLED)

@@ -95,6 +95,7 @@ class Household:
         package: PackageName = APP,
         *,
         token: str | None = None,
+        reconnect: bool = False,
         reconnect_token: str = "",
         name: str = "app",
         link: MemoryLink | None = None,
@@ -106,6 +107,7 @@ class Household:
             session_id=f"{user}-{package}",
             user=None,
             token=token,
+            reconnect=reconnect,
             reconnect_token=reconnect_token,
         )
         self._connections.start_soon(link.lend, partial(self.directory.serve_app, claim))
@@ -138,6 +140,16 @@ class Household:
             link = self.answer(await self.webhooks.next_start())
             await link.expect("tpa_connection_ack")
         return link
+
+    async def running_apps(
+        self, users: Iterable[UserId], package: PackageName = APP
+    ) -> dict[UserId, MemoryLink]:
+        """The links of ``package`` for ``users``, who have come with their glasses and run it."""
+        links = {}
+        for user in users:
+            await self.attached_glasses(user)
+            links[user] = await self.running_app(user, package)
+        return links
 
     def snapshot(self, user: UserId = USER, package: PackageName = APP) -> AppSnapshot | None:
         """How an app session looks now; ``None`` if there is none."""
