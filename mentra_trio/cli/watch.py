@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from ..domain.wording import counted
 from .admin_api import AdminApi, user_path
 
 PAGE: Final = 1_000
@@ -46,12 +47,17 @@ async def tail(api: AdminApi, write: Write, user: str | None, lines: int, *, raw
     """Print the latest facts of ``user``, and then those that come, for ever."""
     show = partial(_show_fact, write, raw=raw)
     async with api.journal(user) as facts:
+        shown: list[Mapping[str, Any]] = []
         if user is not None and lines:
             answer = await api.get(user_path(user, "journal"), limit=str(lines))
-            for fact in answer["facts"]:
+            shown = answer["facts"]
+            for fact in shown:
                 show(fact)
         while True:
-            show(await facts.next())
+            fact = await facts.next()
+            if fact not in shown:  # what came while we asked is told both ways
+                shown = []
+                show(fact)
 
 
 def _show_fact(write: Write, fact: Mapping[str, Any], *, raw: bool) -> None:
@@ -61,7 +67,7 @@ def _show_fact(write: Write, fact: Mapping[str, Any], *, raw: bool) -> None:
 def fact_line(fact: Mapping[str, Any]) -> str:
     """A fact on one line: when, who, what, and the rest of it."""
     if "missed" in fact:
-        return f"... {fact['missed']} facts came too fast to be shown"
+        return f"... {counted(fact['missed'], 'fact')} came too fast to be shown"
     who = [str(fact[name]) for name in ("userId", "packageName") if fact.get(name)]
     rest = [f"{name}={_word(fact[name])}" for name in fact if name not in _NAMED]
     parts = [str(fact.get("at", "")), *who, str(fact.get("fact", "")), *rest]
@@ -122,7 +128,8 @@ def table(users: Sequence[Mapping[str, Any]], *, rows_max: int | None) -> list[s
     connected = sum(user["connected"] for user in users)
     apps = sum(len(user["apps"]) for user in users)
     running = sum(app["state"] == "running" for user in users for app in user["apps"])
-    summary = f"{len(users)} users, {connected} connected; {apps} apps, {running} running"
+    people, programs = counted(len(users), "user"), counted(apps, "app")
+    summary = f"{people}, {connected} connected; {programs}, {running} running"
     more = [f"... and {len(rows) - len(shown)} more"] if len(shown) < len(rows) else []
     return [summary, *_aligned([COLUMNS, *shown]), *more]
 

@@ -14,6 +14,7 @@ import attrs
 from ..domain import facts as f
 from ..domain.facts import Fact
 from ..domain.ids import PackageName, UserId
+from ..domain.wording import counted
 from ..environment import Environment, wire_time
 from .followers import Follower
 from .plain import ITEMS_MAX, plain_fields, told
@@ -57,12 +58,15 @@ class Journal:
     def emit(self, fact: Fact) -> None:
         """See ``ports.Telemetry``. Facts that concern no user are not kept, only shown."""
         user: UserId | None = getattr(fact, "user", None)
+        if user is None and not self._followers:
+            return
+        entry = _Entry(self._environment.utcnow(), _trimmed(fact))
         if self._followers:
-            self._show(fact, user)
+            self._show(entry, user)
         if user is None:
             return
         timeline = self._timeline(user, fact)
-        timeline.append(_Entry(self._environment.utcnow(), _trimmed(fact)))
+        timeline.append(entry)
         while len(timeline) > self._share:
             timeline.popleft()
 
@@ -97,11 +101,11 @@ class Journal:
         finally:
             self._followers.remove(follower)
 
-    def _show(self, fact: Fact, user: UserId | None) -> None:
+    def _show(self, entry: _Entry, user: UserId | None) -> None:
         shown: dict[str, Any] | None = None  # made once, for all of them
         for follower in self._followers:
             if follower.user is None or follower.user == user:
-                shown = shown or _as_json(_Entry(self._environment.utcnow(), _trimmed(fact)))
+                shown = shown or _as_json(entry)
                 follower.put(shown)
 
     def entries(self, user: UserId, limit: int) -> list[dict[str, Any]]:
@@ -175,6 +179,10 @@ def _start(fact: f.StartEnded) -> str:
     return f"the start failed after {fact.seconds:.1f} s at {fact.stage}: {fact.message}"
 
 
+def _missed(fact: f.MessagesMissed) -> str:
+    return f"{counted(fact.count, 'message was', 'messages were')} missed"
+
+
 _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
     {
         f.AppStateChanged: _app_state,
@@ -182,7 +190,7 @@ _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
         f.OwnershipReleased: lambda fact: f"the app released ownership: {fact.reason}",
         f.FalseResurrection: lambda _: "the runtime that was replaced turned out to be alive",
         f.Quarantined: lambda fact: f"quarantined: {fact.problem}",
-        f.MessagesMissed: lambda fact: f"{fact.count} messages were missed",
+        f.MessagesMissed: _missed,
         f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
         f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",
         f.WebhookCalled: _webhook,

@@ -152,6 +152,13 @@ def test_who_comes_back_has_the_room_of_the_others() -> None:
     assert kept.entries(user_id("ann"), 1)[0]["cause"] == "glasses came"
 
 
+async def test_who_follows_sees_the_very_entry_that_is_kept() -> None:
+    kept = journal()
+    with kept.follow(None) as follower:
+        kept.emit(trouble("ann"))
+        assert await follower.next() == kept.entries(user_id("ann"), 9)
+
+
 def test_even_those_with_a_session_are_bounded() -> None:
     kept = journal(facts=5)
     for number in range(9):
