@@ -292,6 +292,8 @@ async def test_how_an_app_server_is(site: Site, autojump_clock: Any) -> None:
         {"packageName": "com.t.b"},
         {"packageName": "no good", "url": "http://b"},
         {"packageName": "com.t.b", "url": "ftp://b"},
+        {"packageName": "com.t.b", "url": "http://b\0c"},
+        {"packageName": "com.t.b", "url": "http://b c"},
         {"packageName": "com.t.b", "url": "http://b/webhook"},
         {"packageName": "com.t.b", "url": "http://b", "type": "odd"},
         {"packageName": "com.t.b", "url": "http://b", "permissions": ["FLY"]},
