@@ -51,10 +51,8 @@ class _Seconds(click.FloatRange):
         return seconds
 
 
-class _Checked(click.ParamType):
+class _Checked(click.types.StringParamType):
     """A text that ``read`` accepts, and in the form which that gives it."""
-
-    name = "text"
 
     def __init__(self, read: Callable[[str], str]) -> None:
         self._read = read

@@ -14,10 +14,13 @@ import trio
 from ..domain.wording import counted
 from .admin_api import AdminApi, user_path
 
-PAGE: Final = 1_000
+PAGE: Final = 250
+"""Users asked for at once: of more, a server makes a page in a time that others feel."""
 USERS_MAX: Final = 20_000
 """So many users are looked at, at most, for one table."""
 REDRAW_S: Final = 0.5
+PAUSE_PER_LOOK: Final = 4.0
+"""A server that takes long to tell about all its users is left alone so many times as long."""
 CLEAR: Final = "\x1b[H\x1b[2J"
 COLUMNS: Final = (
     "user",
@@ -100,9 +103,12 @@ async def top(api: AdminApi, write: Write, *, once: bool) -> None:
 
         nursery.start_soon(watch)
         while True:
-            rows = table(await _users(api), rows_max=shutil.get_terminal_size().lines - 2)
+            asked_at = trio.current_time()
+            users = await _users(api)
+            took = trio.current_time() - asked_at
+            rows = table(users, rows_max=shutil.get_terminal_size().lines - 2)
             write((CLEAR if sys.stdout.isatty() else "") + "\n".join(rows))
-            await trio.sleep(REDRAW_S)
+            await trio.sleep(max(REDRAW_S, PAUSE_PER_LOOK * took))
             await changed.wait()
             changed = trio.Event()
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import trio
 import trustme
+from trio.testing import MockClock
 
 import mentra_trio
 from mentra_trio.cli import main
@@ -80,12 +81,14 @@ def test_one_of_each_is_no_plural() -> None:
 class AdminApiOfOne:
     """What ``tail`` asks for: the journal up to now, and what comes meanwhile and after."""
 
-    def __init__(self, so_far: list[dict[str, Any]], *coming: dict[str, Any]) -> None:
-        self.so_far, self.coming = so_far, list(coming)
+    def __init__(
+        self, so_far: list[dict[str, Any]], *coming: dict[str, Any], takes_s: float = 0.0
+    ) -> None:
+        self.so_far, self.coming, self.takes_s = so_far, list(coming), takes_s
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
-        await trio.lowlevel.checkpoint()
-        return {"facts": self.so_far}
+        await trio.sleep(self.takes_s)
+        return {"facts": self.so_far, "users": [], "next": None}
 
     @asynccontextmanager
     async def journal(self, user: str | None) -> AsyncIterator[AdminApiOfOne]:
@@ -106,6 +109,22 @@ async def test_what_happens_while_tail_begins_is_shown_once() -> None:
     with pytest.raises(ServerTrouble):
         await tail(cast("AdminApi", api), shown.append, USER, 20, raw=False)
     assert [line.split()[1] for line in shown] == ["Old", "Between", "New", "New"]
+
+
+async def test_a_server_that_takes_long_to_tell_is_asked_less_often(
+    autojump_clock: MockClock,
+) -> None:
+    drawn_at: list[float] = []
+
+    class Busy(AdminApiOfOne):
+        async def next(self) -> dict[str, Any]:
+            await trio.sleep(0.01)
+            return {}
+
+    api = cast("AdminApi", Busy([], takes_s=2.0))
+    with trio.move_on_after(13):
+        await top(api, lambda _: drawn_at.append(trio.current_time()), once=False)
+    assert drawn_at == [2, 12]
 
 
 def test_a_table_says_what_it_has_no_room_for() -> None:
