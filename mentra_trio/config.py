@@ -72,6 +72,13 @@ def _long_enough(_: object, field: _Field, value: str | None) -> None:
         raise ValueError(f"{field.name} must be at least {SECRET_BYTES_MIN} bytes long")
 
 
+def _for_headers(_: object, field: _Field, value: str | None) -> None:
+    if value is not None and not (
+        value.isascii() and value.isprintable() and value == value.strip()
+    ):
+        raise ValueError(f"{field.name} must be printable ASCII: it travels in HTTP headers")
+
+
 @attrs.frozen(kw_only=True)
 class WebhookSettings:
     """How app servers are called."""
@@ -106,7 +113,7 @@ class Config:
     tls_key: Path | None = None
     drain_s: float = attrs.field(default=10.0, validator=not_negative)
     jwt_secret: str | None = attrs.field(default=None, repr=False, validator=_long_enough)
-    admin_token: str | None = attrs.field(default=None, repr=False)
+    admin_token: str | None = attrs.field(default=None, repr=False, validator=_for_headers)
     lifecycle: Lifecycle = attrs.field(factory=Lifecycle)
     heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     limits: Limits = attrs.field(factory=Limits)

@@ -208,3 +208,10 @@ def test_private_networks_are_for_loopback_unless_set(
     config = load_config(environ={}, overrides=sets)
     assert config.allows_private_networks is expected
     assert isinstance(is_loopback(host), bool)
+
+
+@pytest.mark.parametrize("token", ["né-un-jeton", "two\nlines", " spaces around "])
+def test_an_admin_token_that_no_header_carries(token: str) -> None:
+    with pytest.raises(ConfigError, match="admin_token must be printable ASCII") as raised:
+        load_config(environ={"MENTRA_TRIO_ADMIN_TOKEN": token})
+    assert token.strip() not in str(raised.value)

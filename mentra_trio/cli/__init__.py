@@ -18,6 +18,7 @@ import click
 
 from ..concurrency.bulkhead import single
 from ..config import LIKENESS
+from ..domain import ids
 from ..domain.apps import AppKind
 from ..domain.errors import MentraTrioError
 
@@ -48,6 +49,19 @@ class _Seconds(click.FloatRange):
         if math.isnan(seconds):
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
         return seconds
+
+
+class _Checked(click.types.StringParamType):
+    """A text that ``read`` accepts, and in the form which that gives it."""
+
+    def __init__(self, read: Callable[[str], str]) -> None:
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -166,8 +180,8 @@ def _watches(command: C) -> C:
 
 
 @commands.command()
-@click.argument("user_id")
-@click.argument("package")
+@click.argument("user_id", type=_Checked(ids.user_id))
+@click.argument("package", type=_Checked(ids.package_name))
 @_watches
 def why(user_id: str, package: str, **where: Any) -> int:
     """Say why the app PACKAGE of USER_ID is as it is, and what comes next."""
@@ -175,7 +189,7 @@ def why(user_id: str, package: str, **where: Any) -> int:
 
 
 @commands.command()
-@click.argument("user_id", required=False)
+@click.argument("user_id", required=False, type=_Checked(ids.user_id))
 @click.option("--lines", type=click.IntRange(0, 1_000), default=20, show_default=True)
 @click.option("--json", "raw", is_flag=True, help="One JSON object per line.")
 @_watches

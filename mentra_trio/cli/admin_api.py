@@ -87,12 +87,26 @@ class AdminApi:
 
     def _trouble(self, error: httpx.HTTPError) -> ServerTrouble:
         if isinstance(error, httpx.ConnectError):
-            if "CERTIFICATE" in str(error):
+            beneath = _tls_trouble(error)
+            if isinstance(beneath, ssl.SSLCertVerificationError):
                 return ServerTrouble(f"{self.url}: its certificate is not trusted; see --cacert")
+            if beneath is not None:
+                return ServerTrouble(f"{self.url}: what answers there does not speak TLS")
             return ServerTrouble(
                 f"no server answers at {self.url}: run 'mentra-trio serve', or name it with --url"
             )
-        return ServerTrouble(f"the server at {self.url}: {type(error).__name__}")
+        if isinstance(error, httpx.TimeoutException):
+            return ServerTrouble(f"the server at {self.url} does not answer")
+        return ServerTrouble(
+            f"the server at {self.url} broke the connection: it has ended, or speaks no HTTP"
+        )
+
+
+def _tls_trouble(error: BaseException | None) -> ssl.SSLError | None:
+    """What TLS had to say, which the layers above it do not repeat."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def user_path(user: str, *rest: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,10 +20,12 @@ import trio
 
 from ..config import Config, is_loopback
 from ..domain.apps import AppRegistration
-from ..domain.errors import MentraTrioError, WebhookFailed
+from ..domain.errors import MentraTrioError, WebhookFailed, WebhookFailure
+from ..domain.wording import counted
 from ..environment import Environment
 from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from ..transport.tcp import tls_context
 from ..webhooks.client import HttpWebhooks
 from .admin_api import own_url
 
@@ -30,6 +33,15 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 EXPIRES_SOON_DAYS: Final = 14
 CHECK_S: Final = 10.0
 APPS_AT_ONCE: Final = 8
+START_IT: Final = "start it, or correct its URL: mentra-trio apps add PACKAGE --url URL"
+FIXES: Final = MappingProxyType(
+    {
+        WebhookFailure.BLOCKED: "give it a public address, or allow private ones:"
+        " --set webhooks.allow_private_networks=true",
+        WebhookFailure.UNRESOLVED: "correct its URL, or the name's entry in DNS",
+    }
+)
+"""How to mend what keeps an app server from being reached, where that is not ``START_IT``."""
 EVERYBODY: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -76,7 +88,8 @@ async def _folder(config: Config) -> list[Finding]:
         if (folder / DATABASE_NAME).exists():
             async with open_sqlite_store(folder / DATABASE_NAME, inline=True) as store:
                 number = len(await store.apps())
-            findings.append(Finding(OK, f"database: it opens; {number} apps are registered"))
+            apps = counted(number, "app is", "apps are")
+            findings.append(Finding(OK, f"database: it opens; {apps} registered"))
     except MentraTrioError as error:
         findings.append(Finding(FAIL, f"database: {error}", "restore a copy, or move it away"))
     return findings
@@ -87,11 +100,10 @@ async def _certificate(config: Config) -> list[Finding]:
     if config.tls_cert is None:
         return []
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key)
-        ends = _ends(config.tls_cert, config.tls_key)
-    except (OSError, ssl.SSLError) as error:
+        ends = _ends(config.tls_cert, tls_context(config.tls_cert, config.tls_key))
+    except (MentraTrioError, ssl.SSLError) as error:
         fix = "give a chain and its key in PEM, readable and without a password"
-        return [Finding(FAIL, f"certificate: {config.tls_cert}: {_reason(error)}", fix)]
+        return [Finding(FAIL, f"certificate: {error}", fix)]
     if ends is None:
         return [Finding(WARN, f"certificate: {config.tls_cert} is not valid now", "renew it")]
     days = (ends - Environment().utcnow()).days
@@ -100,10 +112,8 @@ async def _certificate(config: Config) -> list[Finding]:
     return [Finding(level, f"certificate: {config.tls_cert} expires in {days} days", fix)]
 
 
-def _ends(cert: Path, key: Path | None) -> datetime | None:
+def _ends(cert: Path, server: ssl.SSLContext) -> datetime | None:
     """When the certificate expires, by a handshake in memory that takes it for its own trust."""
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(cert, key)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(cert)
@@ -183,7 +193,7 @@ async def _apps(config: Config) -> list[Finding]:
                 await check()
                 findings[app.package] = Finding(OK, f"app {app.package}: {app.url} answers")
             except WebhookFailed as error:
-                fix = "start it, or correct its URL: mentra-trio apps add PACKAGE --url URL"
+                fix = FIXES.get(error.failure, START_IT)
                 findings[app.package] = Finding(FAIL, f"app {app.package}: {error}", fix)
 
     async with trio.open_nursery() as nursery:
@@ -194,7 +204,3 @@ async def _apps(config: Config) -> list[Finding]:
 
 def _me() -> str:
     return f"user {os.getuid()}"
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or getattr(error, "reason", None) or "unusable")

@@ -11,12 +11,16 @@ from typing import Any, Final
 import msgspec
 import trio
 
+from ..domain.wording import counted
 from .admin_api import AdminApi, user_path
 
-PAGE: Final = 1_000
+PAGE: Final = 250
+"""Users asked for at once: of more, a server makes a page in a time that others feel."""
 USERS_MAX: Final = 20_000
 """So many users are looked at, at most, for one table."""
 REDRAW_S: Final = 0.5
+PAUSE_PER_LOOK: Final = 4.0
+"""A server that takes long to tell about all its users is left alone so many times as long."""
 CLEAR: Final = "\x1b[H\x1b[2J"
 COLUMNS: Final = (
     "user",
@@ -46,12 +50,17 @@ async def tail(api: AdminApi, write: Write, user: str | None, lines: int, *, raw
     """Print the latest facts of ``user``, and then those that come, for ever."""
     show = partial(_show_fact, write, raw=raw)
     async with api.journal(user) as facts:
+        shown: list[Mapping[str, Any]] = []
         if user is not None and lines:
             answer = await api.get(user_path(user, "journal"), limit=str(lines))
-            for fact in answer["facts"]:
+            shown = answer["facts"]
+            for fact in shown:
                 show(fact)
         while True:
-            show(await facts.next())
+            fact = await facts.next()
+            if fact not in shown:  # what came while we asked is told both ways
+                shown = []
+                show(fact)
 
 
 def _show_fact(write: Write, fact: Mapping[str, Any], *, raw: bool) -> None:
@@ -61,7 +70,7 @@ def _show_fact(write: Write, fact: Mapping[str, Any], *, raw: bool) -> None:
 def fact_line(fact: Mapping[str, Any]) -> str:
     """A fact on one line: when, who, what, and the rest of it."""
     if "missed" in fact:
-        return f"... {fact['missed']} facts came too fast to be shown"
+        return f"... {counted(fact['missed'], 'fact')} came too fast to be shown"
     who = [str(fact[name]) for name in ("userId", "packageName") if fact.get(name)]
     rest = [f"{name}={_word(fact[name])}" for name in fact if name not in _NAMED]
     parts = [str(fact.get("at", "")), *who, str(fact.get("fact", "")), *rest]
@@ -94,9 +103,12 @@ async def top(api: AdminApi, write: Write, *, once: bool) -> None:
 
         nursery.start_soon(watch)
         while True:
-            rows = table(await _users(api), rows_max=shutil.get_terminal_size().lines - 2)
+            asked_at = trio.current_time()
+            users = await _users(api)
+            took = trio.current_time() - asked_at
+            rows = table(users, rows_max=shutil.get_terminal_size().lines - 2)
             write((CLEAR if sys.stdout.isatty() else "") + "\n".join(rows))
-            await trio.sleep(REDRAW_S)
+            await trio.sleep(max(REDRAW_S, PAUSE_PER_LOOK * took))
             await changed.wait()
             changed = trio.Event()
 
@@ -122,7 +134,8 @@ def table(users: Sequence[Mapping[str, Any]], *, rows_max: int | None) -> list[s
     connected = sum(user["connected"] for user in users)
     apps = sum(len(user["apps"]) for user in users)
     running = sum(app["state"] == "running" for user in users for app in user["apps"])
-    summary = f"{len(users)} users, {connected} connected; {apps} apps, {running} running"
+    people, programs = counted(len(users), "user"), counted(apps, "app")
+    summary = f"{people}, {connected} connected; {programs}, {running} running"
     more = [f"... and {len(rows) - len(shown)} more"] if len(shown) < len(rows) else []
     return [summary, *_aligned([COLUMNS, *shown]), *more]
 

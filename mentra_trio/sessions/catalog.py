@@ -154,6 +154,8 @@ def checked_url(text: str) -> str:
         port_is_fine = parts.port != 0
     except ValueError:
         raise ConfigError(f"{text[:80]!r} is not a URL") from None
+    if not text.isprintable() or " " in text:
+        raise ConfigError(f"{text[:80]!r} is not a URL: it has a space or a control character")
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_fine:
         raise ConfigError(f"{text[:80]!r} must be a URL such as http://127.0.0.1:7010")
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -24,8 +24,8 @@ from ..domain.close_reasons import (
 )
 from ..domain.errors import InitRefused, SessionEnded, UnknownApp
 from ..domain.facts import Crashed
-from ..domain.ids import PackageName, UserId, user_of_session
-from ..domain.lifecycle import StopCause
+from ..domain.ids import AppSessionId, PackageName, UserId, user_of_session
+from ..domain.lifecycle import OVER, StopCause
 from ..domain.starting import StartResult
 from ..domain.timings import RECALL_PAUSE_S
 from ..ports import Link
@@ -34,7 +34,7 @@ from .claims import about_to_change, admit
 from .endpoint import EndpointSnapshot
 from .health import watch_health
 from .prospects import headline, prospect
-from .snapshots import UserSnapshot
+from .snapshots import UserSnapshot, page_of
 from .surroundings import Surroundings
 from .user_phases import run_user
 from .user_session import UserSession
@@ -234,9 +234,14 @@ class Directory:
             session.change_settings(dict(stored))
         return stored
 
-    def users(self) -> list[UserSnapshot]:
-        """All user sessions, by user id."""
-        return [self._users[user].snapshot() for user in sorted(self._users)]
+    def users(self, *, after: str = "", limit: int | None = None) -> list[UserSnapshot]:
+        """User sessions by user id: all, or the first ``limit`` of those behind ``after``."""
+        return [self._users[user].snapshot() for user in page_of(self._users, after, limit)]
+
+    def active(self, package: PackageName) -> list[AppSessionId]:
+        """The sessions that an app has now, or is getting back, by user id."""
+        apps = [self._users[user].roster.apps.get(package) for user in sorted(self._users)]
+        return [app.session_id for app in apps if app is not None and app.state not in OVER]
 
     def user(self, user: UserId) -> UserSnapshot | None:
         """One user's session, if there is one."""

@@ -8,6 +8,7 @@ from typing import Final
 from ..domain.breaker import BreakerState
 from ..domain.lifecycle import AppState
 from ..domain.timings import Lifecycle
+from ..domain.wording import counted
 from ..environment import wire_time
 from .endpoint import EndpointSnapshot
 from .snapshots import AppSnapshot
@@ -52,7 +53,7 @@ def prospect(
 
 def _backoff(app: AppSnapshot, server: EndpointSnapshot | None, now: datetime) -> str:
     others = max(0, server.waiting - 1) if server is not None else 0
-    shared = f" for it and {others} others" if others else ""
+    shared = f" for it and {counted(others, 'other')}" if others else ""
     attempt, given_up = _moment(app.next_attempt_at, now), _moment(app.give_up_at, now)
     return f"next: tried{shared} at {attempt}, given up at {given_up}; {BY_THE_USER}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -66,6 +68,16 @@ class UserSnapshot:
     connected: bool
     last_seen: datetime | None = None
     apps: tuple[AppSnapshot, ...]
+
+
+def page_of(users: Iterable[UserId], after: str, limit: int | None) -> list[UserId]:
+    """``users`` in order: all, or the first ``limit`` of those behind ``after``.
+
+    Looking at ten thousand sessions takes long enough to be felt by everybody.
+    """
+    ordered = sorted(users)
+    start = bisect_right(ordered, after)
+    return ordered[start : None if limit is None else start + limit]
 
 
 def app_snapshot(app: AppSession, since: datetime) -> AppSnapshot:

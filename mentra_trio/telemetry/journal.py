@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from ..domain import facts as f
 from ..domain.facts import Fact
 from ..domain.ids import PackageName, UserId
+from ..domain.wording import counted
 from ..environment import Environment, wire_time
 from .followers import Follower
 from .plain import ITEMS_MAX, plain_fields, told
@@ -29,33 +30,66 @@ class _Entry:
     fact: Fact
 
 
+_Timelines: TypeAlias = "OrderedDict[UserId, deque[_Entry]]"
+
+
 @attrs.define(eq=False)
 class Journal:
     """Implements ``ports.Telemetry``: keeps the latest facts of the latest users.
 
     Attributes:
         per_user: facts kept for one user; older ones are forgotten.
-        users: users kept; the one who has been quiet longest is forgotten.
+        users: users kept whose session is over; the one who has been quiet longest is forgotten.
+        facts: facts kept of all users who have a session. With many of them, each has an equal
+            share, so that every one of their sessions can be explained.
     """
 
     _environment: Environment = attrs.field(factory=Environment)
     per_user: int = attrs.field(default=200, kw_only=True)
     users: int = attrs.field(default=1_000, kw_only=True)
     _followers: list[Follower] = attrs.field(factory=list, init=False)
-    _timelines: OrderedDict[UserId, deque[_Entry]] = attrs.field(factory=OrderedDict, init=False)
+    facts: int = attrs.field(default=200_000, kw_only=True)
+    _timelines: _Timelines = attrs.field(factory=OrderedDict, init=False)
+    _ended: _Timelines = attrs.field(factory=OrderedDict, init=False)
+    """Of users whose session is over."""
+    _share: int = attrs.field(default=0, init=False)
+    """Facts kept for each user with a session, as many of them as there are."""
 
     def emit(self, fact: Fact) -> None:
         """See ``ports.Telemetry``. Facts that concern no user are not kept, only shown."""
         user: UserId | None = getattr(fact, "user", None)
+        if user is None and not self._followers:
+            return
+        entry = _Entry(self._environment.utcnow(), _trimmed(fact))
         if self._followers:
-            self._show(fact, user)
+            self._show(entry, user)
         if user is None:
             return
-        timeline = self._timelines.setdefault(user, deque(maxlen=self.per_user))
-        self._timelines.move_to_end(user)
-        timeline.append(_Entry(self._environment.utcnow(), _trimmed(fact)))
-        if len(self._timelines) > self.users:
-            self._timelines.popitem(last=False)
+        timeline = self._timeline(user, fact)
+        timeline.append(entry)
+        while len(timeline) > self._share:
+            timeline.popleft()
+
+    def _timeline(self, user: UserId, fact: Fact) -> deque[_Entry]:
+        """Where facts of ``user`` are kept from now on, with room for ``fact`` made."""
+        over = user in self._ended
+        if isinstance(fact, f.UserStateChanged):
+            over = fact.new is None
+        timeline = self._timelines.pop(user, None) or self._ended.pop(user, None) or deque()
+        (self._ended if over else self._timelines)[user] = timeline
+        for timelines, most in ((self._ended, self.users), (self._timelines, self.facts)):
+            if len(timelines) > most:
+                timelines.popitem(last=False)
+        self._share_out()
+        return timeline
+
+    def _share_out(self) -> None:
+        share = max(1, min(self.per_user, self.facts // max(1, len(self._timelines))))
+        if share < self._share:  # seldom: the more users there are, the less changes with one more
+            for timeline in self._timelines.values():
+                while len(timeline) > share:
+                    timeline.popleft()
+        self._share = share
 
     @contextmanager
     def follow(self, user: UserId | None) -> Iterator[Follower]:
@@ -67,17 +101,20 @@ class Journal:
         finally:
             self._followers.remove(follower)
 
-    def _show(self, fact: Fact, user: UserId | None) -> None:
+    def _show(self, entry: _Entry, user: UserId | None) -> None:
         shown: dict[str, Any] | None = None  # made once, for all of them
         for follower in self._followers:
             if follower.user is None or follower.user == user:
-                shown = shown or _as_json(_Entry(self._environment.utcnow(), _trimmed(fact)))
+                shown = shown or _as_json(entry)
                 follower.put(shown)
 
     def entries(self, user: UserId, limit: int) -> list[dict[str, Any]]:
         """The latest ``limit`` facts of ``user`` as JSON objects, newest last."""
-        timeline = list(self._timelines.get(user, ()))
+        timeline = list(self._of(user))
         return [_as_json(entry) for entry in timeline[max(0, len(timeline) - limit) :]]
+
+    def _of(self, user: UserId) -> deque[_Entry]:
+        return self._timelines.get(user) or self._ended.get(user) or deque()
 
     def story(self, user: UserId, package: PackageName) -> list[str]:
         """What has led an app of ``user`` to its state, and how it came into it; newest last.
@@ -93,7 +130,7 @@ class Journal:
     def _way_to_its_state(self, user: UserId, package: PackageName) -> list[_Entry]:
         """The state of the app's latest session, and what was before it, newest first."""
         found: list[_Entry] = []
-        for entry in reversed(self._timelines.get(user, ())):
+        for entry in reversed(self._of(user)):
             if type(entry.fact) not in _SENTENCES:
                 continue
             if getattr(entry.fact, "package", None) not in {None, package}:
@@ -142,6 +179,10 @@ def _start(fact: f.StartEnded) -> str:
     return f"the start failed after {fact.seconds:.1f} s at {fact.stage}: {fact.message}"
 
 
+def _missed(fact: f.MessagesMissed) -> str:
+    return f"{counted(fact.count, 'message was', 'messages were')} missed"
+
+
 _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
     {
         f.AppStateChanged: _app_state,
@@ -149,7 +190,7 @@ _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
         f.OwnershipReleased: lambda fact: f"the app released ownership: {fact.reason}",
         f.FalseResurrection: lambda _: "the runtime that was replaced turned out to be alive",
         f.Quarantined: lambda fact: f"quarantined: {fact.problem}",
-        f.MessagesMissed: lambda fact: f"{fact.count} messages were missed",
+        f.MessagesMissed: _missed,
         f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
         f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",
         f.WebhookCalled: _webhook,

@@ -211,7 +211,7 @@ class Metrics:
             case AppState.GRACE_PERIOD, AppEvent.GRACE_EXPIRED | AppEvent.USER_LEFT:
                 self._reconnects.labels(package, "too_late").inc()
             case (
-                (AppState.DISCONNECTED | AppState.BACKOFF | AppState.DORMANT),
+                AppState.DISCONNECTED | AppState.BACKOFF | AppState.DORMANT | AppState.EVICTED,
                 AppEvent.LINK_ATTACHED,
             ):
                 self._reconnects.labels(package, "after_grace").inc()

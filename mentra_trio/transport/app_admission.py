@@ -17,10 +17,11 @@ from ..domain.close_reasons import (
     ADDRESS_NOT_ALLOWED,
     BAD_API_KEY,
     BAD_INIT,
+    NO_REGISTRATION,
     NOT_YET,
     CloseReason,
 )
-from ..domain.errors import DecodeError, InitRefused, LinkClosed, TokenError
+from ..domain.errors import DecodeError, InitRefused, LinkClosed, StoreFailed, TokenError
 from ..domain.facts import ConnectionRefused
 from ..domain.frame_counts import FrameCounts
 from ..domain.ids import UserId, app_session_id, package_name, user_id
@@ -80,8 +81,12 @@ class AppAdmission:
     async def admit(self) -> None:
         """Serve the app's WebSocket to its end."""
         implied = self._from_token_headers()
-        if not isinstance(implied, HeaderRefusal) and not await self._key_headers_match():
-            implied = HeaderRefusal(code=INVALID_KEY, message=BAD_API_KEY.text)
+        try:
+            if not isinstance(implied, HeaderRefusal) and not await self._key_headers_match():
+                implied = HeaderRefusal(code=INVALID_KEY, message=BAD_API_KEY.text)
+        except StoreFailed as error:
+            await self._not_now(error)
+            return
         if isinstance(implied, HeaderRefusal):
             await self._reject(implied)
             return
@@ -136,6 +141,15 @@ class AppAdmission:
         }
         await self.upgrade.reject(401, msgspec.json.encode(body))
 
+    async def _not_now(self, error: StoreFailed) -> None:
+        self._note(str(error))
+        body = {
+            "success": False,
+            "code": "STORE_FAILED",
+            "message": NO_REGISTRATION.text,
+        }
+        await self.upgrade.reject(503, msgspec.json.encode(body), [(b"retry-after", b"1")])
+
     # -- the link ------------------------------------------------------------------
 
     async def _serve(self, link: WebSocketLink, implied: Presented | None) -> CloseReason:
@@ -156,6 +170,9 @@ class AppAdmission:
                         raise
         except LinkClosed as closed:
             return closed.reason
+        except StoreFailed as error:
+            self._note(str(error))
+            return NO_REGISTRATION
         except InitRefused as refused:
             self._note(str(refused))
             if refused.code:

@@ -34,7 +34,7 @@ async def open_listeners(
     Raises:
         ConfigError: the address cannot be used, or the certificate or key cannot be read.
     """
-    context = None if tls_cert is None else _tls_context(tls_cert, tls_key)
+    context = None if tls_cert is None else tls_context(tls_cert, tls_key)
     try:
         plain = await trio.open_tcp_listeners(port, host=host)
     except OSError as error:
@@ -92,7 +92,12 @@ def peer_of(stream: trio.abc.Stream) -> str:
     return str(getattr(inner, "peer", "memory"))
 
 
-def _tls_context(cert: Path, key: Path | None) -> ssl.SSLContext:
+def tls_context(cert: Path, key: Path | None) -> ssl.SSLContext:
+    """What a server speaks TLS with; nobody is ever asked for a password.
+
+    Raises:
+        ConfigError: the certificate or its key cannot be used; one line that says which and why.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

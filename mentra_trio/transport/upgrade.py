@@ -80,6 +80,7 @@ class Upgrade:
 
     async def reject(self, status: int, body: bytes, headers: Headers = ()) -> None:
         """Answer with an HTTP error instead; ``body`` is JSON. The connection ends after it."""
+        self.opened()  # a peer that does not go would keep others waiting
         head = [(b"content-type", b"application/json"), *headers]
         if await self._http.answer(status, body, head):
             await self._http.linger()

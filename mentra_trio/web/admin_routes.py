@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -14,7 +13,7 @@ from starlette.routing import Route
 
 from ..domain.apps import AppRegistration
 from ..domain.errors import ConfigError, SessionEnded, UnknownApp
-from ..domain.ids import PackageName, UserId, user_id
+from ..domain.ids import PackageName, UserId, package_name, user_id
 from ..domain.starting import StartResult
 from ..environment import wire_time
 from ..sessions.endpoint import EndpointSnapshot
@@ -65,12 +64,10 @@ async def list_users(request: Request) -> Response:
     limit = _limit(request)
     if isinstance(limit, Problem):
         return limit.answer()
-    users = services_of(request).directory.users()
-    start = 0
-    if (after := request.query_params.get("after")) is not None:
-        start = bisect_right(users, after, key=lambda snapshot: snapshot.user)
-    page = users[start : start + limit]
-    following = page[-1].user if start + limit < len(users) else None
+    after = request.query_params.get("after", "")
+    users = services_of(request).directory.users(after=after, limit=limit + 1)
+    page = users[:limit]
+    following = page[-1].user if len(users) > limit else None
     return Json({"users": [user_json(user) for user in page], "next": following})
 
 
@@ -96,10 +93,13 @@ async def journal(request: Request) -> Response:
 @for_admin
 async def why(request: Request) -> Response:
     """Why an app of a user is as it is, in a few lines."""
-    user = _user(request)
+    user, named = _user(request), request.path_params["package"]
     if user is None:
         return _UNKNOWN_USER.answer()
-    package = PackageName(request.path_params["package"])
+    try:
+        package = package_name(named)
+    except ValueError:
+        return app_not_found(named).answer()
     return Json({"lines": services_of(request).why(user, package)})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -11,6 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 BODY_BYTES_MAX: Final = 1_048_576
+
+HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
+    {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}
+)
+"""What is said along with a status: how to be let in, and when to try again, in seconds."""
 
 
 class Json(Response):
@@ -40,8 +47,7 @@ class Problem:
             body["why"] = self.why
         if self.fix is not None:
             body["fix"] = self.fix
-        headers = {"www-authenticate": "Bearer"} if self.status == 401 else None
-        return Json(body, self.status, headers)
+        return Json(body, self.status, HEADERS.get(self.status))
 
 
 def app_not_found(package: str) -> Problem:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .answers import Json
+from .answers import HEADERS, Json
 from .services import services_of
 
 
@@ -38,7 +38,7 @@ def _status(request: Request, status: str, code: int) -> Response:
         "timestamp": services.environment.timestamp(),
         "version": services.version,
     }
-    return Json(body, code)
+    return Json(body, code, HEADERS.get(code))
 
 
 ROUTES: Final = (

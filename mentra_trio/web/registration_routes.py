@@ -10,10 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..domain.apps import AppRegistration, key_matches
-from ..domain.ids import AppSessionId, PackageName, app_session_id
 from .answers import Json, Problem
 from .identity import Endpoint, bearer
-from .services import Services, services_of
+from .services import services_of
 
 ONE: Final = "/api/registrations/{registration_id}"
 
@@ -64,18 +63,9 @@ async def show_registration(request: Request, registration: AppRegistration) -> 
             "packageName": registration.package,
             "webhookUrl": registration.webhook_url,
             "serverUrls": list(registration.server_urls),
-            "activeSessions": _active_sessions(services_of(request), registration.package),
+            "activeSessions": services_of(request).directory.active(registration.package),
         }
     )
-
-
-def _active_sessions(services: Services, package: PackageName) -> list[AppSessionId]:
-    return [
-        app_session_id(user.user, package)
-        for user in services.directory.users()
-        for app in user.apps
-        if app.package == package and app.active
-    ]
 
 
 @for_app_server

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 import mentra_trio
 from mentra_trio.cli import main
@@ -94,7 +95,27 @@ async def test_certificates(config: mentra_trio.Config, tmp_path: Path) -> None:
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(str(other))
     code, text = await examined(attrs.evolve(config, tls_cert=cert, tls_key=other))
     assert code == 1
-    assert f"FAIL  certificate: {cert}" in text
+    assert f"FAIL  certificate: server.tls_key: {other} is not the key of" in text
+
+
+@pytest.mark.real_sockets
+async def test_a_key_with_a_password_is_told_and_asked_for_on_no_terminal(
+    config: mentra_trio.Config, tmp_path: Path
+) -> None:
+    issued = trustme.CA().issue_cert("localhost")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(cert))
+    plain = serialization.load_pem_private_key(issued.private_key_pem.bytes(), password=None)
+    key.write_bytes(
+        plain.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    code, text = await examined(attrs.evolve(config, tls_cert=cert, tls_key=key))
+    assert code == 1
+    assert f"FAIL  certificate: server.tls_key: {key} needs a password; remove it" in text
 
 
 @pytest.mark.real_sockets
@@ -123,6 +144,8 @@ async def test_apps_are_looked_at_where_private_addresses_are_forbidden(
     _, text = await examined(public)
     assert "FAIL  app com.t.a:" in text
     assert "private" in text
+    assert "fix: give it a public address, or allow private ones" in text
+    assert "1 app is registered" in text
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mentra_trio.domain import facts
+from mentra_trio.domain.attachment import UserState
 from mentra_trio.domain.close_reasons import LINK_LOST
 from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
@@ -29,8 +30,8 @@ class Clock:
         return self.now
 
 
-def journal(*, per_user: int = 200, users: int = 1000) -> Journal:
-    return Journal(Environment(utcnow=Clock()), per_user=per_user, users=users)
+def journal(*, per_user: int = 200, users: int = 1000, facts: int = 200_000) -> Journal:
+    return Journal(Environment(utcnow=Clock()), per_user=per_user, users=users, facts=facts)
 
 
 def moved(
@@ -79,23 +80,90 @@ def test_entries_are_json_newest_last() -> None:
     assert kept.entries(user_id("nobody"), 10) == []
 
 
-def test_it_is_bounded_per_user_and_over_users() -> None:
-    kept = journal(per_user=3, users=2)
+def trouble(name: str) -> facts.StoreTrouble:
+    return facts.StoreTrouble(user=user_id(name), problem="x")
+
+
+def over(name: str) -> facts.UserStateChanged:
+    return facts.UserStateChanged(
+        user=user_id(name), old=UserState.DISCONNECTING, new=None, cause="session over"
+    )
+
+
+def back(name: str) -> facts.UserStateChanged:
+    return facts.UserStateChanged(
+        user=user_id(name), old=None, new=UserState.CONNECTING, cause="glasses came"
+    )
+
+
+def lengths(kept: Journal, *names: str) -> list[int]:
+    return [len(kept.entries(user_id(name), 999)) for name in names]
+
+
+def test_it_is_bounded_per_user() -> None:
+    kept = journal(per_user=3)
     for number in range(10):
         kept.emit(moved(None, AppState.CONNECTING, f"cause {number}"))
     assert [entry["cause"] for entry in kept.entries(USER, 99)] == ["cause 7", "cause 8", "cause 9"]
-    for name in ("bob", "cid"):
-        kept.emit(facts.StoreTrouble(user=user_id(name), problem="x"))
-    assert kept.entries(USER, 99) == []
-    assert len(kept.entries(user_id("bob"), 99)) == 1
 
 
-def test_the_user_who_was_quiet_longest_is_forgotten() -> None:
+def test_of_those_whose_session_is_over_the_one_who_was_quiet_longest_is_forgotten() -> None:
     kept = journal(users=2)
-    for name in ("ann", "bob", "ann", "cid"):
-        kept.emit(facts.StoreTrouble(user=user_id(name), problem="x"))
-    assert kept.entries(user_id("bob"), 9) == []
-    assert len(kept.entries(user_id("ann"), 9)) == 2
+    for name in ("ann", "bob"):
+        kept.emit(over(name))
+    kept.emit(trouble("ann"))
+    kept.emit(over("cid"))
+    assert lengths(kept, "ann", "bob", "cid") == [2, 0, 1]
+
+
+def test_nobody_who_has_a_session_is_forgotten_for_another() -> None:
+    kept = journal(users=2)
+    names = [f"u{number}" for number in range(10_000)]
+    for name in names:
+        kept.emit(back(name))
+        kept.emit(trouble(name))
+    assert set(lengths(kept, *names)) == {2}
+
+
+def test_many_users_share_the_room_and_have_it_again_when_there_are_fewer() -> None:
+    kept = journal(per_user=10, facts=20)
+    for _ in range(30):
+        kept.emit(trouble("ann"))
+    assert lengths(kept, "ann") == [10]
+    for name in ("bob", "cid", "dan"):
+        kept.emit(trouble(name))
+    assert lengths(kept, "ann", "bob", "cid", "dan") == [5, 1, 1, 1]
+    for name in ("bob", "cid", "dan"):
+        kept.emit(over(name))
+    for _ in range(30):
+        kept.emit(trouble("ann"))
+    assert lengths(kept, "ann", "bob", "cid", "dan") == [10, 2, 2, 2]
+
+
+def test_who_comes_back_has_the_room_of_the_others() -> None:
+    kept = journal(per_user=10, facts=20)
+    for _ in range(30):
+        kept.emit(trouble("ann"))
+    kept.emit(over("ann"))
+    for number in range(7):  # with eight of them, the share of each is the same
+        kept.emit(trouble(f"u{number}"))
+    kept.emit(back("ann"))
+    assert lengths(kept, "ann", "u0") == [2, 1]
+    assert kept.entries(user_id("ann"), 1)[0]["cause"] == "glasses came"
+
+
+async def test_who_follows_sees_the_very_entry_that_is_kept() -> None:
+    kept = journal()
+    with kept.follow(None) as follower:
+        kept.emit(trouble("ann"))
+        assert await follower.next() == kept.entries(user_id("ann"), 9)
+
+
+def test_even_those_with_a_session_are_bounded() -> None:
+    kept = journal(facts=5)
+    for number in range(9):
+        kept.emit(trouble(f"u{number}"))
+    assert lengths(kept, "u0", "u3", "u4", "u8") == [0, 0, 1, 1]
 
 
 def test_long_lists_are_cut() -> None:

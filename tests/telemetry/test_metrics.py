@@ -126,6 +126,11 @@ def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics
             {"package": PACKAGE, "result": "after_grace"},
         ),
         (
+            app_moved(S.EVICTED, E.LINK_ATTACHED, S.RUNNING),
+            "mentra_reconnects_total",
+            {"package": PACKAGE, "result": "after_grace"},
+        ),
+        (
             facts.WebhookCalled(
                 user=USER, package=PACKAGE, kind="session", result="timeout", seconds=3
             ),

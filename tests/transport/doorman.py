@@ -10,7 +10,7 @@ import trio
 
 from mentra_trio.domain.apps import AppRegistration, hash_api_key
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
-from mentra_trio.domain.errors import InitRefused, LinkClosed
+from mentra_trio.domain.errors import InitRefused, LinkClosed, StoreFailed
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.ports import Link
 from mentra_trio.sessions.directory import AppClaim
@@ -28,9 +28,12 @@ class OneAppStore:
     """Knows one app, which may connect from ``networks``."""
 
     networks: tuple[str, ...] = ()
+    failure: StoreFailed | None = None
 
     async def app(self, package: PackageName) -> AppRegistration | None:
         await trio.lowlevel.checkpoint()
+        if self.failure is not None:
+            raise self.failure
         if package != PACKAGE:
             return None
         return AppRegistration(

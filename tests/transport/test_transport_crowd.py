@@ -90,6 +90,28 @@ async def test_it_is_known_that_there_is_a_crowd(crowd: Crowd, autojump_clock: M
     assert CROWD_LASTS_S < until - trio.current_time() < CROWD_LASTS_S + 1
 
 
+async def test_who_is_turned_away_and_does_not_go_keeps_nobody_waiting(
+    nursery: trio.Nursery, facts: Facts, autojump_clock: MockClock
+) -> None:
+    door = Door()
+
+    async def strict(upgrade: Upgrade) -> None:
+        if upgrade.path == "/app-ws":
+            await door(upgrade)
+        else:
+            await upgrade.reject(401, b"{}")
+
+    limits = Limits(upgrades_under_way=2)
+    crowd = Crowd(rig := Rig(nursery, facts, websockets=strict, limits=limits), door, rig.port())
+    for _ in range(4):
+        peer = rig.connect(crowd.port)
+        await peer.send(upgrade_head("/other"))
+    began = trio.current_time()
+    await crowd.ask()
+    await trio.sleep(5)
+    assert door.opened_at == [began]
+
+
 async def test_who_waits_while_the_server_closes_is_told_so_at_once(
     crowd: Crowd, autojump_clock: MockClock
 ) -> None:

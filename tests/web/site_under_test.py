@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from mentra_trio.domain.errors import SessionEnded, UnknownApp
-from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.ids import AppSessionId, PackageName, UserId, app_session_id, package_name
 from mentra_trio.domain.starting import STARTED, StartResult
 from mentra_trio.environment import Environment
 from mentra_trio.sessions.catalog import AppCatalog
@@ -60,11 +60,23 @@ class Sessions:
     live: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
     result: StartResult = STARTED
     recovered: int = 0
+    looked_at: int = 0
+    """Of how many users somebody wanted to see the sessions."""
     endpoints: dict[PackageName, EndpointSnapshot] = attrs.field(factory=dict)
     commands: list[tuple[str, UserId, PackageName]] = attrs.field(factory=list)
 
-    def users(self) -> list[UserSnapshot]:
-        return [self.live[user] for user in sorted(self.live)]
+    def users(self, *, after: str = "", limit: int | None = None) -> list[UserSnapshot]:
+        found = [self.live[user] for user in sorted(self.live) if user > after][:limit]
+        self.looked_at += len(found)
+        return found
+
+    def active(self, package: PackageName) -> list[AppSessionId]:
+        return [
+            app_session_id(user, package)
+            for user in sorted(self.live)
+            for app in self.live[user].apps
+            if app.package == package and app.active
+        ]
 
     def user(self, user: UserId) -> UserSnapshot | None:
         return self.live.get(user)
@@ -149,7 +161,7 @@ async def open_site() -> AsyncIterator[Site]:
         follow=Journal().follow,
         closing=trio.Event(),
         recover=sessions.recover,
-        why=lambda user, package: [f"{user} {package}"],
+        why=lambda user, package: [f"{user} {package_name(package)}"],
         draining=lambda: draining[0],
         version="1.2.3",
         hosts=frozenset({"glasses.example.com"}),

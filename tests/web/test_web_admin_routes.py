@@ -98,6 +98,13 @@ async def test_users_come_in_pages(site: Site, autojump_clock: Any) -> None:
     assert await page("after=z") == ([], None)
 
 
+async def test_a_page_of_users_looks_at_those_on_it_only(site: Site, autojump_clock: Any) -> None:
+    for n in range(100):
+        site.sessions.live[UserId(f"u{n:02}")] = user_snapshot(UserId(f"u{n:02}"))
+    await site.get("/api/admin/users?limit=3&after=u50", headers=AS_ADMIN)
+    assert site.sessions.looked_at == 4, "one more, which tells that there is another page"
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "", "9" * 30, "²"])
 async def test_bad_limits(site: Site, limit: str, autojump_clock: Any) -> None:
     for path in ("/api/admin/users", f"/api/admin/users/{USER}/journal"):
@@ -155,6 +162,14 @@ async def test_journal_and_why(site: Site, autojump_clock: Any) -> None:
     assert answer.json() == {"facts": [{"user": USER, "limit": 7}]}
     answer = await site.get(f"/api/admin/users/{USER}/apps/{PACKAGE}/why", headers=AS_ADMIN)
     assert answer.json() == {"lines": [f"{USER} {PACKAGE}"]}
+
+
+@pytest.mark.parametrize("package", ["%E7%9C%BC", "a%20b", "%00", "x" * 300])
+async def test_why_of_what_is_no_package_name(
+    site: Site, package: str, autojump_clock: Any
+) -> None:
+    answer = await site.get(f"/api/admin/users/{USER}/apps/{package}/why", headers=AS_ADMIN)
+    assert (answer.status_code, answer.json()["code"]) == (404, "APP_NOT_FOUND")
 
 
 @pytest.mark.parametrize("verb", ["start", "retry"])
@@ -269,6 +284,8 @@ async def test_how_an_app_server_is(site: Site, autojump_clock: Any) -> None:
         {"packageName": "com.t.b"},
         {"packageName": "no good", "url": "http://b"},
         {"packageName": "com.t.b", "url": "ftp://b"},
+        {"packageName": "com.t.b", "url": "http://b\0c"},
+        {"packageName": "com.t.b", "url": "http://b c"},
         {"packageName": "com.t.b", "url": "http://b/webhook"},
         {"packageName": "com.t.b", "url": "http://b", "type": "odd"},
         {"packageName": "com.t.b", "url": "http://b", "permissions": ["FLY"]},

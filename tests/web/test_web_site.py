@@ -38,7 +38,8 @@ async def test_probes(site: Site, path: str, autojump_clock: Any) -> None:
 
 async def test_not_ready_while_draining(site: Site, autojump_clock: Any) -> None:
     site.draining[0] = True
-    assert (await site.get("/readyz")).status_code == 503
+    answer = await site.get("/readyz")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert (await site.get("/livez")).status_code == 200
 
 
@@ -89,6 +90,7 @@ async def test_a_failing_store_is_a_503_and_a_bug_a_500(
     monkeypatch.setattr(MemoryStore, "user_settings", fail)
     answer = await site.get("/api/client/user/settings", headers=AS_USER)
     assert (answer.status_code, answer.json()["code"]) == (503, "STORE_FAILED")
+    assert answer.headers["retry-after"] == "1"
 
     async def crash(self: object, user: UserId) -> Mapping[str, Any]:
         raise ValueError("a secret in a bug")
