@@ -12,7 +12,7 @@ import trio
 from ..concurrency.race import race
 from ..domain.breaker import Sign, sign_of
 from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.lifecycle import AppEvent, AppState
+from ..domain.lifecycle import AppEvent, AppState, StopCause
 from ..domain.restarts import retry_delay
 from ..domain.starting import StartStage, failed
 from .app_session import AppSession
@@ -112,10 +112,13 @@ async def _read_registration(app: AppSession) -> bool:
         found = await app.surroundings.store.app(app.package)
     except StoreFailed as error:
         report_store_trouble(app.surroundings, app.user, error)
+        app.failures += 1  # nothing is learnt of the server, and it is not tried again at once
         app.settle_outcome(failed(StartStage.INTERNAL_ERROR, f"App {app.package}: {error}"))
         return False
     if found is None:
         app.settle_outcome(failed(StartStage.WEBHOOK, f"App {app.package} not found"))
+        if app.state is not AppState.CONNECTING:
+            app.stop(StopCause.REMOVED)  # behind our back; a start fails in any case
         return False
     app.registration = found
     return True

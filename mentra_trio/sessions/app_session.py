@@ -263,7 +263,7 @@ class AppSession:
         """
         self._loan = self.offers.take()
         self.reported.clear()
-        self.released = None
+        self.released, self.tries_out = None, False
         self.restarted = trio.Event()
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)

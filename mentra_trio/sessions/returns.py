@@ -35,13 +35,18 @@ class Returns:
     roster: Roster
     _crashes: dict[PackageName, tuple[float, ...]] = attrs.field(factory=dict, init=False)
     _problems: dict[PackageName, str] = attrs.field(factory=dict, init=False)
+    _due: dict[PackageName, AppEvent] = attrs.field(factory=dict, init=False)
+    """What happened to apps that were about to rest, and ends their rest as soon as it begins."""
 
     # -- after a session -------------------------------------------------------------
 
     def after(self, app: AppSession) -> None:
         """``app`` is over; the roster has let go of it."""
+        due = self._due.pop(app.package, None)
         if app.state in RESTING and app.remains is not None:
-            self._rest(app, app.remains)
+            rest = self._rest(app, app.remains)
+            if due is not None:
+                self.roster.revive(rest, due)
         elif app.stop_cause is StopCause.CRASHED and app.remains is not None:
             self._after_crash(app, app.remains)
         elif app.stop_cause is not StopCause.SERVER_CLOSING:
@@ -49,7 +54,7 @@ class Returns:
             if app.stop_cause is StopCause.START_FAILED:
                 self.roster.start_failed(app.problem)
 
-    def _rest(self, app: AppSession, record: AppRecord) -> None:
+    def _rest(self, app: AppSession, record: AppRecord) -> Rest:
         rest = self.roster.resting.put(
             app.package, record, app.backlog, unsaved_from=app.unsaved_from
         )
@@ -59,6 +64,7 @@ class Returns:
             self.roster.spawn(rest)
         elif app.released is not None:
             self.roster.desk.screen.remove(app.package)
+        return rest
 
     def _after_crash(self, app: AppSession, record: AppRecord) -> None:
         """Another session in its place, which waits for the app; or none, if that is too often."""
@@ -95,6 +101,9 @@ class Returns:
         for rest in self.roster.resting:
             if rest.record.state is AppState.DORMANT:
                 self.roster.revive(rest, AppEvent.USER_RETURNED)
+        for package, app in self.roster.apps.items():
+            if app.state is AppState.DORMANT:
+                self._due[package] = AppEvent.USER_RETURNED
 
     async def start_wanted(self) -> None:
         """Bring up all apps that the user wants running and that neither run nor rest."""

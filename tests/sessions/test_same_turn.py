@@ -219,3 +219,22 @@ async def test_a_crash_of_a_user_session_stays_inside_it(autojump_clock: MockClo
         assert other.is_open
         store.broken = False
         await house.attached_glasses()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_glasses_that_come_back_as_an_app_goes_to_rest_bring_it_back(
+    turns: int, autojump_clock: MockClock
+) -> None:
+    for _ in range(6):
+        async with open_one_app() as (house, glasses, app):
+            ends = trio.current_time() + Lifecycle().grace_s
+            glasses.cut()
+            app.cut()
+            await wait_all_tasks_blocked()
+            house.connect_when_called()
+            await trio.sleep_until(ends)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            house.glasses()
+            await trio.sleep(5)
+            assert house.state() == "running"

@@ -28,7 +28,10 @@ class Failing(MemoryStore):
         if name in self.broken:
             raise StoreFailed("disk I/O error")
 
+    reads_of_apps = 0
+
     async def app(self, package: PackageName) -> AppRegistration | None:
+        self.reads_of_apps += 1
         self._check("app")
         return await super().app(package)
 
@@ -109,3 +112,31 @@ async def test_a_start_that_could_not_be_written_down_is_not_acknowledged(
         await wait_all_tasks_blocked()
         assert house.state() is None, "the stop itself needs no store"
         assert house.telemetry.crashes == []
+
+
+async def test_an_app_that_cannot_be_looked_up_is_tried_again_at_growing_gaps(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_one_app(store=store) as (house, _glasses, app):
+        store.broken = frozenset({"app"})
+        app.cut()
+        before = store.reads_of_apps
+        await trio.sleep(60)
+        assert house.state() == "backoff"
+        assert 4 <= store.reads_of_apps - before <= 9
+        store.broken = frozenset()
+        house.connect_when_called()
+        await trio.sleep(30)
+        assert house.state() == "running"
+
+
+async def test_an_app_that_is_gone_from_the_store_is_over_when_its_server_would_be_called(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        await house.store.remove_app(APP)
+        app.cut()
+        await trio.sleep(10)
+        assert house.state() is None
+        assert len(house.webhooks.starts) == 1
