@@ -92,9 +92,11 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     # A server after us must know this attempt's token before the app can use it.
     await app.surroundings.keeper.save_now()
     nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
-    while await race(partial(_until_offered, app), partial(_until_failed, app, attempt)):
+    over = False
+    while not over:
+        over = not await race(partial(_until_offered, app), partial(_until_failed, app, attempt))
         if app.offers.waiting:
-            return True
+            return True  # also in the turn in which the attempt failed
     attempt.calling.cancel("the attempt is over")
     stage, message, sign = _why_not(app, attempt)
     app.endpoint.tell(sign)
@@ -121,6 +123,7 @@ async def _read_registration(app: AppSession) -> bool:
             app.stop(StopCause.REMOVED)  # behind our back; a start fails in any case
         return False
     app.registration = found
+    app.surroundings.endpoints.found_at(app.package, found.url)
     return True
 
 

@@ -383,7 +383,7 @@ class AppSession:
         return change_of(
             self.user,
             self.package,
-            self.record(),
+            self.remains or self.record(),
             self.backlog,
             unsaved_from=self.unsaved_from,
             environment=self.surroundings.environment,

@@ -249,7 +249,10 @@ class Endpoints:
     _known: dict[PackageName, Endpoint] = attrs.field(factory=dict, init=False)
 
     def of(self, package: PackageName, url: str) -> Endpoint:
-        """The server of ``package``, which is at ``url``."""
+        """The server of ``package``, which is at ``url`` if nobody has used it yet.
+
+        A session that is up does not hear of a move: what it says of the address means nothing.
+        """
         endpoint = self._known.get(package)
         if endpoint is None:
             endpoint = Endpoint(
@@ -260,7 +263,12 @@ class Endpoints:
                 telemetry=self.telemetry,
             )
             self._known[package] = endpoint
-        elif endpoint.url != url:
+        return endpoint
+
+    def found_at(self, package: PackageName, url: str) -> Endpoint:
+        """The same, which according to its registration is at ``url`` now."""
+        endpoint = self.of(package, url)
+        if endpoint.url != url:
             endpoint.moved(url)
         return endpoint
 

@@ -185,7 +185,7 @@ class Returns:
             registration = await registration_of(around, rest.user, rest.package)
             if registration is None:
                 return
-            endpoint = around.endpoints.of(rest.package, registration.url)
+            endpoint = around.endpoints.found_at(rest.package, registration.url)
             lost_at = trio.current_time()
             if not endpoint.breaker.is_open:
                 await trio.sleep(around.lifecycle.probe_rare_s)

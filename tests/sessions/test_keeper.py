@@ -54,6 +54,13 @@ class Note:
         self.on_disk = change.record["value"]
 
 
+class Other(Note):
+    """The same of another app."""
+
+    def change(self) -> SessionChange:
+        return attrs.evolve(super().change(), package=OTHER_APP)
+
+
 @pytest.fixture
 def store() -> Fickle:
     return Fickle()
@@ -210,3 +217,59 @@ async def test_what_is_kept_after_a_rest_is_written_too_and_what_was_sent_is_gon
         glasses.say(press)
         await trio.sleep(1)
         assert await kept_in(house.store) == 1
+
+
+async def test_what_is_noted_after_a_user_is_forgotten_is_all_that_remains(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    keeper.forget(USER)
+    keeper.note(USER, OTHER_APP, Other(2))
+    await trio.sleep(1)
+    assert await saved(store) == {OTHER_APP: {"value": 2}}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "and here again"])
+async def test_who_is_forgotten_while_the_store_fails_does_not_come_back_with_the_next_round(
+    again: bool, keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    store.fails, store.slow_s = True, 0.05
+    keeper.note(USER, APP, Note(2))
+    await trio.sleep(SAVE_DELAY_S + 0.01)
+    keeper.forget(USER)
+    if again:
+        keeper.note(USER, OTHER_APP, Other(3))
+    await trio.sleep(0.1)
+    store.fails = False
+    await trio.sleep(5)
+    assert await saved(store) == ({OTHER_APP: {"value": 3}} if again else {})
+
+
+async def test_what_could_not_be_forgotten_is_forgotten_before_what_came_later_is_written(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    store.fails, store.slow_s = True, 0.05
+    keeper.forget(USER)
+    await trio.sleep(SAVE_DELAY_S + 0.01)
+    keeper.note(USER, OTHER_APP, Other(2))
+    await trio.sleep(0.1)
+    store.fails = False
+    await trio.sleep(5)
+    assert await saved(store) == {OTHER_APP: {"value": 2}}
+
+
+async def test_a_session_that_is_over_is_written_as_it_was(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_one_app(store=store) as (house, _glasses, link):
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+        house.directory.drain()
+        await trio.sleep(1)
+    found = await store.saved_session(USER)
+    assert found is not None
+    assert found.apps[APP].record["subscriptions"] == ["button_press"]

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.apps import AppRegistration
-from mentra_trio.domain.close_reasons import NO_SETTINGS
+from mentra_trio.domain.close_reasons import NO_SETTINGS, NOT_HERE_YET
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
 from mentra_trio.domain.ids import PackageName, UserId
@@ -140,3 +140,37 @@ async def test_an_app_that_is_gone_from_the_store_is_over_when_its_server_would_
         await trio.sleep(10)
         assert house.state() is None
         assert len(house.webhooks.starts) == 1
+
+
+async def test_what_the_user_wants_is_asked_again_and_no_app_is_turned_away_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_household(store=store) as house:
+        await house.add_app()
+        await store.set_wanted(USER, APP, wanted=True)
+        store.broken = frozenset({"wanted_apps"})
+        await house.attached_glasses()
+        assert await house.app(token="of-before").closed() == NOT_HERE_YET
+        house.connect_when_called()
+        store.broken = frozenset()
+        await trio.sleep(2)
+        assert house.state() == "running"
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_what_was_kept_by_a_server_before_is_asked_for_again_for_a_while(
+    for_good: bool, autojump_clock: MockClock
+) -> None:
+    store = Failing()
+    async with open_one_app(store=store) as (house, _glasses, link):
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+    store.broken = frozenset({"wanted_apps"})
+    async with open_household(store=store) as house:
+        await trio.sleep(0.5)
+        store.broken = store.broken if for_good else frozenset()
+        await house.attached_glasses()
+        snapshot = house.snapshot()
+        assert (snapshot is None) is for_good
+        assert snapshot is None or snapshot.subscriptions == ("button_press",)
