@@ -33,15 +33,14 @@ async def disconnected(app: AppSession, nursery: trio.Nursery) -> AppEvent:
             await _until_decided(app)
     if (event := _decided(app)) is not None:
         return event
+    app.endpoint.expected(app.lost_at)
     app.turn = app.endpoint.goes_at_once(app.lost_at)
     return AppEvent.TURN_AWAITED if app.turn is None else AppEvent.JITTER_ELAPSED
 
 
 async def resurrecting(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     """RESURRECTING: one webhook, and the wait for the init that it should bring."""
-    if app.give_up_at is None:
-        budget = app.surroundings.lifecycle.resurrection_budget_s
-        app.give_up_at = trio.current_time() + budget
+    _begin_budget(app)
     app.retry_at = None
     if await try_once(app, nursery):
         return AppEvent.LINK_ATTACHED
@@ -55,6 +54,7 @@ async def backoff(app: AppSession, nursery: trio.Nursery) -> AppEvent:
         return event
     if app.tries_out:
         return AppEvent.BUDGET_SPENT
+    _begin_budget(app)
     delay = 0.0
     if app.failures:
         lifecycle = app.surroundings.lifecycle
@@ -106,6 +106,13 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
 
 
 # -- parts of the phases ------------------------------------------------------------
+
+
+def _begin_budget(app: AppSession) -> None:
+    """From now on it counts how long the app is being brought back, if it did not before."""
+    if app.give_up_at is None:
+        budget = app.surroundings.lifecycle.resurrection_budget_s
+        app.give_up_at = trio.current_time() + budget
 
 
 async def _read_registration(app: AppSession) -> bool:

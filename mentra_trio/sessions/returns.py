@@ -140,6 +140,7 @@ class Returns:
         if record.state in RESTING:
             rest = self.roster.resting.put(package, record, backlog, unsaved_from=unsaved_from)
             if record.state is AppState.EVICTED and not record.quarantined:
+                rest.of_before = True
                 self.roster.spawn(rest)
             return
         same_life = attrs.evolve(record, epoch=record.epoch - 1)
@@ -168,7 +169,7 @@ class Returns:
         app, rest = self.roster.apps.get(package), self.roster.resting.get(package)
         here = self.roster.desk.here.value  # without its user an app waits in its rest
         if app is None and here and rest is not None and rest.record.state is AppState.EVICTED:
-            app = self.roster.revive(rest, AppEvent.ENDPOINT_HEALED)
+            app = self.roster.revive(rest, AppEvent.TURN_AWAITED)
         if app is None or app.state not in AWAY:
             return None
         app.restarted.set()
@@ -178,19 +179,27 @@ class Returns:
         """Wait until the server of an evicted app answers again, then revive the app.
 
         Whoever is first in the line tries it for all, seldom (``probe_rare_s``). An app that was
-        given up although its server answered is tried as seldom, and alone.
+        given up although its server answered is tried as seldom, and alone. Nothing is known
+        of a server that was down before we were restarted: it is left to others to find out.
         """
         around = self.roster.surroundings
+        lost_at = trio.current_time()
         with rest.waiting:
             registration = await registration_of(around, rest.user, rest.package)
             if registration is None:
                 return
             endpoint = around.endpoints.found_at(rest.package, registration.url)
-            lost_at = trio.current_time()
-            if not endpoint.breaker.is_open:
-                await trio.sleep(around.lifecycle.probe_rare_s)
+            healed = endpoint.breaker.vouches_for(lost_at)
+            alone = not endpoint.breaker.is_open and not healed
+            if alone:
+                with trio.move_on_after(around.lifecycle.probe_rare_s) as patience:
+                    if rest.of_before:
+                        await endpoint.until_good()
+                    else:
+                        await trio.sleep_forever()
+                alone = patience.cancelled_caught
             turn = await self._turn_with_user(endpoint, lost_at)
-            tries_out = endpoint.breaker.is_open
+            tries_out = alone or not endpoint.breaker.vouches_for(lost_at)
             if not self.roster.revive(
                 rest, AppEvent.ENDPOINT_HEALED, turn=turn, tries_out=tries_out
             ):
