@@ -7,7 +7,7 @@ show of is waited for with ``save_now``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 import trio
@@ -17,6 +17,10 @@ from ..domain.facts import StoreTrouble
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
 from ..ports import SessionChange, Store, Telemetry
+
+
+CHANGES_AT_ONCE: Final = 200
+"""Changes that are described in one turn of the event loop."""
 
 
 class Remembered(Protocol):
@@ -138,9 +142,13 @@ class Keeper:
         """One round; ``False`` if the store failed, and everything is still to be written."""
         noted, self._noted = self._noted, {}
         due = [what for user, notes in noted.items() for what in _in_order(user, notes)]
-        changes = [what.change() for what in due]
+        changes: list[SessionChange] = []
         self._writing = True
         try:
+            for number, what in enumerate(due, start=1):
+                changes.append(what.change())
+                if number % CHANGES_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
             await self.store.save_sessions(changes)
         except StoreFailed as error:
             for user in {change.user for change in changes}:

@@ -11,10 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
-from mentra_trio.domain.ids import package_name
+from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S, Lifecycle
 from mentra_trio.ports import SessionChange
-from mentra_trio.sessions.keeper import Keeper
+from mentra_trio.sessions.keeper import CHANGES_AT_ONCE, Keeper
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, open_one_app
 from mentra_trio.testing.links import RecordingTelemetry
@@ -273,3 +273,27 @@ async def test_a_session_that_is_over_is_written_as_it_was(autojump_clock: MockC
     found = await store.saved_session(USER)
     assert found is not None
     assert found.apps[APP].record["subscriptions"] == ["button_press"]
+
+
+async def test_ten_thousand_changes_are_not_described_in_one_turn(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    described: list[int] = [0]
+
+    @attrs.define(eq=False)
+    class Counted(Note):
+        def change(self) -> SessionChange:
+            described[-1] += 1
+            return super().change()
+
+    async def watch() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            described.append(0)
+
+    for number in range(10_000):
+        keeper.note(user_id(f"u-{number}@x.org"), APP, Counted(number))
+    nursery.start_soon(watch)
+    await keeper.save_now()
+    assert sum(described) == 10_000
+    assert max(described) <= 2 * CHANGES_AT_ONCE, "two turns of one task in a row"
