@@ -217,7 +217,7 @@ class AppSession:
                     stage=result.stage.value if result.stage else "",
                     message=result.message,
                     seconds=trio.current_time() - self._wanted_since,
-                    resurrection=self.runtime >= 0,
+                    resurrection=self.attempt is not None and self.attempt.resurrection,
                 )
             )
         if not result.success:

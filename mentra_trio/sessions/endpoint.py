@@ -99,6 +99,7 @@ class Endpoint:
         self.breaker = self.breaker.after(sign, trio.current_time())
         self._learnt = True
         if sign is Sign.GOOD:
+            self._hint = False
             self._well_again.set()
             self._well_again = trio.Event()
         self._jitter = self.environment.random.random()
@@ -153,8 +154,8 @@ class Endpoint:
         No more than that: a server may know its health, and still not start apps.
         """
         recovered, self._well = well and not self._well, well
-        if recovered and self.breaker.is_open and self._trial is None:
-            self._hint = True
+        if recovered and self.breaker.is_open:
+            self._hint = True  # also if it is being tried: that call began while it was down
             self._nudge_first()
 
     def moved(self, url: str) -> None:

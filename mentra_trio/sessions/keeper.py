@@ -18,7 +18,6 @@ from ..domain.ids import PackageName, UserId
 from ..domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
 from ..ports import SessionChange, Store, Telemetry
 
-
 CHANGES_AT_ONCE: Final = 200
 """Changes that are described in one turn of the event loop."""
 

@@ -211,10 +211,8 @@ class Line:
         return trio.current_time()
 
 
-@pytest.mark.parametrize("told", [False, True])
-async def test_a_trial_that_was_not_made_is_made_by_the_next(
-    told: bool, autojump_clock: MockClock
-) -> None:
+def lone_endpoint() -> Endpoint:
+    """One that was found down just now."""
     environment: Environment = virtual_environment()
     server = Endpoint(
         package=APP,
@@ -224,6 +222,14 @@ async def test_a_trial_that_was_not_made_is_made_by_the_next(
         telemetry=RecordingTelemetry(),
     )
     server.tell(Sign.AWAY)
+    return server
+
+
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_trial_that_was_not_made_is_made_by_the_next(
+    told: bool, autojump_clock: MockClock
+) -> None:
+    server = lone_endpoint()
     line = Line(server)
     turn = await server.turn(0.0)
     began = trio.current_time()
@@ -233,3 +239,18 @@ async def test_a_trial_that_was_not_made_is_made_by_the_next(
     turn.over()
     waited = await line.next_turn_at() - began
     assert (waited > 1) is told
+
+
+async def test_a_server_that_gets_well_while_it_is_tried_in_vain_is_tried_again_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    server = lone_endpoint()
+    server.note_health(well=False)
+    turn = await server.turn(0.0)
+    server.note_health(well=True)
+    server.tell(Sign.AWAY)
+    turn.over()
+    began = trio.current_time()
+    assert await Line(server).next_turn_at() == began
+    server.tell(Sign.AWAY)
+    assert await Line(server).next_turn_at() > began, "but only once"

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.close_reasons import SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
+from mentra_trio.domain.facts import StartEnded
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
@@ -182,3 +183,10 @@ async def test_an_app_that_was_only_tried_and_runs_gets_its_whole_budget_when_it
         await trio.sleep(20)
         assert house.state() == "backoff"
         await glasses.expect("app_stopped", within=400)
+
+
+async def test_a_start_is_told_from_a_resurrection(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        link.cut()
+        await house.answer(await house.webhooks.next_start()).expect("tpa_connection_ack")
+        assert [fact.resurrection for fact in house.telemetry.of(StartEnded)] == [False, True]
