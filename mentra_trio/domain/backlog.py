@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Final
 
 import attrs
@@ -104,6 +105,11 @@ class Backlog:
         """Of the oldest message that is kept; ``next_position`` where there is none."""
         return next(iter(self._kept), self.next_position)
 
+    def since(self, position: int) -> list[Kept]:
+        """What is kept from ``position`` on, oldest first. Takes no longer if there is more."""
+        recent = takewhile(lambda one: one.position >= position, reversed(self._kept.values()))
+        return list(recent)[::-1]
+
     def keep(self, stream: str, frame: str, now: float) -> bool:
         """Keep ``frame`` at time ``now``; ``False`` if it is of a kind that is not kept."""
         if keeping_of(stream) is Keeping.NOTHING:
@@ -145,6 +151,10 @@ class Backlog:
         """What was missed since this was last asked; ``None`` if nothing was."""
         gap, self._gap = self._gap, None
         return gap
+
+    def put_back(self, gap: Gap) -> None:
+        """Have ``gap``, just taken, told at the next occasion: it could not be told."""
+        self._gap = gap
 
     def _replace_state(self, stream: str) -> None:
         """Make room for a newer message of ``stream``, if of that only the latest counts."""

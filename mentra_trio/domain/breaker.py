@@ -116,6 +116,16 @@ class Breaker:
             sign=sign,
         )
 
+    def heard(self, at: float) -> Breaker:
+        """What is known after an app of it was alive at time ``at``.
+
+        An outage that was found before is over, if it was one and not the trouble of a single
+        session. Whether apps are started is still to be seen: this vouches for nobody.
+        """
+        if not self.is_open or self.failed_at is None or at <= self.failed_at:
+            return self
+        return Breaker(failed_at=self.failed_at)
+
     def vouches_for(self, lost_at: float) -> bool:
         """Whether the server has been heard of since ``lost_at``, and was not down since."""
         return not self.is_open and self.good_at is not None and self.good_at > lost_at

@@ -98,6 +98,7 @@ TRANSITIONS: Final[Mapping[AppState, Mapping[AppEvent, AppState]]] = MappingProx
             E.LINK_ATTACHED: S.RUNNING,
             E.START_REQUESTED: S.RESURRECTING,
             E.ENDPOINT_HEALED: S.RESURRECTING,
+            E.TURN_AWAITED: S.BACKOFF,
         },
         S.DORMANT: {
             E.LINK_ATTACHED: S.RUNNING,

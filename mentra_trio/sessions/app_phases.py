@@ -88,10 +88,12 @@ async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     app.endpoint.tell(Sign.GOOD)
     app.end_turn()
     app.settle_outcome(STARTED)
-    async with trio.open_nursery() as greeting:
-        greeting.start_soon(_settle, app, name=f"settling {app.package}")
-        reason = await _use(app)
-        greeting.cancel_scope.cancel("link over")
+    with app.endpoint.serving():
+        async with trio.open_nursery() as greeting:
+            greeting.start_soon(_settle, app, name=f"settling {app.package}")
+            reason = await _use(app)
+            greeting.cancel_scope.cancel("link over")
+    app.endpoint.heard(arrival.link.last_heard)
     app.detach(reason)
     app.lose()
     gone = AppEvent.LINK_RELEASED if _gave_up_ownership(app) else AppEvent.LINK_LOST
@@ -105,10 +107,9 @@ async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     restarted has nothing left that could come back by itself.
     """
     with trio.move_on_after(app.surroundings.lifecycle.grace_s):
-        while not app.offers.waiting and not app.restarted.is_set():
+        while not _comes_or_never(app):
             await race(app.offers.until_offered, app.restarted.wait)
-    if not app.restarted.is_set():
-        await _while_crowded(app)
+    await _while_crowded(app)
     if app.offers.waiting:
         return AppEvent.LINK_ATTACHED
     gone = not app.desk.here.value and not app.asked.is_set()
@@ -127,13 +128,18 @@ PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
 )
 
 
+def _comes_or_never(app: AppSession) -> bool:
+    """Whether the app is at the door, or nothing is left that could come back by itself."""
+    return app.offers.waiting or app.restarted.is_set()
+
+
 async def _while_crowded(app: AppSession) -> None:
     """Give the app longer while many come back at once: it may be standing at our own door."""
     crowded_until = app.surroundings.crowded_until
     with trio.move_on_after(CROWD_MOST_S) as patience:
-        while not app.offers.waiting and trio.current_time() < crowded_until.value:
+        while not _comes_or_never(app) and trio.current_time() < crowded_until.value:
             with trio.move_on_at(min(crowded_until.value, patience.deadline)):
-                await app.offers.until_offered()
+                await race(app.offers.until_offered, app.restarted.wait)
 
 
 # -- parts of the phases ------------------------------------------------------------

@@ -13,7 +13,7 @@ import trio
 from ..concurrency.race import race
 from ..domain.breaker import Sign, sign_of
 from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.lifecycle import AppEvent, AppState
+from ..domain.lifecycle import AppEvent, AppState, StopCause
 from ..domain.restarts import retry_delay
 from ..domain.starting import StartStage, failed
 from .app_session import AppSession
@@ -36,15 +36,14 @@ async def disconnected(app: AppSession, nursery: trio.Nursery) -> AppEvent:
             await _until_decided(app)
     if (event := _decided(app)) is not None:
         return event
+    app.endpoint.expected(app.lost_at)
     app.turn = app.endpoint.goes_at_once(app.lost_at)
     return AppEvent.TURN_AWAITED if app.turn is None else AppEvent.JITTER_ELAPSED
 
 
 async def resurrecting(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     """RESURRECTING: one webhook, and the wait for the init that it should bring."""
-    if app.give_up_at is None:
-        budget = app.surroundings.lifecycle.resurrection_budget_s
-        app.give_up_at = trio.current_time() + budget
+    _begin_budget(app)
     app.retry_at = None
     app.restarted = trio.Event()  # that word was heeded; if this fails, the next try has its wait
     if await try_once(app, nursery):
@@ -59,6 +58,7 @@ async def backoff(app: AppSession, nursery: trio.Nursery) -> AppEvent:
         return event
     if app.tries_out:
         return AppEvent.BUDGET_SPENT
+    _begin_budget(app)
     delay = 0.0
     if app.failures:
         lifecycle = app.surroundings.lifecycle
@@ -96,9 +96,11 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     # A server after us must know this attempt's token before the app can use it.
     await app.surroundings.keeper.save_now()
     nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
-    while await race(partial(_until_offered, app), partial(_until_failed, app, attempt)):
+    over = False
+    while not over:
+        over = not await race(partial(_until_offered, app), partial(_until_failed, app, attempt))
         if app.offers.waiting:
-            return True
+            return True  # also in the turn in which the attempt failed
     attempt.calling.cancel("the attempt is over")
     stage, message, sign = _why_not(app, attempt)
     app.endpoint.tell(sign)
@@ -110,18 +112,29 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
 # -- parts of the phases ------------------------------------------------------------
 
 
+def _begin_budget(app: AppSession) -> None:
+    """From now on it counts how long the app is being brought back, if it did not before."""
+    if app.give_up_at is None:
+        budget = app.surroundings.lifecycle.resurrection_budget_s
+        app.give_up_at = trio.current_time() + budget
+
+
 async def _read_registration(app: AppSession) -> bool:
     """Look the app up: it may have moved. ``False``, with everybody told, if that failed."""
     try:
         found = await app.surroundings.store.app(app.package)
     except StoreFailed as error:
         report_store_trouble(app.surroundings, app.user, error)
+        app.failures += 1  # nothing is learnt of the server, and it is not tried again at once
         app.settle_outcome(failed(StartStage.INTERNAL_ERROR, f"App {app.package}: {error}"))
         return False
     if found is None:
         app.settle_outcome(failed(StartStage.WEBHOOK, f"App {app.package} not found"))
+        if app.state is not AppState.CONNECTING:
+            app.stop(StopCause.REMOVED)  # behind our back; a start fails in any case
         return False
     app.registration = found
+    app.surroundings.endpoints.found_at(app.package, found.url)
     return True
 
 

@@ -264,7 +264,7 @@ class AppSession:
         """
         self._loan = self.offers.take()
         self.reported.clear()
-        self.released = None
+        self.released, self.tries_out = None, False
         self.restarted = trio.Event()
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)
@@ -384,7 +384,7 @@ class AppSession:
         return change_of(
             self.user,
             self.package,
-            self.record(),
+            self.remains or self.record(),
             self.backlog,
             unsaved_from=self.unsaved_from,
             environment=self.surroundings.environment,

@@ -43,7 +43,7 @@ class AppClaim:
     package: PackageName
     session_id: str
     user: UserId | None
-    token: str | None
+    token: str | None = attrs.field(repr=False)
     reconnect: bool = False
     reconnect_token: str = attrs.field(default="", repr=False)
     resumes: bool = False

@@ -83,8 +83,8 @@ def flush(app: AppSession) -> None:
     wildcard = any(s.is_wildcard for s in app.subscriptions.subscriptions)
     messages = app.backlog.take(trio.current_time(), lambda stream: wildcard or stream in texts)
     gap = app.backlog.take_gap()
-    if gap is not None:
-        _report(app, gap)
+    if gap is not None and not _report(app, gap):
+        app.backlog.put_back(gap)  # for the next link, as the messages
     for number, message in enumerate(messages):
         if not app.send(message.frame):
             app.backlog.restore(messages[number:])  # for the next link
@@ -93,16 +93,22 @@ def flush(app: AppSession) -> None:
         app.note()
 
 
-def _report(app: AppSession, gap: Gap) -> None:
-    """Tell the app: a message that SDKs of every age hand to the author, or ignore."""
+def _report(app: AppSession, gap: Gap) -> bool:
+    """Tell the app: a message that SDKs of every age hand to the author, or ignore.
+
+    ``False`` if its link does not take it.
+    """
     reasons = tuple(sorted(loss.value for loss in gap.reasons))
     since = wire_time(wall(app.surroundings.environment, gap.since))
     payload = {"count": gap.count, "since": since, "reason": ", ".join(reasons)}
     timestamp = app.surroundings.environment.timestamp()
-    app.send(encode(CustomMessage(action=MISSED, payload=payload, timestamp=timestamp)))
+    message = CustomMessage(action=MISSED, payload=payload, timestamp=timestamp)
+    if not app.send(encode(message)):
+        return False
     app.surroundings.telemetry.emit(
         MessagesMissed(user=app.user, package=app.package, count=gap.count, reasons=reasons)
     )
+    return True
 
 
 def _dropped(app: AppSession, why: str) -> Delivery:

@@ -202,7 +202,7 @@ class Directory:
     def app_changed(self, package: PackageName, url: str) -> None:
         """An app was registered, maybe anew: whoever waits for its server looks at ``url``."""
         if self.surroundings.endpoints.known(package) is not None:
-            self.surroundings.endpoints.of(package, url)
+            self.surroundings.endpoints.found_at(package, url)
 
     async def recover_app(self, package: PackageName) -> int:
         """The server of ``package`` says that it was restarted: bring its sessions back.
@@ -339,8 +339,9 @@ class Directory:
         """
         if self.draining:
             return None
+        known_before = user in self._recalled
         self._recalled.discard(user)
-        session = UserSession(user, self.surroundings, state)
+        session = UserSession(user, self.surroundings, state, known_before)
         self._users[user] = session
         self._wake()
         self.nursery.start_soon(self._run_user, session, name=f"user {user}")

@@ -9,7 +9,8 @@ Nothing here has a task of its own: whoever is first in the line watches the clo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 import attrs
@@ -83,15 +84,50 @@ class Endpoint:
     """Whether there was reason, since the latest trial, to try at once."""
     _jitter: float = attrs.field(default=0.0, init=False)
     _next_slot: float = attrs.field(default=0.0, init=False)
+    _tried_before: float = attrs.field(default=0.0, init=False)
+    """When the trial before the latest one began: in force again if that one is not made."""
+    _learnt: bool = attrs.field(default=False, init=False)
+    """Whether anything was told since the latest trial began."""
+    _served: int = attrs.field(default=0, init=False)
+    _well_again: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and replaced, with every good sign."""
 
     # -- what is heard of the server -------------------------------------------------
 
     def tell(self, sign: Sign) -> None:
         """Take note of a sign of life, or of its absence."""
         self.breaker = self.breaker.after(sign, trio.current_time())
+        self._learnt = True
+        if sign is Sign.GOOD:
+            self._hint = False
+            self._well_again.set()
+            self._well_again = trio.Event()
         self._jitter = self.environment.random.random()
         self._show()
         self._nudge_first()
+
+    def heard(self, at: float) -> None:
+        """An app of the server was alive at time ``at``: a failure before that is out of date."""
+        self.breaker = self.breaker.heard(at)
+        self._show()
+        self._nudge_first()
+
+    def expected(self, lost_at: float) -> None:
+        """A session that was lost at ``lost_at`` is about to wait for the server.
+
+        As long as apps of other users are up there, failures from before count for nothing.
+        """
+        if self._served:
+            self.heard(lost_at)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """An app of the server is up while the block runs."""
+        self._served += 1
+        try:
+            yield
+        finally:
+            self._served -= 1
 
     def _show(self) -> None:
         """Have the state follow from what is known, and say so if it changed."""
@@ -118,8 +154,8 @@ class Endpoint:
         No more than that: a server may know its health, and still not start apps.
         """
         recovered, self._well = well and not self._well, well
-        if recovered and self.breaker.is_open and self._trial is None:
-            self._hint = True
+        if recovered and self.breaker.is_open:
+            self._hint = True  # also if it is being tried: that call began while it was down
             self._nudge_first()
 
     def moved(self, url: str) -> None:
@@ -199,6 +235,7 @@ class Endpoint:
             due = self._next_trial()
             if self._trial is not None or (due is not None and now < due):
                 return None
+            self._tried_before, self._learnt = self._trial_at, False
             self._trial, self._trial_at, self._hint = turn, now, False
             self._show()
         self._next_slot = max(now, self._next_slot) + 1 / self.lifecycle.release_per_s
@@ -208,6 +245,8 @@ class Endpoint:
         """See ``Turn.over``."""
         if self._trial is turn:
             self._trial = None
+            if not self._learnt:
+                self._trial_at = self._tried_before  # it was not made: the next one is due
             self._show()
             self._nudge_first()
 
@@ -221,6 +260,10 @@ class Endpoint:
     async def until_hopeless(self) -> None:
         """Wait until the server is known to be down and nobody is just trying it."""
         await self.state.until(lambda state: state is BreakerState.OPEN)
+
+    async def until_good(self) -> None:
+        """Wait for a good sign."""
+        await self._well_again.wait()
 
     def next_chance(self) -> float | None:
         """When the next session may be tried, Trio time; ``None``: as soon as it is asked for."""
@@ -249,7 +292,10 @@ class Endpoints:
     _known: dict[PackageName, Endpoint] = attrs.field(factory=dict, init=False)
 
     def of(self, package: PackageName, url: str) -> Endpoint:
-        """The server of ``package``, which is at ``url``."""
+        """The server of ``package``, which is at ``url`` if nobody has used it yet.
+
+        A session that is up does not hear of a move: what it says of the address means nothing.
+        """
         endpoint = self._known.get(package)
         if endpoint is None:
             endpoint = Endpoint(
@@ -260,7 +306,12 @@ class Endpoints:
                 telemetry=self.telemetry,
             )
             self._known[package] = endpoint
-        elif endpoint.url != url:
+        return endpoint
+
+    def found_at(self, package: PackageName, url: str) -> Endpoint:
+        """The same, which according to its registration is at ``url`` now."""
+        endpoint = self.of(package, url)
+        if endpoint.url != url:
             endpoint.moved(url)
         return endpoint
 

@@ -6,7 +6,8 @@ show of is waited for with ``save_now``.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 import attrs
 import trio
@@ -16,6 +17,9 @@ from ..domain.facts import StoreTrouble
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
 from ..ports import SessionChange, Store, Telemetry
+
+CHANGES_AT_ONCE: Final = 200
+"""Changes that are described in one turn of the event loop."""
 
 
 class Remembered(Protocol):
@@ -45,7 +49,23 @@ class Forgotten:
         """See ``Remembered``."""
 
 
-_Key = tuple[UserId, PackageName | None]
+@attrs.frozen(kw_only=True)
+class _Notes:
+    """What is to be written of one user.
+
+    Attributes:
+        anew: whether everything that was written before is to be forgotten first.
+        what: the latest note of each app session, and under ``None`` of the user session.
+    """
+
+    anew: bool = False
+    what: dict[PackageName | None, Remembered] = attrs.field(factory=dict)
+
+    def under(self, later: _Notes | None) -> _Notes:
+        """These notes together with ``later`` ones, which count more."""
+        if later is None:
+            return self
+        return later if later.anew else _Notes(anew=self.anew, what={**self.what, **later.what})
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -58,7 +78,7 @@ class Keeper:
 
     store: Store
     telemetry: Telemetry
-    _noted: dict[_Key, Remembered] = attrs.field(factory=dict, init=False)
+    _noted: dict[UserId, _Notes] = attrs.field(factory=dict, init=False)
     _work: trio.Event = attrs.field(factory=trio.Event, init=False)
     _hurry: trio.Event = attrs.field(factory=trio.Event, init=False)
     _done: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -70,15 +90,19 @@ class Keeper:
         """Have ``what`` written down soon; never blocks. Replaces what was noted before."""
         if not self._open:
             return
-        self._noted[user, package] = what
+        self._noted.setdefault(user, _Notes()).what[package] = what
         self._work.set()
 
     def forget(self, user: UserId, package: PackageName | None = None) -> None:
-        """Have an app session forgotten; without ``package`` the user session and all its apps."""
-        if package is None:
-            for key in [key for key in self._noted if key[0] == user]:
-                del self._noted[key]
-        self.note(user, package, Forgotten(user, package))
+        """Have an app session forgotten; without ``package`` the user session and all its apps.
+
+        What is noted afterwards, as of the user's next session, is all that remains.
+        """
+        if package is not None:
+            self.note(user, package, Forgotten(user, package))
+        elif self._open:
+            self._noted[user] = _Notes(anew=True)
+            self._work.set()
 
     async def save_now(self) -> None:
         """Return when everything noted before this call is on disk.
@@ -116,18 +140,30 @@ class Keeper:
     async def _write(self) -> bool:
         """One round; ``False`` if the store failed, and everything is still to be written."""
         noted, self._noted = self._noted, {}
-        changes = [what.change() for what in noted.values()]
+        due = [what for user, notes in noted.items() for what in _in_order(user, notes)]
+        changes: list[SessionChange] = []
         self._writing = True
         try:
+            for number, what in enumerate(due, start=1):
+                changes.append(what.change())
+                if number % CHANGES_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
             await self.store.save_sessions(changes)
         except StoreFailed as error:
             for user in {change.user for change in changes}:
                 self.telemetry.emit(StoreTrouble(user=user, problem=str(error)))
-            self._noted = {**noted, **self._noted}
+            merged = {user: notes.under(self._noted.get(user)) for user, notes in noted.items()}
+            self._noted = {**self._noted, **merged}
             self._work.set()
             return False
         finally:
             self._writing = False
-        for what, change in zip(noted.values(), changes, strict=True):
+        for what, change in zip(due, changes, strict=True):
             what.written(change)
         return True
+
+
+def _in_order(user: UserId, notes: _Notes) -> Iterator[Remembered]:
+    if notes.anew:
+        yield Forgotten(user)
+    yield from notes.what.values()

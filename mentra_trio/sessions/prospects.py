@@ -43,6 +43,8 @@ def prospect(
             return f"next: its server is called at {_moment(app.next_attempt_at, now)}"
         case AppState.BACKOFF:
             return _backoff(app, server, now)
+        case AppState.EVICTED if app.quarantined:
+            return f"next: nothing by itself; {BY_THE_USER}"
         case AppState.EVICTED:
             return f"next: its server is tried {_trial(server, now)}; {BY_THE_USER}"
         case AppState.DORMANT:

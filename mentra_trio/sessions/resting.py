@@ -28,6 +28,8 @@ class Rest:
     record: AppRecord
     backlog: Backlog
     unsaved_from: int
+    of_before: bool = attrs.field(default=False, init=False)
+    """Whether a server before this one had it rest."""
     waiting: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _entered: float = attrs.field(factory=trio.current_time, init=False)
 

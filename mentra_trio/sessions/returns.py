@@ -35,13 +35,18 @@ class Returns:
     roster: Roster
     _crashes: dict[PackageName, tuple[float, ...]] = attrs.field(factory=dict, init=False)
     _problems: dict[PackageName, str] = attrs.field(factory=dict, init=False)
+    _due: dict[PackageName, AppEvent] = attrs.field(factory=dict, init=False)
+    """What happened to apps that were about to rest, and ends their rest as soon as it begins."""
 
     # -- after a session -------------------------------------------------------------
 
     def after(self, app: AppSession) -> None:
         """``app`` is over; the roster has let go of it."""
+        due = self._due.pop(app.package, None)
         if app.state in RESTING and app.remains is not None:
-            self._rest(app, app.remains)
+            rest = self._rest(app, app.remains)
+            if due is not None:
+                self.roster.revive(rest, due)
         elif app.stop_cause is StopCause.CRASHED and app.remains is not None:
             self._after_crash(app, app.remains)
         elif app.stop_cause is not StopCause.SERVER_CLOSING:
@@ -49,7 +54,7 @@ class Returns:
             if app.stop_cause is StopCause.START_FAILED:
                 self.roster.start_failed(app.problem)
 
-    def _rest(self, app: AppSession, record: AppRecord) -> None:
+    def _rest(self, app: AppSession, record: AppRecord) -> Rest:
         rest = self.roster.resting.put(
             app.package, record, app.backlog, unsaved_from=app.unsaved_from
         )
@@ -59,6 +64,7 @@ class Returns:
             self.roster.spawn(rest)
         elif app.released is not None:
             self.roster.desk.screen.remove(app.package)
+        return rest
 
     def _after_crash(self, app: AppSession, record: AppRecord) -> None:
         """Another session in its place, which waits for the app; or none, if that is too often."""
@@ -95,6 +101,9 @@ class Returns:
         for rest in self.roster.resting:
             if rest.record.state is AppState.DORMANT:
                 self.roster.revive(rest, AppEvent.USER_RETURNED)
+        for package, app in self.roster.apps.items():
+            if app.state is AppState.DORMANT:
+                self._due[package] = AppEvent.USER_RETURNED
 
     async def start_wanted(self) -> None:
         """Bring up all apps that the user wants running and that neither run nor rest."""
@@ -131,6 +140,7 @@ class Returns:
         if record.state in RESTING:
             rest = self.roster.resting.put(package, record, backlog, unsaved_from=unsaved_from)
             if record.state is AppState.EVICTED and not record.quarantined:
+                rest.of_before = True
                 self.roster.spawn(rest)
             return
         same_life = attrs.evolve(record, epoch=record.epoch - 1)
@@ -159,7 +169,7 @@ class Returns:
         app, rest = self.roster.apps.get(package), self.roster.resting.get(package)
         here = self.roster.desk.here.value  # without its user an app waits in its rest
         if app is None and here and rest is not None and rest.record.state is AppState.EVICTED:
-            app = self.roster.revive(rest, AppEvent.ENDPOINT_HEALED)
+            app = self.roster.revive(rest, AppEvent.TURN_AWAITED)
         if app is None or app.state not in AWAY:
             return None
         app.restarted.set()
@@ -169,19 +179,27 @@ class Returns:
         """Wait until the server of an evicted app answers again, then revive the app.
 
         Whoever is first in the line tries it for all, seldom (``probe_rare_s``). An app that was
-        given up although its server answered is tried as seldom, and alone.
+        given up although its server answered is tried as seldom, and alone. Nothing is known
+        of a server that was down before we were restarted: it is left to others to find out.
         """
         around = self.roster.surroundings
+        lost_at = trio.current_time()
         with rest.waiting:
             registration = await registration_of(around, rest.user, rest.package)
             if registration is None:
                 return
-            endpoint = around.endpoints.of(rest.package, registration.url)
-            lost_at = trio.current_time()
-            if not endpoint.breaker.is_open:
-                await trio.sleep(around.lifecycle.probe_rare_s)
+            endpoint = around.endpoints.found_at(rest.package, registration.url)
+            healed = endpoint.breaker.vouches_for(lost_at)
+            alone = not endpoint.breaker.is_open and not healed
+            if alone:
+                with trio.move_on_after(around.lifecycle.probe_rare_s) as patience:
+                    if rest.of_before:
+                        await endpoint.until_good()
+                    else:
+                        await trio.sleep_forever()
+                alone = patience.cancelled_caught
             turn = await self._turn_with_user(endpoint, lost_at)
-            tries_out = endpoint.breaker.is_open
+            tries_out = alone or not endpoint.breaker.vouches_for(lost_at)
             if not self.roster.revive(
                 rest, AppEvent.ENDPOINT_HEALED, turn=turn, tries_out=tries_out
             ):

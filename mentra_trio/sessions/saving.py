@@ -36,9 +36,7 @@ def change_of(
     """The record, and the messages that have been kept since it was written down last."""
     began = environment.utcnow().timestamp() - trio.current_time()
     kept = tuple(
-        (message.position, _plain(message, began))
-        for message in backlog.messages
-        if message.position >= unsaved_from
+        (message.position, _plain(message, began)) for message in backlog.since(unsaved_from)
     )
     return SessionChange(
         user=user,

@@ -37,6 +37,7 @@ class AppSnapshot:
         outbox: messages kept for the app until it is back.
         give_up_at: when it is given up, while it is being brought back.
         last_seen: when its link last gave a sign of life; ``None`` while there is none.
+        quarantined: whether only the user brings it back, because its session kept crashing.
     """
 
     package: PackageName
@@ -51,6 +52,7 @@ class AppSnapshot:
     outbox: int
     give_up_at: datetime | None = None
     last_seen: datetime | None = None
+    quarantined: bool = False
 
     @property
     def active(self) -> bool:
@@ -113,6 +115,7 @@ def record_snapshot(package: PackageName, record: AppRecord, outbox: int) -> App
         attempt=0,
         next_attempt_at=None,
         outbox=outbox,
+        quarantined=record.quarantined,
     )
 
 

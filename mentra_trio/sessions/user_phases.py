@@ -14,6 +14,7 @@ from ..domain.close_reasons import GLASSES_SILENT, CloseReason
 from ..domain.errors import StoreFailed
 from ..domain.ids import PackageName
 from ..domain.lifecycle import StopCause
+from ..domain.timings import SAVE_AGAIN_S
 from ..domain.user_settings import complete_settings
 from ..ports import SavedUser
 from .glasses_handlers import handle_glasses_frame
@@ -22,6 +23,9 @@ from .store_trouble import report_store_trouble
 from .user_session import UserSession
 
 Phase = Callable[[UserSession], Awaitable[UserEvent]]
+
+RECALL_TRIES: Final = 3
+"""So often is read what is saved of a session: the store may fail once, or for good."""
 
 
 async def run_user(user: UserSession) -> None:
@@ -84,16 +88,25 @@ PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
 
 
 async def _load(user: UserSession) -> tuple[SavedUser | None, Sequence[PackageName]]:
-    """The user's settings; and what is saved of the session, and which apps are wanted."""
+    """The user's settings; and what is saved of the session, and which apps are wanted.
+
+    What is saved counts only in the first session after a restart of the server: later it is
+    what has not been forgotten yet of the session before.
+    """
     store = user.surroundings.store
     user.settings = complete_settings({})
     try:
         user.settings = complete_settings(await store.user_settings(user.user))
-        saved = await store.saved_session(user.user)
-        return saved, () if saved is None else await store.wanted_apps(user.user)
     except StoreFailed as error:
         report_store_trouble(user.surroundings, user.user, error)
-        return None, ()
+    for number in range(RECALL_TRIES if user.known_before else 0):
+        if number:
+            await trio.sleep(SAVE_AGAIN_S)
+        try:
+            return await store.saved_session(user.user), await store.wanted_apps(user.user)
+        except StoreFailed as error:
+            report_store_trouble(user.surroundings, user.user, error)
+    return None, ()
 
 
 async def _start_wanted_after_ack(user: UserSession) -> None:

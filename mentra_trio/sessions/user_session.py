@@ -57,6 +57,8 @@ class UserSession:
     surroundings: Surroundings
     state: UserState = UserState.INITIALIZING
     """Begins as DISCONNECTED where the glasses have yet to come back."""
+    known_before: bool = False
+    """Whether a server before this one was keeping a session of this user."""
     settings: dict[str, Any] = attrs.field(factory=dict, init=False)
     """The user's MentraOS settings, complete, in the apps' names."""
     offers: Offers[Link, CloseReason] = attrs.field(init=False)

@@ -9,10 +9,12 @@ from typing import Final
 
 import attrs
 import outcome
+import trio
 
 from ..concurrency.oneshot import OneShot
 from ..domain.errors import SessionEnded, StoreFailed, UpdatesOverflow
 from ..domain.ids import PackageName, UserId
+from ..domain.timings import SAVE_AGAIN_S
 from .store_trouble import report_store_trouble
 from .surroundings import Surroundings
 from .update_queue import UpdateQueue
@@ -74,12 +76,13 @@ class Wishes:
             await until_written(written)
 
     async def all(self) -> Sequence[PackageName]:
-        """What the user wants running; nothing, and a report, if the store fails."""
-        try:
-            return await self.surroundings.store.wanted_apps(self.user)
-        except StoreFailed as error:
-            report_store_trouble(self.surroundings, self.user, error)
-            return ()
+        """What the user wants running; a store that fails is asked again."""
+        while True:
+            try:
+                return await self.surroundings.store.wanted_apps(self.user)
+            except StoreFailed as error:
+                report_store_trouble(self.surroundings, self.user, error)
+            await trio.sleep(SAVE_AGAIN_S)
 
     async def _write(self, package: PackageName, *, wanted: bool) -> None:
         store = self.surroundings.store

@@ -55,3 +55,7 @@ def test_an_app_is_called_by_its_name_or_else_by_its_package() -> None:
 def test_an_app_is_of_the_standard_kind_and_may_nothing_until_said_otherwise() -> None:
     assert APP.kind is AppKind.STANDARD
     assert APP.permissions == frozenset() and APP.settings == ()
+
+
+def test_the_webhook_is_under_the_url_of_the_server() -> None:
+    assert APP.webhook_url == "http://h:1/webhook"

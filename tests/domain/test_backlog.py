@@ -171,3 +171,12 @@ def test_of_a_state_only_the_latest_is_restored() -> None:
     kept.keep(STATE, "level", 1)
     assert frames_of(kept) == ["1", "level"]
     assert kept.next_position == 8
+
+
+def test_what_is_kept_since_a_position_is_in_order() -> None:
+    backlog = Backlog(messages_max=9, bytes_max=99, seconds_max=9.0)
+    for number in range(5):
+        backlog.keep("button_press", str(number), 0.0)
+    assert [one.position for one in backlog.since(4)] == [4, 5]
+    assert list(backlog.since(1)) == list(backlog.messages)
+    assert backlog.since(6) == []

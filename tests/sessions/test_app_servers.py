@@ -241,3 +241,30 @@ async def test_few_crashes_are_forgiven(autojump_clock: MockClock) -> None:
         assert snapshot.state == "running"
         assert snapshot.subscriptions == ("button_press",)
         assert snapshot.epoch == 11
+
+
+# -- their address -----------------------------------------------------------------------
+
+
+async def test_sessions_that_have_not_heard_of_a_move_do_not_lead_the_others_back(
+    autojump_clock: MockClock,
+) -> None:
+    users = [user_id(f"u-{n}@x.org") for n in range(50)]
+    async with open_household() as house:
+        await house.add_app()
+        links = house.connect_when_called()
+        for user in users:
+            await house.attached_glasses(user)
+            assert (await house.directory.start_app(user, APP)).success
+        await house.catalog.add(APP, url="http://elsewhere.test")
+        house.webhooks.starts.clear()
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        for link in links:
+            link.cut()
+        await trio.sleep(25)
+        house.directory.users()  # nor does a look at them
+        assert len(house.webhooks.starts) <= 15
+        assert {call.url for call in house.webhooks.starts} == {"http://elsewhere.test"}
+        endpoint = house.directory.surroundings.endpoints.known(APP)
+        assert endpoint is not None
+        assert endpoint.url == "http://elsewhere.test"

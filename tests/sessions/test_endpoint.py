@@ -179,7 +179,7 @@ async def test_a_server_that_has_moved_is_tried_at_its_new_address_at_once(
     nursery.start_soon(caller.call)
     await trio.sleep(300)
     caller.sign, began = Sign.GOOD, trio.current_time()
-    assert known.of(APP, "http://two.test") is caller.server
+    assert known.found_at(APP, "http://two.test") is caller.server
     await wait_all_tasks_blocked()
     assert caller.at[-1] == began
     assert caller.server.url == "http://two.test"

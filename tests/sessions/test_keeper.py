@@ -11,10 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
-from mentra_trio.domain.ids import package_name
+from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S, Lifecycle
 from mentra_trio.ports import SessionChange
-from mentra_trio.sessions.keeper import Keeper
+from mentra_trio.sessions.keeper import CHANGES_AT_ONCE, Keeper
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, open_one_app
 from mentra_trio.testing.links import RecordingTelemetry
@@ -52,6 +52,13 @@ class Note:
     def written(self, change: SessionChange) -> None:
         assert change.record is not None
         self.on_disk = change.record["value"]
+
+
+class Other(Note):
+    """The same of another app."""
+
+    def change(self) -> SessionChange:
+        return attrs.evolve(super().change(), package=OTHER_APP)
 
 
 @pytest.fixture
@@ -210,3 +217,83 @@ async def test_what_is_kept_after_a_rest_is_written_too_and_what_was_sent_is_gon
         glasses.say(press)
         await trio.sleep(1)
         assert await kept_in(house.store) == 1
+
+
+async def test_what_is_noted_after_a_user_is_forgotten_is_all_that_remains(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    keeper.forget(USER)
+    keeper.note(USER, OTHER_APP, Other(2))
+    await trio.sleep(1)
+    assert await saved(store) == {OTHER_APP: {"value": 2}}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "and here again"])
+async def test_who_is_forgotten_while_the_store_fails_does_not_come_back_with_the_next_round(
+    again: bool, keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    store.fails, store.slow_s = True, 0.05
+    keeper.note(USER, APP, Note(2))
+    await trio.sleep(SAVE_DELAY_S + 0.01)
+    keeper.forget(USER)
+    if again:
+        keeper.note(USER, OTHER_APP, Other(3))
+    await trio.sleep(0.1)
+    store.fails = False
+    await trio.sleep(5)
+    assert await saved(store) == ({OTHER_APP: {"value": 3}} if again else {})
+
+
+async def test_what_could_not_be_forgotten_is_forgotten_before_what_came_later_is_written(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    keeper.note(USER, APP, Note(1))
+    await trio.sleep(1)
+    store.fails, store.slow_s = True, 0.05
+    keeper.forget(USER)
+    await trio.sleep(SAVE_DELAY_S + 0.01)
+    keeper.note(USER, OTHER_APP, Other(2))
+    await trio.sleep(0.1)
+    store.fails = False
+    await trio.sleep(5)
+    assert await saved(store) == {OTHER_APP: {"value": 2}}
+
+
+async def test_a_session_that_is_over_is_written_as_it_was(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_one_app(store=store) as (house, _glasses, link):
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+        house.directory.drain()
+        await trio.sleep(1)
+    found = await store.saved_session(USER)
+    assert found is not None
+    assert found.apps[APP].record["subscriptions"] == ["button_press"]
+
+
+async def test_ten_thousand_changes_are_not_described_in_one_turn(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    described: list[int] = [0]
+
+    @attrs.define(eq=False)
+    class Counted(Note):
+        def change(self) -> SessionChange:
+            described[-1] += 1
+            return super().change()
+
+    async def watch() -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+            described.append(0)
+
+    for number in range(10_000):
+        keeper.note(user_id(f"u-{number}@x.org"), APP, Counted(number))
+    nursery.start_soon(watch)
+    await keeper.save_now()
+    assert sum(described) == 10_000
+    assert max(described) <= 2 * CHANGES_AT_ONCE, "two turns of one task in a row"

@@ -202,3 +202,22 @@ async def test_with_the_end_they_are_forgotten(end: str, autojump_clock: MockClo
         await listening(house, new, "button_press")
         await trio.sleep(1)
         assert new.of_type("data_stream") == []
+
+
+async def test_a_gap_that_a_failing_link_did_not_take_is_told_over_the_next(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app(lifecycle=Lifecycle(kept_messages=2)) as (house, glasses, link):
+        await listening(house, link, "button_press")
+        link.cut()
+        glasses.say(*(press(number) for number in range(5)))
+        await wait_all_tasks_blocked()
+        full = MemoryLink("full", room=2)  # snapshot and ack
+        house.app(token="t1", link=full)
+        await full.closed()
+        assert house.telemetry.of(MessagesMissed) == []
+        back = house.app(token="t1")
+        missed = await back.expect("custom_message")
+        assert missed["payload"]["count"] == 3
+        await wait_all_tasks_blocked()
+        assert heard(back) == ["3", "4"]

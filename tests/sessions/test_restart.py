@@ -210,3 +210,21 @@ async def test_many_sessions_are_begun_in_the_background(autojump_clock: MockClo
         await house.attached_glasses(users[70])
         await trio.sleep(1)
         assert len(house.directory.users()) == 100
+
+
+async def test_a_session_that_has_just_ended_is_not_taken_for_one_of_before(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        glasses, _link = await running(house, "button_press")
+        await trio.sleep(1)
+        glasses.cut()
+        await trio.sleep(60)
+        await wait_all_tasks_blocked()
+        assert house.directory.users() == []
+        house.connect_when_called()
+        await house.attached_glasses()
+        await wait_all_tasks_blocked()
+        [app] = house.directory.users()[0].apps
+        assert app.state == "running", "it was started at once, and not awaited"
+        assert app.subscriptions == ()

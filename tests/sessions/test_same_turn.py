@@ -9,10 +9,12 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mentra_trio.domain.close_reasons import CRASHED, RESTARTING
+from mentra_trio.domain.close_reasons import CRASHED, LINK_LOST, RESTARTING
 from mentra_trio.domain.ids import PackageName, UserId, user_id
-from mentra_trio.domain.lifecycle import StopCause
+from mentra_trio.domain.lifecycle import AppState, StopCause
+from mentra_trio.domain.starting import StartResult
 from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.sessions.arrivals import Arrival
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
@@ -23,6 +25,7 @@ from mentra_trio.testing.household import (
     open_wearer,
 )
 from mentra_trio.testing.links import MemoryLink
+from mentra_trio.testing.trouble import ERROR
 
 TURNS = range(7)
 
@@ -219,3 +222,48 @@ async def test_a_crash_of_a_user_session_stays_inside_it(autojump_clock: MockClo
         assert other.is_open
         store.broken = False
         await house.attached_glasses()
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_glasses_that_come_back_as_an_app_goes_to_rest_bring_it_back(
+    turns: int, autojump_clock: MockClock
+) -> None:
+    for _ in range(6):
+        async with open_one_app() as (house, glasses, app):
+            ends = trio.current_time() + Lifecycle().grace_s
+            glasses.cut()
+            app.cut()
+            await wait_all_tasks_blocked()
+            house.connect_when_called()
+            await trio.sleep_until(ends)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            house.glasses()
+            await trio.sleep(5)
+            assert house.state() == "running"
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_an_app_at_the_door_as_its_call_fails_is_served_or_was_too_late(
+    turns: int, autojump_clock: MockClock
+) -> None:
+    results: list[StartResult] = []
+
+    async def start(house: Household) -> None:
+        results.append(await house.directory.start_app(USER, APP))
+
+    for _ in range(8):
+        async with open_wearer() as (house, _glasses), trio.open_nursery() as nursery:
+            nursery.start_soon(start, house)
+            await house.webhooks.next_start()
+            await wait_all_tasks_blocked()
+            app, link = house.directory._users[USER].roster.apps[APP], MemoryLink()
+            assert app.attempt is not None
+            app.attempt.failure.settle(ERROR)
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            in_time = app.state is AppState.CONNECTING
+            app.borrow(Arrival(link=link, serial=app.attempt.serial))
+            await wait_all_tasks_blocked()
+            assert results.pop().success is in_time
+            link.close(LINK_LOST)

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.apps import AppRegistration
-from mentra_trio.domain.close_reasons import NO_SETTINGS
+from mentra_trio.domain.close_reasons import NO_SETTINGS, NOT_HERE_YET
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.facts import StoreTrouble
 from mentra_trio.domain.ids import PackageName, UserId
@@ -28,7 +28,10 @@ class Failing(MemoryStore):
         if name in self.broken:
             raise StoreFailed("disk I/O error")
 
+    reads_of_apps = 0
+
     async def app(self, package: PackageName) -> AppRegistration | None:
+        self.reads_of_apps += 1
         self._check("app")
         return await super().app(package)
 
@@ -109,3 +112,65 @@ async def test_a_start_that_could_not_be_written_down_is_not_acknowledged(
         await wait_all_tasks_blocked()
         assert house.state() is None, "the stop itself needs no store"
         assert house.telemetry.crashes == []
+
+
+async def test_an_app_that_cannot_be_looked_up_is_tried_again_at_growing_gaps(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_one_app(store=store) as (house, _glasses, app):
+        store.broken = frozenset({"app"})
+        app.cut()
+        before = store.reads_of_apps
+        await trio.sleep(60)
+        assert house.state() == "backoff"
+        assert 4 <= store.reads_of_apps - before <= 9
+        store.broken = frozenset()
+        house.connect_when_called()
+        await trio.sleep(30)
+        assert house.state() == "running"
+
+
+async def test_an_app_that_is_gone_from_the_store_is_over_when_its_server_would_be_called(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        await house.store.remove_app(APP)
+        app.cut()
+        await trio.sleep(10)
+        assert house.state() is None
+        assert len(house.webhooks.starts) == 1
+
+
+async def test_what_the_user_wants_is_asked_again_and_no_app_is_turned_away_meanwhile(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    async with open_household(store=store) as house:
+        await house.add_app()
+        await store.set_wanted(USER, APP, wanted=True)
+        store.broken = frozenset({"wanted_apps"})
+        await house.attached_glasses()
+        assert await house.app(token="of-before").closed() == NOT_HERE_YET
+        house.connect_when_called()
+        store.broken = frozenset()
+        await trio.sleep(2)
+        assert house.state() == "running"
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+async def test_what_was_kept_by_a_server_before_is_asked_for_again_for_a_while(
+    for_good: bool, autojump_clock: MockClock
+) -> None:
+    store = Failing()
+    async with open_one_app(store=store) as (house, _glasses, link):
+        link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
+        await wait_all_tasks_blocked()
+    store.broken = frozenset({"wanted_apps"})
+    async with open_household(store=store) as house:
+        await trio.sleep(0.5)
+        store.broken = store.broken if for_good else frozenset()
+        await house.attached_glasses()
+        snapshot = house.snapshot()
+        assert (snapshot is None) is for_good
+        assert snapshot is None or snapshot.subscriptions == ("button_press",)

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.close_reasons import SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
+from mentra_trio.domain.facts import StartEnded
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
@@ -159,3 +160,27 @@ async def test_after_a_stop_no_socket_of_before_is_taken_for_the_new_one(
             call = await house.webhooks.next_start()
             assert await house.app(token="t1").closed() == SUPERSEDED
             await house.answer(call).expect("tpa_connection_ack")
+
+
+async def test_an_app_that_was_only_tried_and_runs_gets_its_whole_budget_when_it_is_lost(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        link.cut()
+        await glasses.expect("app_stopped", within=400)
+        links = house.connect_when_called()
+        await trio.sleep(900)
+        assert house.state() == "running"
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        links[-1].cut()
+        await trio.sleep(20)
+        assert house.state() == "backoff"
+        await glasses.expect("app_stopped", within=400)
+
+
+async def test_a_start_is_told_from_a_resurrection(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        link.cut()
+        await house.answer(await house.webhooks.next_start()).expect("tpa_connection_ack")
+        assert [fact.resurrection for fact in house.telemetry.of(StartEnded)] == [False, True]

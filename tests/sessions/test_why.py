@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -62,3 +63,17 @@ async def test_an_app_without_a_session(autojump_clock: MockClock) -> None:
         lines = why(house)
         assert lines[:-1] == STORY[-4:]
         assert lines[-1] == "next: nothing; a start by the user is tried at once"
+
+
+async def test_of_an_app_that_is_quarantined_no_trial_is_promised(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, glasses, link):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        link.cut()
+        await glasses.expect("app_stopped", within=400)
+        await trio.sleep(0.1)
+        rest = house.directory._users[USER].roster.resting.get(APP)
+        assert rest is not None
+        rest.record = attrs.evolve(rest.record, quarantined=True)
+        assert why(house)[-1] == "next: nothing by itself; a start by the user is tried at once"
