@@ -33,13 +33,11 @@ from .claims import AppClaim as AppClaim
 from .claims import about_to_change, admit
 from .endpoint import EndpointSnapshot
 from .health import watch_health
-from .prospects import headline, prospect
+from .prospects import explanation
 from .snapshots import UserSnapshot, page_of
 from .surroundings import Surroundings
 from .user_phases import run_user
 from .user_session import UserSession
-
-WHY_LINES_MAX: Final = 5
 
 RECALLED_AT_ONCE: Final = 20
 """Sessions of before that are begun in one turn of the event loop."""
@@ -259,11 +257,7 @@ class Directory:
         app = next((app for app in apps if app.package == package), None)
         endpoint = self.surroundings.endpoints.known(package)
         server = endpoint.snapshot() if endpoint is not None else None
-        last = prospect(app, server, self.surroundings.lifecycle, now)
-        if app is None:
-            return [*story[1 - WHY_LINES_MAX :], last]
-        before = story[:-1]  # its end is the state itself
-        return [headline(app, now), *before[2 - WHY_LINES_MAX :], last]
+        return explanation(app, server, story, self.surroundings.lifecycle, now)
 
     def endpoint(self, package: PackageName) -> EndpointSnapshot | None:
         """How the server of an app is; ``None`` if nobody has used it since we began."""

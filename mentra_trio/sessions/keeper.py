@@ -6,7 +6,7 @@ show of is waited for with ``save_now``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final, Protocol
 
 import attrs
@@ -16,6 +16,7 @@ from ..domain.errors import StoreFailed
 from ..domain.facts import StoreTrouble
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SAVE_AGAIN_S, SAVE_DELAY_S, SAVE_WAIT_S
+from ..domain.wording import counted
 from ..ports import SessionChange, Store, Telemetry
 
 CHANGES_AT_ONCE: Final = 200
@@ -150,8 +151,7 @@ class Keeper:
                     await trio.lowlevel.checkpoint()
             await self.store.save_sessions(changes)
         except StoreFailed as error:
-            for user in {change.user for change in changes}:
-                self.telemetry.emit(StoreTrouble(user=user, problem=str(error)))
+            self._report(error, noted.keys())
             merged = {user: notes.under(self._noted.get(user)) for user, notes in noted.items()}
             self._noted = {**self._noted, **merged}
             self._work.set()
@@ -161,6 +161,12 @@ class Keeper:
         for what, change in zip(due, changes, strict=True):
             what.written(change)
         return True
+
+    def _report(self, error: StoreFailed, users: Set[UserId]) -> None:
+        """Once for all: where a disk is full, a line for each would not help."""
+        others = len(users) - 1
+        problem = f"{error} (and so for {counted(others, 'other')})" if others else str(error)
+        self.telemetry.emit(StoreTrouble(user=min(users), problem=problem))
 
 
 def _in_order(user: UserId, notes: _Notes) -> Iterator[Remembered]:

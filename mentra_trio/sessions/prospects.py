@@ -1,7 +1,8 @@
-"""What would change the state of an app, and when that is tried: the last line of ``why``."""
+"""Why an app is as it is, what would change that, and when it is tried: the lines of ``why``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,22 @@ from .endpoint import EndpointSnapshot
 from .snapshots import AppSnapshot
 
 BY_THE_USER: Final = "a start by the user is tried at once"
+LINES_MAX: Final = 5
+
+
+def explanation(
+    app: AppSnapshot | None,
+    server: EndpointSnapshot | None,
+    story: Sequence[str],
+    lifecycle: Lifecycle,
+    now: datetime,
+) -> list[str]:
+    """The state, as much of ``story`` (newest last) as there is room for, and what comes next."""
+    last = prospect(app, server, lifecycle, now)
+    if app is None:
+        return [*story[1 - LINES_MAX :], last]
+    before = story[:-1]  # its end is the state itself
+    return [headline(app, now), *before[2 - LINES_MAX :], last]
 
 
 def headline(app: AppSnapshot, now: datetime) -> str:

@@ -71,6 +71,7 @@ SITUATIONS: Final = (
 NEXT: Final = (
     *("the app comes", "the user starts it", "the user leaves"),
     *("the user comes back", "the user comes back later", "time passes", "all is well again"),
+    "its server was restarted",
 )
 
 
@@ -253,6 +254,8 @@ class ComingBack(SeveralLives):
                 self.glasses_come()
             case "time passes":
                 self.advance(1_000)
+            case "its server was restarted":
+                self.the_server_of_the_app_says_it_was_restarted()
             case "all is well again" if self.wanted:
                 self.all_is_well_again()
 

@@ -109,6 +109,19 @@ async def test_what_could_not_be_written_is_tried_again_unless_something_newer_i
     assert store.rounds == [2, 2]
 
 
+async def test_a_store_that_fails_for_many_is_told_once(
+    keeper: Keeper, store: Fickle, autojump_clock: MockClock
+) -> None:
+    store.fails = True
+    for number in range(3):
+        keeper.note(user_id(f"u-{number}@x.org"), APP, Note(number))
+    await trio.sleep(SAVE_DELAY_S + 0.01)
+    assert isinstance(keeper.telemetry, RecordingTelemetry)
+    [trouble] = keeper.telemetry.of(StoreTrouble)
+    assert trouble.user == "u-0@x.org"
+    assert trouble.problem.endswith("(and so for 2 others)")
+
+
 async def test_nobody_waits_longer_than_a_moment_for_a_store_that_does_not_answer(
     keeper: Keeper, store: Fickle, autojump_clock: MockClock
 ) -> None:
