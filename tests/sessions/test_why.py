@@ -7,6 +7,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from mentra_trio.domain.ids import user_id
+from mentra_trio.domain.lifecycle import AppState
+from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.sessions.prospects import prospect
 from mentra_trio.testing.household import APP, USER, Household, open_one_app
 from mentra_trio.testing.links import WebhookScript
 from mentra_trio.testing.trouble import REFUSED
@@ -77,3 +81,39 @@ async def test_of_an_app_that_is_quarantined_no_trial_is_promised(
         assert rest is not None
         rest.record = attrs.evolve(rest.record, quarantined=True)
         assert why(house)[-1] == "next: nothing by itself; a start by the user is tried at once"
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (AppState.CONNECTING, "its server was called"),
+        (AppState.DISCONNECTED, "its server is called at an unknown time"),
+        (AppState.RESURRECTING, "its server was called"),
+        (AppState.EVICTED, "its server is tried now and then"),
+        (AppState.DORMANT, "it comes back with the glasses, or by itself"),
+        (AppState.STOPPING, "it is over in a moment"),
+    ],
+)
+async def test_states_that_pass_quickly_have_a_next_line_too(
+    state: AppState, says: str, autojump_clock: MockClock
+) -> None:
+    async with open_one_app() as (house, _glasses, _link):
+        app = house.snapshot()
+        assert app is not None
+        now = house.directory.surroundings.environment.utcnow()
+        line = prospect(attrs.evolve(app, state=state.value), None, Lifecycle(), now)
+        assert line.startswith(f"next: {says}")
+
+
+async def test_it_is_told_how_many_others_a_trial_is_for(autojump_clock: MockClock) -> None:
+    others = [user_id(f"u-{n}@x.org") for n in range(3)]
+    async with open_one_app() as (house, _glasses, link):
+        links = [link]
+        for user in others:
+            await house.attached_glasses(user)
+            links.append(await house.running_app(user))
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        for lost in links:
+            lost.cut()
+        await trio.sleep(20)
+        assert why(house)[-1].startswith("next: tried for it and 3 others at 2026-")
