@@ -106,12 +106,9 @@ async def test_states_that_pass_quickly_have_a_next_line_too(
 
 
 async def test_it_is_told_how_many_others_a_trial_is_for(autojump_clock: MockClock) -> None:
-    others = [user_id(f"u-{n}@x.org") for n in range(3)]
+    others = [user_id(f"other-{n}@x.org") for n in range(3)]
     async with open_one_app() as (house, _glasses, link):
-        links = [link]
-        for user in others:
-            await house.attached_glasses(user)
-            links.append(await house.running_app(user))
+        links = [link, *(await house.running_apps(others)).values()]
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
         for lost in links:
             lost.cut()
