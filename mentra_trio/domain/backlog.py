@@ -147,6 +147,11 @@ class Backlog:
         self._bytes = 0
         return taken
 
+    @property
+    def gap(self) -> Gap | None:
+        """What was missed and is still to be told; ``None`` if nothing was."""
+        return self._gap
+
     def take_gap(self) -> Gap | None:
         """What was missed since this was last asked; ``None`` if nothing was."""
         gap, self._gap = self._gap, None

@@ -132,7 +132,7 @@ class Returns:
                 report_store_trouble(around, self.roster.user, error)
                 continue  # it is brought up like any other app that the user wants
             self.roster.book.restore(package, record.tokens, record.serial)
-            backlog = restored_backlog(app.kept, around.lifecycle, around.environment)
+            backlog = restored_backlog(app, around.lifecycle, around.environment)
             self._restore(package, record, backlog)
 
     def _restore(self, package: PackageName, record: AppRecord, backlog: Backlog) -> None:

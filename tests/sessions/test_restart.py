@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -11,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.close_reasons import APP_STOPPED, NOT_HERE_YET, SUPERSEDED
 from mentra_trio.domain.ids import user_id
+from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.ports import SessionChange, Store
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, virtual_environment
@@ -19,9 +21,11 @@ from mentra_trio.testing.trouble import REFUSED
 
 
 @asynccontextmanager
-async def until_killed(store: Store) -> AsyncGenerator[Household]:
+async def until_killed(
+    store: Store, lifecycle: Lifecycle | None = None
+) -> AsyncGenerator[Household]:
     """A household that ends without a word to anybody, its last changes written down."""
-    async with open_household(store=store) as house:
+    async with open_household(store=store, lifecycle=lifecycle or Lifecycle()) as house:
         yield house
         await house.directory.surroundings.keeper.finish()
 
@@ -174,6 +178,30 @@ async def test_messages_that_were_kept_arrive_after_the_restart(autojump_clock: 
         link = house.app(token="t1")
         await link.expect("tpa_connection_ack")
         assert link.of_type("data_stream") == [], "nothing twice"
+
+
+@pytest.mark.parametrize("damage", [{}, {"missed": 7}, {"missed": {"count": 1, "reasons": ["?"]}}])
+async def test_what_was_missed_is_told_after_the_restart(
+    damage: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    store = MemoryStore()
+    async with until_killed(store, Lifecycle(kept_messages=2)) as house:
+        glasses, link = await running(house, "button_press")
+        link.cut()
+        await wait_all_tasks_blocked()
+        glasses.say(*({"type": "button_press", "buttonId": str(n)} for n in range(5)))
+        await wait_all_tasks_blocked()
+    saved = await store.saved_session(USER)
+    assert saved is not None
+    record = {**saved.apps[APP].record, **damage}
+    await store.save_sessions([SessionChange(user=USER, package=APP, record=record)])
+    async with the_next_server(store) as house:
+        await house.attached_glasses()
+        back = house.app(token="t1")
+        await back.expect("tpa_connection_ack")
+        await wait_all_tasks_blocked()
+        told = [message["payload"]["count"] for message in back.of_type("custom_message")]
+        assert told == ([] if damage else [3])
 
 
 async def test_an_ended_session_leaves_nothing_behind(autojump_clock: MockClock) -> None:
