@@ -14,6 +14,12 @@ The package is built in floors, and a floor imports only floors below it:
     1  domain            the rules: pure functions and frozen values
 """
 
+from importlib import import_module as _import_module
+from types import MappingProxyType as _MappingProxyType
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+from typing import Final as _Final
+
 from .config import Config as Config
 from .config import WebhookSettings as WebhookSettings
 from .config import load_config as load_config
@@ -42,9 +48,33 @@ from .ports import Link as Link
 from .ports import Store as Store
 from .ports import Telemetry as Telemetry
 from .ports import Webhooks as Webhooks
-from .server import Server as Server
-from .server import open_server as open_server
-from .sessions.catalog import AddedApp as AddedApp
-from .sessions.catalog import AppCatalog as AppCatalog
-from .sessions.snapshots import AppSnapshot as AppSnapshot
-from .sessions.snapshots import UserSnapshot as UserSnapshot
+
+if TYPE_CHECKING:
+    from .server import Server as Server
+    from .server import open_server as open_server
+    from .sessions.catalog import AddedApp as AddedApp
+    from .sessions.catalog import AppCatalog as AppCatalog
+    from .sessions.snapshots import AppSnapshot as AppSnapshot
+    from .sessions.snapshots import UserSnapshot as UserSnapshot
+
+_LATER: _Final = _MappingProxyType(
+    {
+        "Server": ".server",
+        "open_server": ".server",
+        "AddedApp": ".sessions.catalog",
+        "AppCatalog": ".sessions.catalog",
+        "AppSnapshot": ".sessions.snapshots",
+        "UserSnapshot": ".sessions.snapshots",
+    }
+)
+"""What is loaded when it is first asked for: a command that asks a server does not load one."""
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(_LATER[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

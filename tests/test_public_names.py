@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import mentra_trio
 
@@ -46,12 +50,12 @@ PUBLIC = [
 
 
 def exported() -> list[str]:
-    """What ``__init__`` exports on purpose: ``from .x import Y as Y``."""
+    """What ``__init__`` exports on purpose, at once or later: ``from .x import Y as Y``."""
     assert mentra_trio.__file__
     tree = ast.parse(Path(mentra_trio.__file__).read_text())
     return [
         alias.asname
-        for node in tree.body
+        for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname == alias.name
@@ -70,4 +74,15 @@ def test_every_public_thing_says_what_it_is() -> None:
 def test_nothing_else_looks_public() -> None:
     modules = {path.stem for path in Path(str(mentra_trio.__file__)).parent.iterdir()}
     others = {name for name in vars(mentra_trio) if not name.startswith("_")} - set(PUBLIC)
-    assert others <= modules
+    assert others <= {*modules, "TYPE_CHECKING"}
+    assert set(PUBLIC) <= set(dir(mentra_trio))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        mentra_trio.nonsense  # noqa: B018
+
+
+def test_a_command_that_asks_a_server_does_not_load_one() -> None:
+    program = "import sys, mentra_trio.cli.watch; print('mentra_trio.server' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"

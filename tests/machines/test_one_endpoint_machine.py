@@ -39,7 +39,7 @@ class Lost:
     """Whether it is calling a server of which it is not known whether it is there."""
 
 
-@attrs.frozen
+@attrs.define
 class Granted:
     """A turn as it was given: when, and what was known of the server at that moment."""
 
@@ -92,11 +92,15 @@ class OneEndpoint(TrioMachine):
     async def called(self, lost: Lost, turn: Turn) -> bool:
         breaker = self.endpoint.breaker
         lost.tries = not breaker.vouches_for(lost.lost_at)
-        self.note_turn(Granted(trio.current_time(), lost.tries, breaker.down_since))
+        granted = Granted(trio.current_time(), lost.tries, breaker.down_since)
+        self.note_turn(granted)
         try:
             await trio.sleep(self.call_s)
             self.endpoint.tell(self.sign)
             return self.sign is Sign.GOOD
+        except trio.Cancelled:
+            granted.trial = False  # nothing was learnt from it: the next one need not wait
+            raise
         finally:
             lost.tries = False
             turn.over()
