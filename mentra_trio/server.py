@@ -172,8 +172,8 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
         slow = SlowTasks(telemetry, parts.environment.perf_counter)
         metrics.add(slow)
         async with (
-            _instrumented(slow),
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
+            _instrumented(slow),  # until the end begins, which has more urgent things to do
         ):
             telemetry.emit(ServerStarted(address=parts.url))
             yield server
