@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.close_reasons import SUPERSEDED
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import StartEnded
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
-from mentra_trio.testing.household import APP, USER, open_one_app
-from mentra_trio.testing.links import WebhookScript
+from mentra_trio.testing.household import APP, USER, Household, open_one_app
+from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.trouble import REFUSED
 
-REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
+
+@asynccontextmanager
+async def open_evicted_app() -> AsyncGenerator[tuple[Household, MemoryLink]]:
+    """A household, and its glasses; the app's server was away for longer than the budget."""
+    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        link.cut()
+        await glasses.expect("app_stopped", within=400)
+        yield house, glasses
 
 
 async def test_an_answer_that_is_outstanding_from_the_call_before_is_not_waited_for(
@@ -37,10 +48,7 @@ async def test_an_answer_that_is_outstanding_from_the_call_before_is_not_waited_
 async def test_a_server_that_was_restarted_is_not_called_for_a_user_who_is_away(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
-        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
-        link.cut()
-        await glasses.expect("app_stopped", within=400)
+    async with open_evicted_app() as (house, glasses):
         glasses.cut()
         await wait_all_tasks_blocked()
         before = len(house.webhooks.starts)
@@ -87,10 +95,7 @@ async def test_whoever_runs_again_keeps_nobody_else_from_being_called(
 async def test_an_evicted_app_for_which_its_server_was_tried_in_vain_rests_again_at_once(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
-        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
-        link.cut()
-        await glasses.expect("app_stopped", within=400)
+    async with open_evicted_app() as (house, _glasses):
         tried = len(house.webhooks.starts)
         while len(house.webhooks.starts) == tried:
             await house.webhooks.next_start(within=1_000)
@@ -135,10 +140,7 @@ async def test_whoever_comes_over_a_newer_attempt_replaces_older_ones_delivered_
 async def test_a_turn_that_comes_with_the_end_of_a_rest_is_passed_on(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
-        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
-        link.cut()
-        await glasses.expect("app_stopped", within=400)
+    async with open_evicted_app() as (house, _glasses):
         server = house.directory.surroundings.endpoints.known(APP)
         assert server is not None
         server.note_health(well=False)
@@ -165,10 +167,7 @@ async def test_after_a_stop_no_socket_of_before_is_taken_for_the_new_one(
 async def test_an_app_that_was_only_tried_and_runs_gets_its_whole_budget_when_it_is_lost(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_one_app(lifecycle=Lifecycle(health_s=0)) as (house, glasses, link):
-        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
-        link.cut()
-        await glasses.expect("app_stopped", within=400)
+    async with open_evicted_app() as (house, glasses):
         links = house.connect_when_called()
         await trio.sleep(900)
         assert house.state() == "running"
