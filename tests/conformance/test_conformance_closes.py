@@ -61,6 +61,7 @@ REACTIONS: Final = MappingProxyType(
         "ADDRESS_NOT_ALLOWED": ZOMBIE,
         "NOT_HERE_YET": COMES_BACK,
         "NO_SETTINGS": COMES_BACK,
+        "NO_REGISTRATION": COMES_BACK,
         "NO_SESSION": ZOMBIE,
         "NOT_STARTED": ZOMBIE,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from datetime import datetime
 from functools import partial
@@ -41,6 +42,13 @@ def moments(journal: list[dict[str, Any]], fact: str, **fields: Any) -> list[flo
     ]
 
 
+def asked_in_vain(server: RunningServer) -> list[float]:
+    """When an app server was asked for its health and did not answer, in seconds."""
+    lines = [line for line in server.log.read_text().splitlines() if "health checked" in line]
+    found = [re.match(r"timestamp=(\S+)", line) for line in lines]
+    return [datetime.fromisoformat(one[1]).timestamp() for one in found if one is not None]
+
+
 async def test_22_a_killed_process_is_called_when_its_grace_is_over(
     server: RunningServer, lone_app: RealApp, nursery: trio.Nursery, user: str
 ) -> None:
@@ -78,6 +86,7 @@ async def test_23_a_process_that_is_away_for_long_is_called_ever_more_seldom(
         "lifecycle.probe_s=0.6",
         "lifecycle.probe_fast_for_s=2.4",
         "lifecycle.probe_slow_s=2.0",
+        "lifecycle.health_s=0",
     )
     await register(server, lone_app)
     phone = await open_phone(nursery, server, user)
@@ -90,7 +99,8 @@ async def test_23_a_process_that_is_away_for_long_is_called_ever_more_seldom(
 
     journal = await server.journal(user)
     attempts = moments(journal, "AttemptBegan")[1:]
-    gaps = [later - earlier for earlier, later in pairwise(attempts)]
+    trials = sorted([*attempts, *asked_in_vain(server)])
+    gaps = [later - earlier for earlier, later in pairwise(trials)]
     fast = [gap for gap in gaps if gap < 1.5]
     slow = gaps[len(fast) :]
     assert len(fast) >= 3, gaps
@@ -99,6 +109,7 @@ async def test_23_a_process_that_is_away_for_long_is_called_ever_more_seldom(
     assert len({round(gap, 3) for gap in gaps}) > 2, "they are jittered"
     failed = [one for one in journal if one["fact"] == "WebhookCalled" and one["result"] != "ok"]
     assert len(failed) == len(attempts) - 1, "each attempt is one call, and the last one succeeded"
+    assert len(failed) < len(trials) / 2, "mostly it was only asked whether it is there"
     assert len(lone_app.webhooks(user)) == 2
     assert phone.seen.count(type="app_stopped") == 0, "the user was never told that it is gone"
 
