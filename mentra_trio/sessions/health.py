@@ -49,7 +49,6 @@ async def ask_for_health(surroundings: Surroundings, endpoint: Endpoint) -> Webh
         await surroundings.webhooks.health(endpoint.url)
     except WebhookFailed as error:
         failure = error
-    endpoint.note_health(well=failure is None)
     surroundings.telemetry.emit(
         HealthChecked(
             package=endpoint.package,
@@ -66,4 +65,5 @@ async def _check(
 ) -> None:
     await trio.sleep(delay)
     async with limiter:
-        await ask_for_health(surroundings, endpoint)
+        failure = await ask_for_health(surroundings, endpoint)
+    endpoint.note_health(well=failure is None)
