@@ -154,6 +154,9 @@ those who come back: for so long grace ends for nobody."""
 CROWD_MOST_S: Final = 15.0
 """By how much grace is lengthened for that, at most."""
 
+PROOF_S: Final = 2.0
+"""Within so many seconds a link answers whose app server says that it was restarted, or is dead."""
+
 SAVE_DELAY_S: Final = 0.1
 """What sessions remember of themselves is written together, this long after the first change."""
 

@@ -21,7 +21,8 @@ from ..domain.facts import FalseResurrection, OwnershipReleased
 from ..domain.lifecycle import OVER, RESTING, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED
 from ..domain.stopping import FAREWELLS
-from ..domain.timings import CROWD_MOST_S
+from ..domain.timings import CROWD_MOST_S, PROOF_S
+from ..ports import Link
 from .app_greeting import greet
 from .app_handlers import handle_app_frame
 from .app_returning import backoff, disconnected, resurrecting, try_once
@@ -162,7 +163,23 @@ async def _use(app: AppSession) -> CloseReason:
         silence=beat.app_pong_s,
         silent=APP_SILENT,
         offers=app.offers,
+        until_disproved=partial(_until_disproved, app, app.link),
     )
+
+
+async def _until_disproved(app: AppSession, link: Link) -> CloseReason:
+    """Until the app's server says that it was restarted, and ``link`` turns out to be dead.
+
+    The end of a process closes its links; the end of a machine closes none.
+    """
+    while True:
+        await app.restarted.wait()
+        asked_at = trio.current_time()
+        link.ping()
+        await trio.sleep(PROOF_S)
+        if link.last_heard < asked_at:
+            return APP_SILENT
+        app.restarted = trio.Event()  # this one came after the restart
 
 
 async def _settle(app: AppSession) -> None:

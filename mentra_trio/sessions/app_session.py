@@ -122,7 +122,7 @@ class AppSession:
     asked: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when somebody wants the app now, whatever the schedule says."""
     restarted: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set when the app's server said that it was restarted: no grace is needed."""
+    """Set when the app's server said that it was restarted: a lost link needs no grace."""
     listed: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set, and replaced, when a list of subscriptions has been applied."""
     ended: trio.Event = attrs.field(factory=trio.Event, init=False)

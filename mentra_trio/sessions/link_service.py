@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
+
+import trio
 
 from ..concurrency.offers import Offers
 from ..concurrency.race import race
@@ -22,6 +24,7 @@ async def use_link(
     silence: float,
     silent: CloseReason,
     offers: Offers[Any, CloseReason],
+    until_disproved: Callable[[], Awaitable[CloseReason]] = trio.sleep_forever,
 ) -> CloseReason:
     """Read ``link`` and watch its life until it ends, fails, or a newer one is offered.
 
@@ -30,6 +33,7 @@ async def use_link(
         interval, silence: of the heartbeat, in seconds.
         silent: the reason if the peer was silent for so long.
         offers: where a newer link would be offered.
+        until_disproved: returns if something else shows that the link is dead.
 
     Returns:
         Why the link is over. Two things may happen in one turn: if a newer link waits, it is
@@ -44,6 +48,7 @@ async def use_link(
         partial(read_until_closed, link, handle),
         partial(heartbeat, link, interval=interval, silence=silence, verdict=silent),
         until_replaced,
+        until_disproved,
         link.until_failed,
     )
     return offers.replaced if offers.waiting else reason

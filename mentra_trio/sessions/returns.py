@@ -164,16 +164,17 @@ class Returns:
     def recover(self, package: PackageName) -> OneShot[StartResult] | None:
         """The app's server was restarted: have a lost app called in its turn, without grace.
 
-        Returns where the outcome will be; ``None`` where there is nothing to bring back.
+        Returns where the outcome will be; ``None`` where there is nothing to bring back, as far
+        as is known: an app that runs has to prove it, and may be found lost in a moment.
         """
         app, rest = self.roster.apps.get(package), self.roster.resting.get(package)
         here = self.roster.desk.here.value  # without its user an app waits in its rest
         if app is None and here and rest is not None and rest.record.state is AppState.EVICTED:
             app = self.roster.revive(rest, AppEvent.TURN_AWAITED)
-        if app is None or app.state not in AWAY:
+        if app is None or app.state not in {*AWAY, AppState.RUNNING}:
             return None
         app.restarted.set()
-        return app.outcome
+        return app.outcome if app.state in AWAY else None
 
     async def until_healed(self, rest: Rest) -> None:
         """Wait until the server of an evicted app answers again, then revive the app.

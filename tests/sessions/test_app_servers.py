@@ -9,16 +9,17 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mentra_trio.domain.close_reasons import APP_STOPPED
+from mentra_trio.domain.close_reasons import APP_SILENT, APP_STOPPED
 from mentra_trio.domain.facts import (
     EndpointChanged,
     FalseResurrection,
     HealthChecked,
+    LinkAttached,
     OwnershipReleased,
     Quarantined,
 )
 from mentra_trio.domain.ids import PackageName, UserId, user_id
-from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.domain.timings import PROOF_S, Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
@@ -67,6 +68,36 @@ async def test_its_word_brings_back_what_waits_and_what_was_given_up(
         house.connect_when_called()
         assert await house.directory.recover_app(APP) == 1
         assert house.state() == "running"
+
+
+async def test_a_link_that_died_with_the_machine_is_found_dead_at_its_word(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        link.answers_pings = False
+        await trio.sleep(1)
+        links = house.connect_when_called()
+        assert await house.directory.recover_app(APP) == 0, "as far as is known, it runs"
+        assert await link.closed() == APP_SILENT
+        assert trio.current_time() == 1 + PROOF_S
+        await house.telemetry.next(LinkAttached)
+        await trio.sleep(1)
+        assert house.state() == "running"
+        assert len(links) == 1
+
+
+async def test_an_app_that_is_there_is_left_alone_at_its_word_and_keeps_its_grace(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        calls = len(house.webhooks.starts)
+        assert await house.directory.recover_app(APP) == 0
+        await trio.sleep(60)
+        assert link.is_open
+        link.cut()
+        await trio.sleep(4.9)
+        assert house.state() == "grace_period"
+        assert len(house.webhooks.starts) == calls
 
 
 # -- their health -------------------------------------------------------------------
