@@ -18,6 +18,7 @@ import trio
 from .config import Config, is_name
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.frame_counts import FrameCounts
+from .domain.hosts import authority, from_here
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
 from .domain.timings import LAST_CLOSE_S
@@ -168,7 +169,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
             journal=journal,
         )
-        port = _port(parts, server, telemetry, metrics, journal, frames)
+        port = _port(parts, server, telemetry, metrics, frames)
         slow = SlowTasks(telemetry, parts.environment.perf_counter)
         metrics.add(slow)
         async with (
@@ -200,10 +201,10 @@ def _port(
     server: Server,
     telemetry: Telemetry,
     metrics: Metrics,
-    journal: Journal,
     frames: Mapping[str, FrameCounts],
 ) -> Port:
     directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
+    journal = server._journal
     services = Services(
         directory=directory,
         catalog=server.apps,
@@ -301,9 +302,8 @@ def _websocket_base(config: Config, listeners: Listeners) -> str:
     host, port = bound_address(listeners)
     if is_name(config.host):
         host = config.host  # a certificate is for the name, not for the address behind it
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     scheme = "ws" if config.tls_cert is None else "wss"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{authority(from_here(host), port)}"
 
 
 def _public_hosts(config: Config) -> frozenset[str]:

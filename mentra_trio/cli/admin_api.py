@@ -15,6 +15,7 @@ import msgspec
 
 from ..config import Config
 from ..domain.errors import MentraTrioError
+from ..domain.hosts import authority, from_here
 from ..storage.secrets import ADMIN_TOKEN
 
 ANSWER_S: Final = 10.0
@@ -139,9 +140,8 @@ async def open_admin_api(
 
 def own_url(config: Config) -> str:
     """Where a server with these settings is reached from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)
     scheme = "http" if config.tls_cert is None else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.port}"
+    return f"{scheme}://{authority(from_here(config.host), config.port)}"
 
 
 def _token(config: Config) -> str:

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -63,16 +63,25 @@ class Finding:
 async def doctor(config: Config, write: Callable[[str], None]) -> int:
     """Check everything, print the findings as they come; 1 if something is wrong, else 0."""
     worst = OK
+    apps: list[AppRegistration] = []
     write(f"{OK.upper():<5} settings: they can be used; data folder {config.data_dir}")
-    for check in (_folder, _certificate, _public_url, _port, _apps):
-        for finding in await check(config):
+    checks = (
+        partial(_folder, config, apps),
+        partial(_certificate, config),
+        partial(_public_url, config),
+        partial(_port, config),
+        partial(_apps, config, apps),
+    )
+    for check in checks:
+        for finding in await check():
             for line in finding.lines():
                 write(line)
             worst = FAIL if FAIL in {worst, finding.level} else worst
     return int(worst == FAIL)
 
 
-async def _folder(config: Config) -> list[Finding]:
+async def _folder(config: Config, apps: list[AppRegistration]) -> list[Finding]:
+    """What is found in the data folder; the apps that are registered there go to ``apps``."""
     folder = config.data_dir
     assert folder is not None, "a command has a data folder"
     if not folder.exists():
@@ -87,9 +96,9 @@ async def _folder(config: Config) -> list[Finding]:
     try:
         if (folder / DATABASE_NAME).exists():
             async with open_sqlite_store(folder / DATABASE_NAME, inline=True) as store:
-                number = len(await store.apps())
-            apps = counted(number, "app is", "apps are")
-            findings.append(Finding(OK, f"database: it opens; {apps} registered"))
+                apps += await store.apps()
+            registered = counted(len(apps), "app is", "apps are")
+            findings.append(Finding(OK, f"database: it opens; {registered} registered"))
     except MentraTrioError as error:
         findings.append(Finding(FAIL, f"database: {error}", "restore a copy, or move it away"))
     return findings
@@ -171,16 +180,7 @@ async def _port(config: Config) -> list[Finding]:
     return [Finding(OK, f"port: {config.host}:{config.port} is free, no server runs")]
 
 
-async def _apps(config: Config) -> list[Finding]:
-    assert config.data_dir is not None, "a command has a data folder"
-    path = config.data_dir / DATABASE_NAME
-    if not path.exists():
-        return []
-    try:
-        async with open_sqlite_store(path, inline=True) as store:
-            apps = await store.apps()
-    except MentraTrioError:
-        return []  # told already
+async def _apps(config: Config, apps: Sequence[AppRegistration]) -> list[Finding]:
     webhooks = HttpWebhooks(
         allow_private_networks=config.allows_private_networks, connect_s=CHECK_S, read_s=CHECK_S
     )

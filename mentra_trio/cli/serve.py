@@ -6,9 +6,8 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import click
@@ -17,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from ..concurrency.bulkhead import single
 from ..config import Config, is_name
+from ..domain.hosts import EVERYWHERE, authority, from_here
 from ..server import open_server
 from ..telemetry.log_lines import LogLines, make_logger
 from ..transport.tcp import bound_address, open_listeners
@@ -25,7 +25,6 @@ GARBAGE_THRESHOLDS: Final = (50_000, 20, 1_000)
 
 Logger: TypeAlias = FilteringBoundLogger
 
-EVERYWHERE: Final[Mapping[str, str]] = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})
 """Addresses that stand for all of this machine's, and what reaches them from here."""
 
 
@@ -97,20 +96,16 @@ def reachable_from_here_only(config: Config) -> str | None:
     if config.public_url is not None or config.host not in EVERYWHERE:
         return None
     return (
-        f"apps on other machines will be told to connect to {EVERYWHERE[config.host]}: "
+        f"apps on other machines will be told to connect to {from_here(config.host)}: "
         "set --public-url to an address at which they reach this one"
     )
 
 
 def ready_line(host: str, port: int, *, tls: bool) -> str:
     """What a started server says on standard output: addresses that work on this machine."""
-    here = EVERYWHERE.get(host, host)
-    authority = f"[{here}]:{port}" if ":" in here else f"{here}:{port}"
+    here = authority(from_here(host), port)
     secure = "s" if tls else ""
-    return (
-        f"mentra-trio ready on http{secure}://{authority}"
-        f" (glasses ws{secure}://{authority}/glasses-ws)"
-    )
+    return f"mentra-trio ready on http{secure}://{here} (glasses ws{secure}://{here}/glasses-ws)"
 
 
 def _log(logger: Logger, level: str, event: str) -> None:

@@ -6,12 +6,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
 import trio
 
-from ..domain.wording import counted
+from ..domain.wording import counted, printable
 from .admin_api import AdminApi, user_path
 
 PAGE: Final = 250
@@ -80,11 +81,6 @@ def fact_line(fact: Mapping[str, Any]) -> str:
 def _word(value: object) -> str:
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return f'"{text}"' if " " in text or not text else text
-
-
-def printable(text: str) -> str:
-    """``text`` without anything that could move a cursor or colour a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 async def top(api: AdminApi, write: Write, *, once: bool) -> None:
@@ -164,7 +160,7 @@ def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
         [printable(cell)[:limit] for cell, limit in zip(row, WIDTHS_MAX, strict=False)]
         for row in rows
     ]
-    widths = [max((len(row[n]) for row in cut if n < len(row)), default=0) for n in range(9)]
+    widths = [max(map(len, column)) for column in zip_longest(*cut, fillvalue="")]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
         for row in cut

@@ -14,6 +14,7 @@ import trio
 from ..concurrency.bulkhead import contain
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Crashed, Fact
+from ..domain.hosts import authority
 from ..domain.timings import Limits
 from ..transport.port import Port
 from ..transport.tcp import bound_address, open_listeners
@@ -115,7 +116,7 @@ class App:
                 ssl_context,
                 self.persistent,
             )
-            server.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            server.url = f"http://{authority(host, port)}"
             door = Port(WebhookEndpoint(server), _no_websockets, Limits(), server)
             async with trio.open_nursery() as accepting:
                 await accepting.start(trio.serve_listeners, door.serve, list(listeners))

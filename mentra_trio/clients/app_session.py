@@ -23,7 +23,6 @@ from ..wire.parts import ClearView, DoubleTextWall, Layout, ReferenceCard, TextW
 from ..wire.to_app import PermissionErrorDetail
 from .dialing import ClientLink
 from .events import (
-    MISSED,
     MissedMessages,
     Reconnected,
     Transcription,
@@ -178,7 +177,7 @@ class AppSession:
         """Messages were lost while this session was away: too many came, or they got too old."""
 
         async def told(message: to_app.CustomMessage) -> None:
-            if message.action == MISSED and isinstance(message.payload, Mapping):
+            if message.action == to_app.MISSED and isinstance(message.payload, Mapping):
                 result = handler(MissedMessages.from_payload(message.payload))
                 if inspect.isawaitable(result):
                     await result

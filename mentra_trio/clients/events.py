@@ -65,10 +65,6 @@ class Reconnected:
     subscriptions: Sequence[Any] | None
 
 
-MISSED: Final = "messages_missed"
-"""``action`` of the custom message in which a server tells of a gap."""
-
-
 class MissedMessages(Part, frozen=True, kw_only=True):
     """What was lost while the app was away: how many messages, since when (ISO 8601), and why."""
 

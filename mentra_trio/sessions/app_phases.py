@@ -108,8 +108,7 @@ async def grace(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     restarted has nothing left that could come back by itself.
     """
     with trio.move_on_after(app.surroundings.lifecycle.grace_s):
-        while not _comes_or_never(app):
-            await race(app.offers.until_offered, app.restarted.wait)
+        await _until_it_comes_or_cannot(app)
     await _while_crowded(app)
     if app.offers.waiting:
         return AppEvent.LINK_ATTACHED
@@ -129,18 +128,23 @@ PHASES: Final[Mapping[AppState, Phase]] = MappingProxyType(
 )
 
 
-def _comes_or_never(app: AppSession) -> bool:
+def _comes_or_cannot(app: AppSession) -> bool:
     """Whether the app is at the door, or nothing is left that could come back by itself."""
     return app.offers.waiting or app.restarted.is_set()
+
+
+async def _until_it_comes_or_cannot(app: AppSession) -> None:
+    while not _comes_or_cannot(app):
+        await race(app.offers.until_offered, app.restarted.wait)
 
 
 async def _while_crowded(app: AppSession) -> None:
     """Give the app longer while many come back at once: it may be standing at our own door."""
     crowded_until = app.surroundings.crowded_until
-    with trio.move_on_after(CROWD_MOST_S) as patience:
-        while not _comes_or_never(app) and trio.current_time() < crowded_until.value:
-            with trio.move_on_at(min(crowded_until.value, patience.deadline)):
-                await race(app.offers.until_offered, app.restarted.wait)
+    with trio.move_on_after(CROWD_MOST_S):
+        while not _comes_or_cannot(app) and trio.current_time() < crowded_until.value:
+            with trio.move_on_at(crowded_until.value):
+                await _until_it_comes_or_cannot(app)
 
 
 # -- parts of the phases ------------------------------------------------------------

@@ -98,7 +98,7 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")
     over = False
     while not over:
-        over = not await race(partial(_until_offered, app), partial(_until_failed, app, attempt))
+        over = await race(partial(_until_offered, app), partial(_until_failed, app, attempt))
         if app.offers.waiting:
             return True  # also in the turn in which the attempt failed
     attempt.calling.cancel("the attempt is over")
@@ -147,7 +147,8 @@ def _decided(app: AppSession) -> AppEvent | None:
     return None if app.desk.here.value else AppEvent.USER_LEFT
 
 
-# A link that was offered may be withdrawn before a race is over: then the wait goes on.
+# What ends a race says whether the wait is over with it. A link that was offered may be
+# withdrawn before the race is over: then the wait goes on.
 
 
 async def _until_decided(app: AppSession) -> bool:
@@ -196,7 +197,7 @@ async def _until_spent(app: AppSession) -> bool:
 
 async def _until_offered(app: AppSession) -> bool:
     await app.offers.until_offered()
-    return True
+    return False
 
 
 async def _until_failed(app: AppSession, attempt: Attempt) -> bool:
@@ -205,7 +206,7 @@ async def _until_failed(app: AppSession, attempt: Attempt) -> bool:
         attempt.key_rejected.wait,
         partial(_until_too_late, app, attempt),
     )
-    return False
+    return True
 
 
 async def _until_refused(attempt: Attempt) -> None:

@@ -35,7 +35,7 @@ from ..domain.lifecycle import (
     next_state,
     wire_reason,
 )
-from ..domain.records import AppRecord
+from ..domain.records import NO_RUNTIME, AppRecord
 from ..domain.starting import StartResult, StartStage, failed
 from ..domain.stopping import FAREWELLS
 from ..domain.subscriptions import NOTHING, SubscriptionSet
@@ -76,7 +76,7 @@ class AppSession:
     state: AppState = AppState.CONNECTING
     cause: str = "started"
     floor: int = 0
-    runtime: int = -1
+    runtime: int = NO_RUNTIME
     subscriptions: SubscriptionSet = NOTHING
     reconnect_hash: str = ""
     began_as: AppState | None = None
@@ -107,7 +107,7 @@ class AppSession:
     """Why the app gave up its session over the present link; ``None`` if it did not."""
     settling: SubscriptionSet | None = attrs.field(default=None, init=False)
     """Until a new runtime has said all that it wants: what the one before it wanted."""
-    former: int = attrs.field(default=-1, init=False)  # the runtime before the present one
+    former: int = attrs.field(default=NO_RUNTIME, init=False)  # before the present one
     replaced: set[int] = attrs.field(factory=set, init=False)
     """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)

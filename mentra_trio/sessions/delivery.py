@@ -18,12 +18,9 @@ from ..domain.lifecycle import AWAY, AppState
 from ..domain.streams import StreamEvent
 from ..environment import wire_time
 from ..wire.codec import encode
-from ..wire.to_app import CustomMessage
+from ..wire.to_app import MISSED, CustomMessage
 from .app_session import AppSession
 from .wall_time import wall
-
-MISSED: Final = "messages_missed"
-"""``action`` of the message that tells an app of a gap."""
 
 NOT_EXPECTED: Final = "the app is not expected back"
 NOT_KEPT: Final = "messages of this kind are not kept"

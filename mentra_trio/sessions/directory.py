@@ -238,8 +238,9 @@ class Directory:
 
     def active(self, package: PackageName) -> list[AppSessionId]:
         """The sessions that an app has now, or is getting back, by user id."""
-        apps = [self._users[user].roster.apps.get(package) for user in sorted(self._users)]
-        return [app.session_id for app in apps if app is not None and app.state not in OVER]
+        apps = ((user, one.roster.apps.get(package)) for user, one in self._users.items())
+        active = {user: app for user, app in apps if app is not None and app.state not in OVER}
+        return [active[user].session_id for user in sorted(active)]
 
     def user(self, user: UserId) -> UserSnapshot | None:
         """One user's session, if there is one."""

@@ -9,7 +9,7 @@ Nothing here has a task of its own: whoever is first in the line watches the clo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -322,8 +322,3 @@ class Endpoints:
     def forget(self, package: PackageName) -> None:
         """The app was removed."""
         self._known.pop(package, None)
-
-    def each(self, act: Callable[[Endpoint], None]) -> None:
-        """Call ``act`` for every known server."""
-        for endpoint in list(self._known.values()):
-            act(endpoint)

@@ -15,6 +15,7 @@ import structlog
 
 from ..domain import facts as f
 from ..domain.facts import Fact
+from ..domain.wording import printable
 from ..environment import Environment
 from .plain import plain_fields
 
@@ -189,13 +190,8 @@ def _on_one_line(_: object, __: str, event: Any) -> Any:
     for key, value in event.items():
         text = ",".join(value) if isinstance(value, list) else value
         if isinstance(text, str):
-            printable = text.isprintable()
-            event[key] = text if printable else "".join(map(_printable, text))
+            event[key] = printable(text)
     return event
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def _without_names(fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -232,6 +232,10 @@ class CustomMessage(Message, frozen=True, kw_only=True):
 
     action: str
     payload: Any = None
+
+
+MISSED: Final = "messages_missed"
+"""``action`` of the ``custom_message`` in which the server tells an app of a gap."""
 
 
 class AppMessageReceived(Message, frozen=True, kw_only=True):

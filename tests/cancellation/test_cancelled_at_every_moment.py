@@ -13,7 +13,6 @@ from every_moment import cancel_at_every_moment
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.breaker import Sign
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import LinkAttached
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.lifecycle import StopCause
@@ -32,9 +31,9 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.trouble import REFUSED
 
 OTHER = user_id("u-2@x.org")
-REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
 
 
 class SlowStore(MemoryStore):

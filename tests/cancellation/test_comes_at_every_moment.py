@@ -11,12 +11,10 @@ import trio
 from every_moment import act_at_every_moment
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mentra_trio.domain.errors import WebhookFailed, WebhookFailure
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.testing.household import APP, Household, open_one_app
 from mentra_trio.testing.links import MemoryLink, WebhookScript
-
-REFUSED = WebhookFailed(WebhookFailure.REFUSED, "connection refused", delivered=False)
+from mentra_trio.testing.trouble import REFUSED
 
 
 @attrs.define(eq=False)

@@ -1,10 +1,10 @@
-"""Numbers of things."""
+"""Numbers of things, and what others wrote."""
 
 from __future__ import annotations
 
 import pytest
 
-from mentra_trio.domain.wording import counted
+from mentra_trio.domain.wording import counted, printable
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,12 @@ def test_counted(number: int, text: str) -> None:
 def test_an_irregular_plural() -> None:
     assert counted(1, "one is", "are") == "1 one is"
     assert counted(2, "one is", "are") == "2 are"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("plain ä 眼鏡", "plain ä 眼鏡"), ("a\nb\x1b[2J", "a\\nb\\x1b[2J"), ("", "")],
+)
+def test_what_others_wrote_moves_no_cursor(text: str, told: str) -> None:
+    assert printable(text) == told
+    assert printable(text).isprintable()

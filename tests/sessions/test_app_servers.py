@@ -34,10 +34,7 @@ async def test_a_server_that_says_it_was_restarted_gets_all_its_sessions_back(
     users = [user_id(f"u-{n}@x.org") for n in range(20)]
     async with open_household() as house:
         await house.add_app()
-        links = []
-        for user in users:
-            await house.attached_glasses(user)
-            links.append(await house.running_app(user))
+        links = list((await house.running_apps(users)).values())
         for link in links[:15]:
             link.cut()
         await trio.sleep(1)
@@ -283,10 +280,7 @@ async def test_sessions_that_have_not_heard_of_a_move_do_not_lead_the_others_bac
     users = [user_id(f"u-{n}@x.org") for n in range(50)]
     async with open_household() as house:
         await house.add_app()
-        links = house.connect_when_called()
-        for user in users:
-            await house.attached_glasses(user)
-            assert (await house.directory.start_app(user, APP)).success
+        links = (await house.running_apps(users)).values()
         await house.catalog.add(APP, url="http://elsewhere.test")
         house.webhooks.starts.clear()
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
