@@ -248,6 +248,20 @@ def doctor(data_dir: Path | None, file: Path | None, sets: tuple[str, ...]) -> i
     return trio.run(examine, config, click.echo)
 
 
+@commands.command()
+@click.argument("machine")
+@click.argument("script")
+@click.option("--export", type=click.Path(path_type=Path), help="Write it as a plain test instead.")
+def replay(machine: str, script: str, export: Path | None) -> None:
+    """Do again what a state machine did: MACHINE is file.py::Class or module:Class.
+
+    A failing example of a machine prints this command with its SCRIPT.
+    """
+    from .replay import replay as run
+
+    run(machine, script, export, click.echo)
+
+
 @commands.group(invoke_without_command=True, short_help="Register app servers.")
 @click.pass_context
 def apps(context: click.Context) -> None:

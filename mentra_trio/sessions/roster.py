@@ -301,7 +301,7 @@ class Roster:
         finally:
             del self.apps[app.package]
             if app.registration is None:
-                del self._lives[app.package]  # it never lived, whatever its name was
+                self._lives -= Counter([app.package])  # it never lived, whatever its name was
             self.returns.after(app)
             app.ended.set()
             self.desk.apps_changed()

@@ -65,6 +65,7 @@ class Household:
         package: str = APP,
         *,
         permissions: Iterable[str] = ALL,
+        kind: str = "standard",
         settings: Sequence[Mapping[str, Any]] = (),
     ) -> PackageName:
         """Register an app whose server nobody needs."""
@@ -73,6 +74,7 @@ class Household:
             url=f"http://{package}.test",
             api_key="key",
             permissions=permissions,
+            kind=kind,
             settings=settings,
         )
         return added.registration.package
@@ -169,6 +171,21 @@ class Household:
         state = app.state if app is not None else rest.record.state if rest is not None else None
         return state.value if state is not None else None
 
+    def subscriptions(self, user: UserId, package: PackageName) -> tuple[str, ...] | None:
+        """The streams in force for an app; ``None`` if it has no session. As ``state``."""
+        session = self.directory._users.get(user)
+        app = session.roster.apps.get(package) if session is not None else None
+        return app.subscriptions.texts if app is not None else None
+
+    def kept(self, user: UserId, package: PackageName) -> int:
+        """How many messages are kept for an app that is away. As ``state``."""
+        session = self.directory._users.get(user)
+        if session is None:
+            return 0
+        app, rest = session.roster.apps.get(package), session.roster.resting.get(package)
+        backlog = app.backlog if app is not None else rest.backlog if rest is not None else ()
+        return len(backlog)
+
 
 @asynccontextmanager
 async def open_wearer(**settings: Any) -> AsyncGenerator[tuple[Household, MemoryLink]]:
@@ -202,9 +219,10 @@ async def open_household(
     store: Store | None = None,
     environment: Environment | None = None,
     webhooks: FakeWebhooks | None = None,
+    telemetry: RecordingTelemetry | None = None,
 ) -> AsyncGenerator[Household, None]:
     """Sessions that live while the block runs; afterwards all are ended and all links closed."""
-    webhooks, telemetry = webhooks or FakeWebhooks(), RecordingTelemetry()
+    webhooks, telemetry = webhooks or FakeWebhooks(), telemetry or RecordingTelemetry()
     store = store or MemoryStore()
     surroundings = Surroundings(
         store=store,

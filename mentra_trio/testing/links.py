@@ -48,12 +48,14 @@ class MemoryLink:
         answers_pings: a ping counts as heard at once; ``False`` plays a silent peer.
         room: frames that the outbox still takes; ``None`` is a peer that reads everything.
         pushed: every frame that was taken, audio included, in order.
+        on_pushed: is called with each such frame at once.
         pings: how many pings were asked for.
     """
 
     peer: str = "memory"
     answers_pings: bool = True
     room: int | None = None
+    on_pushed: Callable[[str | bytes], None] | None = None
     pushed: list[str | bytes] = attrs.field(factory=list, init=False)
     pings: int = attrs.field(default=0, init=False)
     last_heard: float = attrs.field(factory=trio.current_time, init=False)
@@ -186,6 +188,8 @@ class MemoryLink:
         self.pushed.append(frame)
         if isinstance(frame, str):
             self._heard.put(msgspec.json.decode(frame))
+        if self.on_pushed is not None:
+            self.on_pushed(frame)
 
     def _end(self, reason: CloseReason) -> None:
         self._over.settle(reason)
@@ -300,10 +304,11 @@ class RecordingTelemetry:
     """``ports.Telemetry`` that keeps every fact, in order.
 
     ``expects_crashes`` is for tests that cause one on purpose: without it a contained crash
-    fails the test at its end.
+    fails the test at its end. ``on_fact`` is called with each fact at once, and must not raise.
     """
 
     expects_crashes: bool = False
+    on_fact: Callable[[Fact], None] | None = None
     facts: list[Fact] = attrs.field(factory=list, init=False)
     _new: Inbox[Fact] = attrs.field(factory=Inbox, init=False)
 
@@ -316,6 +321,8 @@ class RecordingTelemetry:
         """Keep ``fact``."""
         self.facts.append(fact)
         self._new.put(fact)
+        if self.on_fact is not None:
+            self.on_fact(fact)
 
     def of(self, kind: type[F]) -> list[F]:
         """Every fact of that type so far, in order."""

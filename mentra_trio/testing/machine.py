@@ -1,19 +1,104 @@
-"""Virtual time for rule-based state machines: rules act on one long-lived ``trio.run``."""
+"""Virtual time for rule-based state machines: rules act on one long-lived ``trio.run``.
+
+A machine is written as with Hypothesis, with ``rule``, ``initialize``, ``invariant`` and
+``precondition`` of this module in place of Hypothesis' own: they are the same, and remember what
+was done, so that a failure can be replayed and exported.
+"""
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from functools import cache, partial, wraps
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
+import hypothesis.stateful as stateful
 import outcome
 import trio
+from hypothesis import currently_in_test_context, note
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
+from hypothesis.stateful import precondition as precondition
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from .schedule import seed_schedule
+from .script import Script, command_for
+from .trace import Trace
+
 T = TypeVar("T")
+R = TypeVar("R", bound=Callable[..., None])
+
+SCHEDULES: Final = 2**16
+"""How many orders of ready tasks are told apart."""
+
+_RULE: Final = "hypothesis_stateful_rule"
+"""By this Hypothesis knows its rules; without it foreign ones just go unnoticed."""
+_RECORDED: Final = "is_recorded_rule"
+_CHECK: Final = "is_recorded_invariant"
+
+
+def rule(**strategies: st.SearchStrategy[Any]) -> Callable[[R], R]:
+    """As ``hypothesis.stateful.rule``, without bundles; what it is called with is remembered."""
+
+    def decorate(function: R) -> R:
+        as_rule: Any = stateful.rule
+        decorated = as_rule(**strategies)(_recorded(function))
+        return cast("R", _marked(decorated, _RECORDED))
+
+    return decorate
+
+
+def initialize(**strategies: st.SearchStrategy[Any]) -> Callable[[R], R]:
+    """As ``hypothesis.stateful.initialize``; likewise."""
+
+    def decorate(function: R) -> R:
+        as_first_rule: Any = stateful.initialize
+        decorated = as_first_rule(**strategies)(_recorded(function))
+        return cast("R", _marked(decorated, _RECORDED))
+
+    return decorate
+
+
+def invariant() -> Callable[[R], R]:
+    """As ``hypothesis.stateful.invariant``; it is checked in replays, too.
+
+    To Hypothesis all of them are one, ``everything_holds``: that is faster, and a failing
+    example is not drowned in their names.
+    """
+
+    def decorate(function: R) -> R:
+        return cast("R", _marked(function, _CHECK))
+
+    return decorate
+
+
+def _recorded(function: Callable[..., None]) -> Callable[..., None]:
+    """``function``, noted with its arguments unless another rule has called it."""
+    names = list(inspect.signature(function).parameters)[1:]
+
+    @wraps(function)
+    def step(machine: TrioMachine, /, *args: Any, **values: Any) -> None:
+        values |= dict(zip(names, args, strict=False))
+        with machine.step_of(function.__name__, values):
+            function(machine, **values)
+
+    return step
+
+
+@cache
+def _invariants_of(machine: type) -> tuple[str, ...]:
+    """By name, so that a subclass may override one."""
+    return tuple(
+        name for name in dir(machine) if getattr(getattr(machine, name, None), _CHECK, False)
+    )
+
+
+def _marked(function: Callable[..., Any], mark: str) -> Callable[..., Any]:
+    setattr(function, mark, True)
+    return function
 
 
 class TrioMachine(RuleBasedStateMachine):
@@ -21,11 +106,22 @@ class TrioMachine(RuleBasedStateMachine):
 
     Between two rules the Trio loop is frozen: it waits for the next job with a blocking call,
     on purpose. Exactly one of the two threads runs at any moment, so a failing example replays
-    and shrinks. Time is virtual and moves only in ``advance``.
+    and shrinks. Time is virtual and moves only in ``advance``. The order in which ready tasks
+    run is drawn like any other value.
+
+    Attributes:
+        traced: whether ``trace`` is kept; off in ordinary runs, which have no use for it.
+        script: the rules that were called so far.
+        trace: every step of every task, as a digest.
     """
+
+    traced: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
+        self.script = Script(())
+        self.trace = Trace()
+        self._inside = self._replays = False
         self._jobs: SimpleQueue[Callable[[], Awaitable[Any]] | None] = SimpleQueue()
         self._results: SimpleQueue[outcome.Outcome[Any]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run_trio, daemon=True)
@@ -36,8 +132,17 @@ class TrioMachine(RuleBasedStateMachine):
         """Open the system under test, report ``started``, and run until cancelled."""
         raise NotImplementedError
 
+    @initialize(seed=st.integers(0, SCHEDULES - 1))
+    def schedule(self, seed: int) -> None:
+        """From here on ready tasks run in the order that follows from ``seed``."""
+        seed_schedule(seed)
+
     def do(self, job: Callable[[], Awaitable[T]]) -> T:
-        """Run ``job`` on the Trio thread, let every task settle, and return its result."""
+        """Run ``job`` on the Trio thread, let every task settle, and return its result.
+
+        Raises:
+            BaseException: what ``job`` raised.
+        """
         self._jobs.put(job)
         result: T = self._results.get().unwrap()
         return result
@@ -62,14 +167,74 @@ class TrioMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End the world. A crash of it is a failure of the example."""
+        if currently_in_test_context():
+            note(self.how_to_replay())  # is shown for the failing example only
         self._jobs.put(None)
         self._thread.join()
         while not self._results.empty():
             self._results.get().unwrap()
 
+    # -- again -------------------------------------------------------------------------
+
+    @classmethod
+    @contextmanager
+    def replayed(cls) -> Generator[Self]:
+        """A machine whose rules are called by hand, without Hypothesis, in a test of its own.
+
+        Invariants are checked after every rule, and the world is ended with the block.
+        """
+        seed_schedule(0)  # as Hypothesis does before every example
+        machine = cls()
+        machine._replays = True
+        try:
+            machine.everything_holds()
+            yield machine
+        finally:
+            machine.teardown()
+
+    @stateful.invariant()
+    def everything_holds(self) -> None:
+        """Check every invariant now."""
+        for name in _invariants_of(type(self)):
+            getattr(self, name)()
+
+    def how_to_replay(self) -> str:
+        """One command that does again what was done here, or why there is none."""
+        functions = [(name, getattr(type(self), name, None)) for name in dir(type(self))]
+        foreign = [
+            name
+            for name, function in functions
+            if hasattr(function, _RULE) and not hasattr(function, _RECORDED)
+        ]
+        if foreign:
+            return (
+                f"No command replays this: {', '.join(foreign)} is decorated with a rule of "
+                "Hypothesis, not of mentra_trio.testing.machine."
+            )
+        return command_for(type(self), self.script)
+
+    @contextmanager
+    def step_of(self, name: str, values: dict[str, Any]) -> Generator[None]:
+        """Remember that the rule ``name`` is called, unless another rule calls it."""
+        if self._inside:
+            yield
+            return
+        self.script = self.script.and_then(name, values)
+        self._inside = True
+        try:
+            yield
+        finally:
+            self._inside = False
+        if self._replays:
+            self.everything_holds()
+
+    # -- the world's thread ------------------------------------------------------------
+
     def _run_trio(self) -> None:
         clock = MockClock(autojump_threshold=0)
-        self._results.put(outcome.capture(partial(trio.run, self._main, clock=clock)))
+        instruments = [self.trace] if self.traced else []
+        main = partial(trio.run, self._main, clock=clock, instruments=instruments)
+        self._results.put(outcome.capture(main))
 
     async def _main(self) -> None:
         async with trio.open_nursery() as nursery:
