@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import trio
 
 from ..domain.errors import ConfigError
 
@@ -35,14 +34,10 @@ def replay(name: str, word: str, export: Path | None, say: Callable[[str], None]
         _export(script.as_test(machine), export)
         say(f"{len(script.steps)} steps written to {export}: run it with pytest")
         return
-
-    async def now() -> float:
-        return trio.current_time()
-
     traced: type[TrioMachine] = type(machine.__name__, (machine,), {"traced": True})
     with traced.replayed() as world:
         for step in script.steps:
-            say(f"{world.do(now):10.3f} s  {step}")
+            say(f"{world.now:10.3f} s  {step}")
             getattr(world, step.rule)(**step.values)
         say(f"All held. Course {world.trace.digest} after {world.trace.steps} steps of tasks.")
 

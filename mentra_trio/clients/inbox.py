@@ -27,7 +27,7 @@ class Inbox(Generic[T]):
     capacity: int = attrs.field(default=INBOX_MAX, validator=attrs.validators.ge(1))
     dropped: int = attrs.field(default=0, init=False)
     _kept: deque[T] = attrs.field(factory=deque, init=False)
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _changed: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _end: Callable[[], Exception] | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
@@ -43,13 +43,13 @@ class Inbox(Generic[T]):
             self._kept.popleft()
             self.dropped += 1
         self._kept.append(item)
-        self._wake()
+        self._changed.unpark_all()
 
     def end(self, error: Callable[[], Exception]) -> None:
         """Nothing will come any more: whoever waits in vain gets a fresh ``error()``."""
         if self._end is None:
             self._end = error
-            self._wake()
+            self._changed.unpark_all()
 
     async def take(self, wanted: Callable[[T], bool] | None = None) -> T:
         """The oldest message for which ``wanted`` holds, removed from the mailbox.
@@ -68,8 +68,4 @@ class Inbox(Generic[T]):
                     return item
             if self._end is not None:
                 raise self._end()
-            await self._changed.wait()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+            await self._changed.park()

@@ -57,8 +57,8 @@ class Directory:
     nursery: trio.Nursery
     draining: bool = attrs.field(default=False, init=False)
     _users: dict[UserId, UserSession] = attrs.field(factory=dict, init=False)
-    _recalled: set[UserId] = attrs.field(factory=set, init=False)
-    """Whose sessions of before have not begun again yet."""
+    _recalled: dict[UserId, None] = attrs.field(factory=dict, init=False)
+    """Whose sessions of before have not begun again yet, in the order in which they will."""
     _came: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set, and replaced, when a session begins, and when none will any more."""
     _began: float = attrs.field(factory=trio.current_time, init=False)
@@ -301,7 +301,7 @@ class Directory:
 
         To be called before anybody is served, so that no app of theirs is turned away.
         """
-        self._recalled.update(await self.surroundings.store.saved_users())
+        self._recalled.update(dict.fromkeys(await self.surroundings.store.saved_users()))
 
     async def run(self) -> None:
         """Keep what sessions are, bring back those of before, and watch app servers, for ever."""
@@ -335,7 +335,7 @@ class Directory:
         if self.draining:
             return None
         known_before = user in self._recalled
-        self._recalled.discard(user)
+        self._recalled.pop(user, None)
         session = UserSession(user, self.surroundings, state, known_before)
         self._users[user] = session
         self._wake()

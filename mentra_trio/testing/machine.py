@@ -121,6 +121,7 @@ class TrioMachine(RuleBasedStateMachine):
         super().__init__()
         self.script = Script(())
         self.trace = Trace()
+        self._clock = MockClock(autojump_threshold=0)
         self._inside = self._replays = False
         self._jobs: SimpleQueue[Callable[[], Awaitable[Any]] | None] = SimpleQueue()
         self._results: SimpleQueue[outcome.Outcome[Any]] = SimpleQueue()
@@ -136,6 +137,11 @@ class TrioMachine(RuleBasedStateMachine):
     def schedule(self, seed: int) -> None:
         """From here on ready tasks run in the order that follows from ``seed``."""
         seed_schedule(seed)
+
+    @property
+    def now(self) -> float:
+        """Virtual time, in seconds since the world began."""
+        return self._clock.current_time()
 
     def do(self, job: Callable[[], Awaitable[T]]) -> T:
         """Run ``job`` on the Trio thread, let every task settle, and return its result.
@@ -231,9 +237,8 @@ class TrioMachine(RuleBasedStateMachine):
     # -- the world's thread ------------------------------------------------------------
 
     def _run_trio(self) -> None:
-        clock = MockClock(autojump_threshold=0)
         instruments = [self.trace] if self.traced else []
-        main = partial(trio.run, self._main, clock=clock, instruments=instruments)
+        main = partial(trio.run, self._main, clock=self._clock, instruments=instruments)
         self._results.put(outcome.capture(main))
 
     async def _main(self) -> None:

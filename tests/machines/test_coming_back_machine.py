@@ -15,7 +15,6 @@ import attrs
 import pytest
 import trio
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
 from profiles import machine_settings
 from several_lives import SeveralLives
 
@@ -23,15 +22,13 @@ from mentra_trio.domain.breaker import Breaker, Sign
 from mentra_trio.domain.close_reasons import STALE_TOKEN, SUPERSEDED
 from mentra_trio.domain.errors import SessionEnded, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import AppStateChanged
-from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.lifecycle import AWAY, TRANSITIONS, AppEvent, AppState
 from mentra_trio.domain.records import TOKENS_KEPT
 from mentra_trio.domain.timings import SAVE_DELAY_S, Lifecycle
-from mentra_trio.ports import SessionCall, SessionChange
+from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.app_session import AppSession
 from mentra_trio.sessions.directory import AppClaim
 from mentra_trio.sessions.resting import Rest
-from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -40,6 +37,8 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
+from mentra_trio.testing.machine import initialize, invariant, precondition, rule
+from mentra_trio.testing.machines.surroundings import MortalStore
 
 TIMES: Final = Lifecycle()
 HELD: Final = {state.value for state in AWAY} | {"running"}
@@ -73,22 +72,6 @@ NEXT: Final = (
     *("the user comes back", "the user comes back later", "time passes", "all is well again"),
     "its server was restarted",
 )
-
-
-class MortalStore(MemoryStore):
-    """What a server writes once it is dead is not written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dead = False
-
-    async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
-        if not self.dead:
-            await super().save_sessions(changes)
-
-    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
-        if not self.dead:
-            await super().set_wanted(user, package, wanted=wanted)
 
 
 class Witness(FakeWebhooks):
@@ -149,7 +132,7 @@ class ComingBack(SeveralLives):
         self.moved: list[AppStateChanged] = []
 
     async def live(self) -> None:
-        self.store.dead = False
+        self.store.server_is_dead = False
         tokens = iter(f"life{self.lives}-{n}" for n in range(10_000))
         environment = attrs.evolve(virtual_environment(self.lives), new_token=tokens.__next__)
         async with (
@@ -183,12 +166,6 @@ class ComingBack(SeveralLives):
     @property
     def state(self) -> str | None:
         return self.house.state()
-
-    def now(self) -> float:
-        async def look() -> float:
-            return trio.current_time()
-
-        return self.do(look)
 
     @property
     def session(self) -> AppSession | None:
@@ -373,7 +350,7 @@ class ComingBack(SeveralLives):
     def a_button_is_pressed(self, times: int) -> None:
         for _ in range(times):
             number, held = len(self.said), self.state in HELD
-            self.said.append(self.now())
+            self.said.append(self.now)
             press = {"type": "button_press", "buttonId": str(number), "pressType": "short"}
             self.act(partial(self.glasses[-1].say, press))
             if held and self.subscribed:
@@ -501,10 +478,10 @@ class ComingBack(SeveralLives):
         if quiet:
             self.advance(UNSAVED_S)
         self.note_moves()
-        moment = self.now()
+        moment = self.now
 
         def die() -> None:
-            self.store.dead = True
+            self.store.server_is_dead = True
 
         self.kill_the_server(die)
         self.missed, self.told = 0, self.count_told()
@@ -631,7 +608,7 @@ class ComingBack(SeveralLives):
 
     @invariant()
     def every_press_is_heard_of_once_and_in_order(self) -> None:
-        heard, now = pressed(self.links), self.now()
+        heard, now = pressed(self.links), self.now
         self.heard_at += [now] * (len(heard) - len(self.heard_at))
         latest = -1
         for number in heard:
@@ -646,7 +623,7 @@ class ComingBack(SeveralLives):
         heard = set(pressed(self.links))
         missing = [number for number in self.due if number not in heard]
         if missing:
-            now = self.now()
+            now = self.now
             assert all(now - self.said[number] > TIMES.kept_s for number in missing), missing
         self.missed += len(missing)
         self.due = []

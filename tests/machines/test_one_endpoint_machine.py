@@ -9,7 +9,6 @@ from typing import Final
 import attrs
 import trio
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
 from profiles import machine_settings
 
 from mentra_trio.domain.breaker import PROBE_JITTER, BreakerState, Sign
@@ -18,7 +17,7 @@ from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.endpoint import Endpoint, Turn
 from mentra_trio.testing.household import APP, virtual_environment
 from mentra_trio.testing.links import RecordingTelemetry
-from mentra_trio.testing.machine import TrioMachine
+from mentra_trio.testing.machine import TrioMachine, invariant, precondition, rule
 
 LIFECYCLE: Final = Lifecycle()
 SLOT_S: Final = 1 / LIFECYCLE.release_per_s

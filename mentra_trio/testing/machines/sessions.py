@@ -181,19 +181,18 @@ class SessionMachine(PeopledMachine):
         say = [{"type": "subscription_update", "subscriptions": list(one)} for one in lists]
         self.reached("lists at once", when=len(lists) > 1)
         self.reached("list and loss", when=dies)
-        self.do(partial(self._say_lists, key, lists))
+        self._say_lists(key, lists)
         self.act(partial(link.say, *say), *([link.cut] if dies else []))
 
-    async def _say_lists(self, key: Key, lists: Sequence[tuple[str, ...]]) -> None:
-        now = trio.current_time()
-        fresh = now - self.attached_at.get(key, 0.0) <= self.LIFECYCLE.empty_list_hold_s
+    def _say_lists(self, key: Key, lists: Sequence[tuple[str, ...]]) -> None:
+        fresh = self.now - self.attached_at.get(key, 0.0) <= self.LIFECYCLE.empty_list_hold_s
         self.reached("empty list", when=fresh and not lists[0])
         if fresh and not lists[-1]:
             # Such a list may be an app's first word after a reattach, and not be meant.
             self.oracle.asked.pop(key, None)
         else:
             link = self.served(key)
-            self.oracle.asked[key] = Asked(link=link, streams=lists[-1], at=now)
+            self.oracle.asked[key] = Asked(link=link, streams=lists[-1], at=self.now)
 
     @rule(which=KEYS, goes=st.booleans())
     def an_app_releases_its_session(self, which: int, goes: bool) -> None:
@@ -269,17 +268,17 @@ class SessionMachine(PeopledMachine):
     def a_button_is_pressed(self, which: int, times: int) -> None:
         """Whoever wants to know and is there hears of it at once."""
         user = self.key(which)[0]
-        due = [key for key in self.keys if key[0] == user and self.do(partial(self._hears, key))]
+        due = [key for key in self.keys if key[0] == user and self._hears(key)]
         self.act(*[partial(self.press, (user, self.packages[0]))] * times)
         for key in due:
             assert self.oracle.heard.get(key, [0])[-1:] == [self.oracle.said[user]], key
 
-    async def _hears(self, key: Key) -> bool:
+    def _hears(self, key: Key) -> bool:
         asked, link = self.oracle.asked.get(key), self.served(key)
         if asked is None or link is None or link.room is not None:
             return False
         there = self.oracle.states.get(key) is AppState.RUNNING and self.served_glasses(key[0])
-        since = trio.current_time() - max(self.attached_at.get(key, 0.0), asked.at)
+        since = self.now - max(self.attached_at.get(key, 0.0), asked.at)
         return bool(there) and BUTTON in asked.streams and since > SETTLED_S
 
     # -- time ------------------------------------------------------------------------------
@@ -405,13 +404,9 @@ class SessionMachine(PeopledMachine):
     @invariant()
     def everybody_who_waits_is_answered_in_time(self) -> None:
         """No caller hangs."""
-
-        async def look() -> float:
-            return trio.current_time()
-
         if self.oracle.callers:
             oldest = min(self.oracle.callers.values())
-            assert self.do(look) - oldest <= WAITS_MOST_S, "a caller hangs"
+            assert self.now - oldest <= WAITS_MOST_S, "a caller hangs"
 
     @invariant()
     def at_rest_the_store_holds_what_the_users_want(self) -> None:
