@@ -6,6 +6,8 @@ shows is noted by the machine that does it. That a race was won is the oracle's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -35,48 +37,52 @@ IDLE_S: Final = 60.0
 """Proxies cut connections on which nothing is said for so long."""
 CROWD: Final = 3
 
-RACES: Final = {
-    "moved": "an app whose server was away for more than 25 s runs again",
-    "moved, called in vain": "an app that was called in vain, maybe often, runs again",
-    "list and loss": "an app is lost in the turn in which it says what it wants",
-    "empty list": "an app that is back says first that it wants nothing",
-    "lists at once": "an app sends several lists in one turn",
-    "one attempt for many": "several callers share one attempt",
-    "caller gives up": "a caller gives up, and the attempt goes on",
-    "session ends on callers": "a user session ends while callers wait for an app of it",
-    "start while stopping": "an app is started while it is being stopped",
-    "life after life": "an app begins another life in the same user session",
-    "came while over": "an app comes to a session that is over, or is being stopped",
-    "herd": "several users lose the same app in one moment",
-    "line": "several sessions stand in the line of one app server",
-    "silent app": "an app's link falls silent without a word and is given up",
-    "silent glasses": "glasses fall silent without a word and are given up",
-    "late close": "the close of a replaced link comes in the turn of its successor",
-    "idle link": "a link on which nothing is said lives on its heartbeats for over a minute",
-    "nothing missed": "an app is back and nothing was kept for it",
-    "kept and delivered": "an app is back and hears what was kept for it",
-    "gap told": "an app is back and is told that it missed something",
-    "third return": "an app is back for the third time in one life",
-    "came while connecting": "an app is attached while it is being started",
-    "came while grace_period": "an app is attached in its grace",
-    "came while disconnected": "an app is attached in the jitter after its grace",
-    "came while resurrecting": "an app is attached while it is called",
-    "came while backoff": "an app is attached while it waits to be called again",
-    "came while dormant": "an app is attached although it had no session",
-    "came while evicted": "an app is attached although it was given up",
-    "start timed out": "a start times out and its app stays wanted",
-    "wanted again": "a wanted app is brought up without being asked for",
-    "glasses at once": "two pairs of glasses of one user come in one turn",
-    "glasses replaced": "a user's glasses come while older ones serve",
-    "session after session": "a user's next session begins as soon as the one before has ended",
-}
+RACES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "moved": "an app whose server was away for more than 25 s runs again",
+        "moved, called in vain": "an app that was called in vain, maybe often, runs again",
+        "list and loss": "an app is lost in the turn in which it says what it wants",
+        "empty list": "an app that is back says first that it wants nothing",
+        "lists at once": "an app sends several lists in one turn",
+        "one attempt for many": "several callers share one attempt",
+        "caller gives up": "a caller gives up, and the attempt goes on",
+        "session ends on callers": "a user session ends while callers wait for an app of it",
+        "start while stopping": "an app is started while it is being stopped",
+        "life after life": "an app begins another life in the same user session",
+        "came while over": "an app comes to a session that is over, or is being stopped",
+        "herd": "several users lose the same app in one moment",
+        "line": "several sessions stand in the line of one app server",
+        "silent app": "an app's link falls silent without a word and is given up",
+        "silent glasses": "glasses fall silent without a word and are given up",
+        "late close": "the close of a replaced link comes in the turn of its successor",
+        "idle link": "a link on which nothing is said lives on its heartbeats for over a minute",
+        "nothing missed": "an app is back and nothing was kept for it",
+        "kept and delivered": "an app is back and hears what was kept for it",
+        "gap told": "an app is back and is told that it missed something",
+        "third return": "an app is back for the third time in one life",
+        "came while connecting": "an app is attached while it is being started",
+        "came while grace_period": "an app is attached in its grace",
+        "came while disconnected": "an app is attached in the jitter after its grace",
+        "came while resurrecting": "an app is attached while it is called",
+        "came while backoff": "an app is attached while it waits to be called again",
+        "came while dormant": "an app is attached although it had no session",
+        "came while evicted": "an app is attached although it was given up",
+        "start timed out": "a start times out and its app stays wanted",
+        "wanted again": "a wanted app is brought up without being asked for",
+        "glasses at once": "two pairs of glasses of one user come in one turn",
+        "glasses replaced": "a user's glasses come while older ones serve",
+        "session after session": "a user's next session begins as soon as the one before has ended",
+    }
+)
 """By name; pains.md rows 1-5, 8-11, 15, 16 and 20, in this order."""
 
-SERVER_DEATHS: Final = {
-    "recalled": "an app session goes on under another server",
-    "died while calling": "a server dies while it calls an app",
-    "died with kept messages": "a server dies that keeps messages for an app",
-}
+SERVER_DEATHS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "recalled": "an app session goes on under another server",
+        "died while calling": "a server dies while it calls an app",
+        "died with kept messages": "a server dies that keeps messages for an app",
+    }
+)
 """What a machine reaches whose server dies."""
 
 

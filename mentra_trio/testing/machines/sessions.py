@@ -1,4 +1,4 @@
-"""Everything that can happen to sessions, as rules, and what must hold after each of them."""
+"""Everything that can happen to sessions, as rules."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import trio
 from hypothesis import strategies as st
 
 from ...domain.lifecycle import AWAY, AppState
-from ..machine import initialize, invariant, precondition, rule
+from ..machine import initialize, precondition, rule
 from ..oracle import Asked, Key
-from .peopled import BUTTON, PeopledMachine
+from .checked import CheckedMachine
+from .peopled import BUTTON
 from .surroundings import SCRIPTS
 
 KEYS: Final = st.integers(0, 11)
@@ -24,15 +25,13 @@ TURNS: Final = (
 )
 SETTLED_S: Final = 0.3
 """A new runtime has said by then what it wants (``Lifecycle.settle_s``)."""
-WAITS_MOST_S: Final = 75.0
-"""Who starts an app knows the outcome by then: grace, webhook, init, and one repetition."""
 ALONE_S: Final = 180.0
 """By then everything is over if nobody is there any more."""
 
 Turn = tuple[str, int]
 
 
-class SessionMachine(PeopledMachine):
+class SessionMachine(CheckedMachine):
     """All the rules; how many users and apps there are, a subclass says."""
 
     # -- many things in one turn -----------------------------------------------------------
@@ -358,63 +357,6 @@ class SessionMachine(PeopledMachine):
             assert self.webhooks.in_flight == 0
 
         self.do(job)
-
-    # -- what always holds -----------------------------------------------------------------
-
-    @invariant()
-    def the_oracle_has_nothing_to_object(self) -> None:
-        """Whatever was reported, called and heard was as it must be."""
-        self.oracle.check()
-
-    @invariant()
-    def reports_are_true(self) -> None:
-        """What facts say of an app is what is shown of it."""
-        for key in self.keys:
-            shown, state = self.house.state(*key), self.oracle.states.get(key)
-            if self.lives > 1 and state is None and shown is not None:
-                self.do(partial(self._find_at_rest, key, AppState(shown)))
-            else:
-                assert shown == (state.value if state is not None else None), key
-
-    async def _find_at_rest(self, key: Key, state: AppState) -> None:
-        self.oracle.found_at_rest(key, state)
-
-    @invariant()
-    def one_link_each_is_open_and_means_that_it_is_served(self) -> None:
-        """No orphan: a link that nobody uses is closed."""
-        for user, links in self.glasses.items():
-            assert sum(link.is_open for link in links) == (user in self.oracle.glasses), user
-        for key, links in self.links.items():
-            serves = self.oracle.states.get(key) is AppState.RUNNING
-            assert sum(link.is_open for link in links) == serves == (key in self.oracle.links), key
-
-    @invariant()
-    def at_rest_the_subscriptions_are_the_last_list(self) -> None:
-        """That of the runtime that is attached."""
-        for key, asked in self.oracle.asked.items():
-            if self.oracle.states.get(key) is AppState.RUNNING and asked.link is self.served(key):
-                assert self.house.subscriptions(*key) == asked.streams, key
-
-    @invariant()
-    def nothing_is_kept_beyond_its_bound(self) -> None:
-        """Messages for apps that are away are few."""
-        for key in self.keys:
-            assert self.house.kept(*key) <= self.LIFECYCLE.kept_messages, key
-
-    @invariant()
-    def everybody_who_waits_is_answered_in_time(self) -> None:
-        """No caller hangs."""
-        if self.oracle.callers:
-            oldest = min(self.oracle.callers.values())
-            assert self.now - oldest <= WAITS_MOST_S, "a caller hangs"
-
-    @invariant()
-    def at_rest_the_store_holds_what_the_users_want(self) -> None:
-        """A command is the only thing that changes it."""
-        if not self.oracle.callers:
-            for key, wanted in self.oracle.wanted.items():
-                if wanted is not None:
-                    assert self.store.wants(*key) is wanted, key
 
     # -- where it begins -------------------------------------------------------------------
 
