@@ -350,10 +350,10 @@ class MemoryStream(trio.abc.HalfCloseableStream):
 
 
 def memory_stream_pair(
-    *, capacity: int = CAPACITY, latency: float = 0.0, name: str = "memory"
+    travel: Travel | None = None, *, name: str = "memory"
 ) -> tuple[MemoryStream, MemoryStream]:
     """Two ends of one connection: the dialling one and the accepting one."""
-    travel = Travel(latency=latency, window=capacity)
+    travel = travel or Travel()
     there, back = _Pipe(travel), _Pipe(travel)
     return MemoryStream(f"{name} (dialled)", back, there), MemoryStream(
         f"{name} (accepted)", there, back

@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from mentra_trio.clients.noticing_stream import NoticingStream
-from mentra_trio.testing.streams import MemoryStream, memory_stream_pair
+from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
 from mentra_trio.transport.frames import BARE_PONG, PING_FRAME, encode_message
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"
@@ -64,7 +64,7 @@ async def test_before_the_upgrade_is_answered_nothing_is_a_ping(autojump_clock: 
 
 
 async def test_an_answer_waits_for_what_is_being_sent(autojump_clock: object) -> None:
-    inner, peer = memory_stream_pair(capacity=4)
+    inner, peer = memory_stream_pair(Travel(window=4))
     stream = NoticingStream(inner)
     async with inner, peer:
         async with trio.open_nursery() as nursery:

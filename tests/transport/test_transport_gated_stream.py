@@ -27,7 +27,9 @@ async def opened(autojump_clock: object) -> AsyncGenerator[Opened]:
     peer.abandon()
 
 
-async def test_a_bare_pong_is_heard_and_not_passed_on(opened: Opened) -> None:
+async def test_a_bare_pong_is_heard_and_not_passed_on(
+    opened: Opened, autojump_clock: object
+) -> None:
     gate, peer = opened
     async with trio.open_nursery() as nursery:
 
