@@ -26,13 +26,14 @@ class Environment:
     Attributes:
         utcnow: the wall clock, timezone-aware. Never used for durations: those are Trio time.
         random: source of jitter. Not a source of secrets.
-        perf_counter: a clock for how long the processor was busy, in seconds.
+        perf_counter: a clock for how long the processor was busy, in seconds; ``None``: that is
+            not measured.
         new_token: a fresh unguessable URL-safe name, at least 128 bits.
     """
 
     utcnow: Callable[[], datetime] = _utcnow
     random: random.Random = attrs.field(factory=random.Random)
-    perf_counter: Callable[[], float] = time.perf_counter
+    perf_counter: Callable[[], float] | None = time.perf_counter
     new_token: Callable[[], str] = _new_token
 
     def timestamp(self) -> str:

@@ -170,11 +170,10 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             journal=journal,
         )
         port = _port(parts, server, telemetry, metrics, frames)
-        slow = SlowTasks(telemetry, parts.environment.perf_counter)
-        metrics.add(slow)
         async with (
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
-            _instrumented(slow),  # until the end begins, which has more urgent things to do
+            # until the end begins, which has more urgent things to do
+            _steps_measured(parts.environment.perf_counter, telemetry, metrics),
         ):
             telemetry.emit(ServerStarted(address=parts.url))
             yield server
@@ -237,13 +236,20 @@ def _port(
 
 
 @asynccontextmanager
-async def _instrumented(instrument: trio.abc.Instrument) -> AsyncGenerator[None]:
-    """Have ``instrument`` measure this run while the block lasts."""
-    trio.lowlevel.add_instrument(instrument)
+async def _steps_measured(
+    clock: Callable[[], float] | None, telemetry: Telemetry, metrics: Metrics
+) -> AsyncGenerator[None]:
+    """Measure every task of this run while the block lasts, if there is a clock for it."""
+    if clock is None:
+        yield
+        return
+    slow = SlowTasks(telemetry, clock)
+    metrics.add(slow)
+    trio.lowlevel.add_instrument(slow)
     try:
         yield
     finally:
-        trio.lowlevel.remove_instrument(instrument)
+        trio.lowlevel.remove_instrument(slow)
 
 
 @asynccontextmanager

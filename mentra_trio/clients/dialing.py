@@ -21,6 +21,7 @@ from ..concurrency.race import race
 from ..domain.close_reasons import LINK_LOST, CloseReason
 from ..domain.errors import LinkClosed
 from .inbox import INBOX_MAX, Inbox
+from .noticing_stream import MESSAGE_BYTES_MAX, NoticingStream
 from .refusals import UpgradeRefused as UpgradeRefused
 from .refusals import refused_with, tls_problem
 
@@ -34,9 +35,6 @@ CONNECT_S = 10.0
 
 CLOSE_S = 2.0
 """How long the orderly end of a connection may take."""
-
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-"""A larger message ends the connection (protocol.md 0.3)."""
 
 FRAMES_WAITING = 64
 """Frames that wait for the writer; one more and ``send`` waits."""
@@ -64,7 +62,7 @@ class ClientLink(Generic[T]):
 
     inbox: Inbox[T]
     _decode: Callable[[str | bytes], T]
-    _stream: _NoticingStream
+    _stream: NoticingStream
     _opened: OneShot[UpgradeRefused | None] = attrs.field(factory=OneShot, init=False)
     _closed: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
     _life: trio.CancelScope = attrs.field(init=False)
@@ -235,7 +233,7 @@ async def open_websocket(
     target = _Target.of(url)
     with trio.fail_after(CONNECT_S):
         stream = await _connect(target, dial, ssl_context)
-    link = ClientLink(Inbox(inbox_max), decode, _NoticingStream(stream))
+    link = ClientLink(Inbox(inbox_max), decode, NoticingStream(stream))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link._hold, target, headers, name=f"websocket {target.authority}")
         try:
@@ -300,43 +298,6 @@ async def _connect(
         await trio.aclose_forcefully(stream)
         raise
     return secure
-
-
-@attrs.define(eq=False)
-class _NoticingStream(trio.abc.Stream):
-    """A stream that tells when its peer has ended it.
-
-    trio-websocket waits for ever when a connection ends during the client's handshake.
-    """
-
-    inner: trio.abc.Stream
-    over: trio.Event = attrs.field(factory=trio.Event, init=False)
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        try:
-            data = await self.inner.receive_some(max_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.over.set()
-            raise
-        if not data:
-            self.over.set()
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        try:
-            await self.inner.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.over.set()
-            raise
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.inner.wait_send_all_might_not_block()
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-    async def until_over(self) -> None:
-        await self.over.wait()
 
 
 def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> UpgradeRefused:

@@ -1,8 +1,8 @@
 """A network in memory: names, listeners and streams that behave like TCP, in virtual time.
 
-Streams are bounded and first in, first out; nothing in here draws a random number. A
-connection can be cut (both ends see a reset), stalled (bytes are swallowed and nobody is told)
-and slowed down (latency); an address can refuse, or swallow, every attempt to connect.
+Streams are bounded and first in, first out. A connection can be cut (both ends see a reset),
+stalled (bytes are swallowed and nobody is told) and slowed down (latency); an address can refuse,
+or swallow, every attempt to connect. A ``FaultPlan`` does this and more through ``conditions``.
 """
 
 from __future__ import annotations
@@ -16,39 +16,12 @@ from functools import partial
 import attrs
 import trio
 
-from .streams import CAPACITY, MemoryStream, memory_stream_pair
+from .conditions import Active, Conditions
+from .connections import MemoryConnection
+from .streams import CAPACITY, MemoryStream, Travel, memory_stream_pair
 
 BACKLOG = 128
 """Connections that wait to be accepted; the next attempt to connect waits."""
-
-
-@attrs.frozen(kw_only=True)
-class MemoryConnection:
-    """One connection that was made: who dialled whom, and both ends."""
-
-    origin: str
-    address: str
-    client: MemoryStream
-    server: MemoryStream
-
-    @property
-    def is_open(self) -> bool:
-        """Whether at least one end is still to be closed by its owner."""
-        return self.client.is_open or self.server.is_open
-
-    def discard(self) -> None:
-        """Reset the connection and close both ends: nobody has got hold of them."""
-        self.cut()
-        self.client.abandon()
-        self.server.abandon()
-
-    def cut(self) -> None:
-        """As ``MemoryStream.cut``."""
-        self.client.cut()
-
-    def stall(self) -> None:
-        """As ``MemoryStream.stall``."""
-        self.client.stall()
 
 
 @attrs.define(eq=False)
@@ -88,17 +61,27 @@ class MemoryListener(trio.abc.Listener[MemoryStream]):
 
     async def aclose(self) -> None:
         """Take no more connections; those not accepted yet are reset."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self, *, unseen: bool = False) -> None:
+        """``aclose`` without the checkpoint.
+
+        ``unseen``: those not accepted yet hear nothing, ever.
+        """
         self._network.forget(self)
         while True:
             try:
                 waiting = self._receive.receive_nowait()
             except (trio.WouldBlock, trio.EndOfChannel, trio.ClosedResourceError):
                 break
-            waiting.cut()
+            if unseen:
+                waiting.client.stall(for_good=True)
+            else:
+                waiting.cut()
             waiting.server.abandon()
         self._send.close()
         self._receive.close()
-        await trio.lowlevel.checkpoint()
 
 
 @attrs.define(eq=False)
@@ -109,15 +92,23 @@ class MemoryNetwork:
         latency: seconds that bytes travel, for connections made from now on.
         capacity: bytes each direction holds before its sender waits, likewise.
         connections: every connection ever made, in order.
+        conditions: the faults that are on.
     """
 
     latency: float = 0.0
     capacity: int = CAPACITY
     connections: list[MemoryConnection] = attrs.field(factory=list, init=False)
+    conditions: Conditions = attrs.field(init=False)
     _listeners: dict[tuple[str, int], MemoryListener] = attrs.field(factory=dict, init=False)
     _hosts: set[str] = attrs.field(factory=set, init=False)
     _black_holes: set[str] = attrs.field(factory=set, init=False)
+    _vanished: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
     _next_port: int = attrs.field(default=49_152, init=False)
+    _made: int = attrs.field(default=0, init=False)
+
+    @conditions.default
+    def _fair(self) -> Conditions:
+        return Conditions(lambda: self.connections)
 
     def listen(self, host: str, port: int = 0) -> MemoryListener:
         """Listen at ``host:port``; port 0 picks a free one.
@@ -127,18 +118,30 @@ class MemoryNetwork:
         """
         if port == 0:
             port, self._next_port = self._next_port, self._next_port + 1
-        if (host, port) in self._listeners:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), f"{host}:{port}")
+        self.must_be_free(host, port)
         send, receive = trio.open_memory_channel[MemoryConnection](BACKLOG)
         listener = MemoryListener(host, port, self, send, receive)
         self._listeners[host, port] = listener
         self._hosts.add(host)
+        self.reappear(host)
         return listener
 
-    async def dial(self, host: str, port: int, *, origin: str = "") -> MemoryStream:
+    def must_be_free(self, host: str, port: int) -> None:
+        """Return if nobody listens at ``host:port``.
+
+        Raises:
+            OSError: somebody does.
+        """
+        if (host, port) in self._listeners:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), f"{host}:{port}")
+
+    async def dial(
+        self, host: str, port: int, *, origin: str = "", directly: bool = False
+    ) -> MemoryStream:
         """Connect to ``host:port``: a ``Dial`` for clients and webhooks.
 
-        ``origin`` is the name of the host that dials, for ``cut_host``.
+        ``origin`` is the name of the host that dials, for ``cut_host``; ``directly`` goes past
+        those who stand between, as in a ``Webhook`` fault.
 
         Raises:
             socket.gaierror: nobody has ever listened under the name ``host``.
@@ -147,18 +150,61 @@ class MemoryNetwork:
         address = f"{host}:{port}"
         if address in self._black_holes:
             await trio.sleep_forever()
-        await trio.sleep(self.latency)
+        self._made += 1
+        number = self._made
+        await self.conditions.until_passable(origin, host, number)
+        await trio.sleep(self.latency + self.conditions.delay(origin, host, number))
+        while (vanished := self._vanished.get(host)) is not None:
+            await vanished.wait()
         if host not in self._hosts:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         listener = self._listeners.get((host, port))
         if listener is None:
             raise _refused(address)
-        name = f"{origin or 'somebody'} to {address}, number {len(self.connections) + 1}"
-        client, server = memory_stream_pair(capacity=self.capacity, latency=self.latency, name=name)
-        connection = MemoryConnection(origin=origin, address=address, client=client, server=server)
-        await listener.offer(connection)
+        return await self._connect(listener, origin, number, directly=directly)
+
+    async def _connect(
+        self, listener: MemoryListener, origin: str, number: int, *, directly: bool
+    ) -> MemoryStream:
+        """Make a connection, and what the conditions make of it."""
+        connection = self._pair(listener.address, origin, number)
         self.connections.append(connection)
-        return client
+        relay = None if directly else self.conditions.relay(connection)
+        if relay is not None:
+            relay(connection.server)
+        elif (duplicate := self.conditions.duplicate(connection)) is not None:
+            await self._connect_twice(listener, connection, duplicate)
+        else:
+            await listener.offer(connection)
+        self.conditions.settle(connection)
+        self.conditions.strike(connection)
+        return connection.client
+
+    async def _connect_twice(
+        self, listener: MemoryListener, connection: MemoryConnection, duplicate: Active
+    ) -> None:
+        self._made += 1
+        copy = self._pair(listener.address, connection.origin, self._made)
+        self.connections.append(copy)
+        duplicate.copies.append(copy.client)
+        connection.client.copy_to(copy.client)
+        duplicate.late.add(connection.number if duplicate.copy_first else copy.number)
+        for one in (copy, connection):
+            self.conditions.settle(one)
+            await listener.offer(one)
+
+    def _pair(self, address: str, origin: str, number: int) -> MemoryConnection:
+        travel = Travel(latency=self.latency, window=self.capacity)
+        name = f"{origin or 'somebody'} to {address}, number {number}"
+        client, server = memory_stream_pair(travel, name=name)
+        return MemoryConnection(
+            number=number,
+            origin=origin,
+            address=address,
+            travel=travel,
+            client=client,
+            server=server,
+        )
 
     def black_hole(self, address: str) -> None:
         """From now on attempts to connect to ``host:port`` hang."""
@@ -179,9 +225,36 @@ class MemoryNetwork:
 
     def cut_host(self, host: str) -> None:
         """Reset every open connection from or to ``host``, as if its process had been killed."""
-        for connection in self.connections:
-            if host in {connection.origin, connection.address.rpartition(":")[0]}:
-                connection.cut()
+        for connection in self._of_host(host):
+            connection.cut()
+
+    def vanish(self, host: str) -> None:
+        """Take ``host`` from the network, and nobody is told: its connections are half-open for
+        ever, and attempts to connect wait until somebody listens there again."""
+        self._vanished.setdefault(host, trio.Event())
+        for connection in self._of_host(host):
+            connection.client.stall(for_good=True)
+        self._close_listeners(host, unseen=True)
+
+    def crash(self, host: str) -> None:
+        """Let ``host`` die: its connections are reset, and it refuses new ones."""
+        self.cut_host(host)
+        self._close_listeners(host, unseen=False)
+
+    def reappear(self, host: str) -> None:
+        """End what ``vanish`` began, for new connections."""
+        vanished = self._vanished.pop(host, None)
+        if vanished is not None:
+            vanished.set()
+
+    def _close_listeners(self, host: str, *, unseen: bool) -> None:
+        for listener in [one for one in self._listeners.values() if one.host == host]:
+            listener.close(unseen=unseen)
+
+    def _of_host(self, host: str) -> list[MemoryConnection]:
+        return [
+            one for one in self.connections if one.is_open and host in {one.origin, one.host}
+        ]
 
     def forget(self, listener: MemoryListener) -> None:
         """Refuse connections to a listener that is closing."""

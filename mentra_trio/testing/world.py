@@ -9,81 +9,30 @@ from typing import Any, Final
 import attrs
 import trio
 
-from ..clients.app import App, AppServer
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
-from ..domain.facts import Crashed
 from ..domain.ids import package_name, user_id
 from ..environment import Environment
 from ..ports import Store
-from ..server import Server, open_server
+from ..server import Server
 from ..sessions.snapshots import AppSnapshot
-from ..webhooks.client import HttpWebhooks
+from ..storage.memory_store import MemoryStore
+from .faults import SERVER, FaultPlan
 from .household import virtual_environment
-from .ledger import current_ledger
 from .links import RecordingTelemetry
 from .network import MemoryNetwork
+from .playing import play
+from .processes import APP_PORT as APP_PORT
+from .processes import SERVER_PORT as SERVER_PORT
+from .processes import AppProcess as AppProcess
+from .processes import Phone, Process, R, ServableApp, ServerProcess
+from .schedule import seed_schedule
+from .wall_clock import WallClock
 
-SERVER_HOST: Final = "server"
-SERVER_PORT: Final = 8002
-APP_PORT: Final = 80
+SERVER_HOST: Final = SERVER
 USER: Final = "u-1@x.org"
 JWT_SECRET: Final = "in-memory-worlds-have-no-secrets-"
 ADMIN_TOKEN: Final = "in-memory-admin-token-of-no-value"
-
-
-@attrs.define(eq=False)
-class AppProcess:
-    """An app server that runs on a host of the world, until it is killed or stopped.
-
-    Attributes:
-        app: what it serves.
-        host: its name in the network; also the base of its URL.
-    """
-
-    app: App
-    host: str
-    _network: MemoryNetwork
-    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _stop: trio.Event = attrs.field(factory=trio.Event, init=False)
-    server: AppServer = attrs.field(init=False)
-
-    async def kill(self) -> None:
-        """End it as a power failure would: no goodbye, every connection reset."""
-        self._network.cut_host(self.host)
-        self._scope.cancel("killed")
-        await self._ended.wait()
-
-    async def stop(self) -> None:
-        """End it in order: its sessions close their connections."""
-        self._stop.set()
-        await self._ended.wait()
-
-    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Serve until killed or stopped."""
-        listener = self._network.listen(self.host, APP_PORT)
-        ledger = current_ledger()
-        try:
-            with self._scope:
-                async with self.app.serve(
-                    self.host,
-                    APP_PORT,
-                    listeners=[listener],
-                    dial=self._network.dial_from(self.host),
-                ) as self.server:
-                    if ledger is not None:
-                        ledger.watch_crashes(self._crashes)
-                    task_status.started()
-                    await self._stop.wait()
-        finally:
-            self._ended.set()
-
-    def _crashes(self) -> list[Crashed]:
-        return [
-            Crashed(bulkhead="app server", who=self.host, error=error)
-            for error in self.server.crashes
-        ]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -91,32 +40,64 @@ class World:
     """The system under test and everything around it.
 
     Attributes:
-        server: the server; its WebSocket address is ``ws://server:8002``.
         network: what everybody is connected by; cut, stall and slow down here.
-        telemetry: every fact of the server.
+        telemetry: every fact of the server, in all its lives.
+        store: the server's disk.
+        wall: the server's wall clock.
+        server_process: the server, to be killed and started again.
     """
 
-    server: Server
     network: MemoryNetwork
     telemetry: RecordingTelemetry
+    store: Store
+    wall: WallClock
+    server_process: ServerProcess
     _nursery: trio.Nursery
+    _others: list[Process] = attrs.field(factory=list, init=False)
+
+    @property
+    def server(self) -> Server:
+        """The server; its WebSocket address is ``ws://server:8002``. After a restart another."""
+        return self.server_process.server
+
+    @property
+    def processes(self) -> list[Process]:
+        """Everything that runs, or has run, on a host: the server first."""
+        return [self.server_process, *self._others]
 
     def glasses(self, user: str = USER) -> AbstractAsyncContextManager[Glasses]:
         """Glasses of ``user``, attached for as long as the block runs."""
         return open_glasses(
             self.server.url,
             self.server.token(user),
-            dial=self.network.dial_from(f"phone of {user}"),
+            dial=self.network.dial_from(phone_of(user)),
         )
+
+    async def wear(self, user: str = USER, *, host: str | None = None) -> Phone:
+        """Have ``user`` wear glasses: a phone that stays attached, and comes back after a loss.
+
+        ``host`` is its name in the network, ``"phone of ..."`` unless there is another such.
+        """
+        phone = Phone(
+            host or phone_of(user),
+            self.network,
+            self._nursery,
+            user=user,
+            token=self.server.token(user),
+            url=self.server.url,
+        )
+        self._others.append(phone)
+        await phone.start()
+        return phone
 
     async def add(
         self,
-        app: App,
+        app: ServableApp[R],
         *,
         permissions: Iterable[str] = ("ALL",),
         kind: str = "standard",
         settings: Sequence[Mapping[str, Any]] = (),
-    ) -> AppProcess:
+    ) -> AppProcess[R]:
         """Register ``app`` and run it on a host that is called as its package."""
         await self.server.apps.add(
             app.package,
@@ -128,11 +109,19 @@ class World:
         )
         return await self.run(app)
 
-    async def run(self, app: App) -> AppProcess:
+    async def run(self, app: ServableApp[R]) -> AppProcess[R]:
         """Run an app that is registered already, as after a crash of its process."""
-        process = AppProcess(app, app.package, self.network)
-        await self._nursery.start(process.run, name=f"app server {app.package}")
+        process = AppProcess(app.package, self.network, self._nursery, app)
+        self._others.append(process)
+        await process.start()
         return process
+
+    async def play(self, plan: FaultPlan) -> None:
+        """Let everything go wrong that is in ``plan``; returns when the last fault is over.
+
+        To act meanwhile, play it in a task of its own; a cancellation ends the faults.
+        """
+        await play(self, plan)
 
     def snapshot(self, package: str, user: str = USER) -> AppSnapshot | None:
         """How the server sees an app session now; ``None`` if there is none."""
@@ -146,10 +135,16 @@ class World:
         return found.state if found is not None else None
 
 
+def phone_of(user: str) -> str:
+    """The host name of a user's phone."""
+    return f"phone of {user}"
+
+
 @asynccontextmanager
 async def open_world(
     config: Config | None = None,
     *,
+    seed: int | None = None,
     network: MemoryNetwork | None = None,
     store: Store | None = None,
     environment: Environment | None = None,
@@ -158,36 +153,50 @@ async def open_world(
 
     Args:
         config: as for a real server; address, secrets and data folder are the world's own.
+        seed: what everything random follows from, Trio's order of ready tasks included, and that
+            for the rest of this process; ``None``: all but that order is as with seed 0.
         network: to share with another world, or with latency; ``None`` makes one.
         store: to keep something beyond this world; ``None``: in memory.
-        environment: ``None``: reproducible, and wall time that follows Trio's clock.
+        environment: ``None``: reproducible, and wall time is that of ``World.wall``.
     """
-    network = network or MemoryNetwork()
+    if seed is not None:
+        seed_schedule(seed)
+    wall = WallClock()
+    if environment is None:
+        environment = attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
+    network, store = network or MemoryNetwork(), store or MemoryStore()
     telemetry = RecordingTelemetry()
-    address = f"ws://{SERVER_HOST}:{SERVER_PORT}"
-    config = attrs.evolve(
-        config or Config(),
-        public_url=address,
+    network.must_be_free(SERVER_HOST, SERVER_PORT)
+    async with trio.open_nursery() as lives:
+        process = ServerProcess(
+            SERVER_HOST,
+            network,
+            lives,
+            config=_config(config or Config()),
+            store=store,
+            telemetry=telemetry,
+            environment=environment,
+        )
+        await process.start()
+        async with trio.open_nursery() as processes:
+            yield World(
+                network=network,
+                telemetry=telemetry,
+                store=store,
+                wall=wall,
+                server_process=process,
+                nursery=processes,
+            )
+            processes.cancel_scope.cancel("world ends")
+        if process.is_up:
+            await process.stop()
+
+
+def _config(config: Config) -> Config:
+    return attrs.evolve(
+        config,
+        public_url=f"ws://{SERVER_HOST}:{SERVER_PORT}",
         data_dir=None,
         jwt_secret=JWT_SECRET,
         admin_token=ADMIN_TOKEN,
     )
-    webhooks = HttpWebhooks(
-        allow_private_networks=True,
-        connect_s=config.lifecycle.webhook_connect_s,
-        read_s=config.lifecycle.webhook_s,
-        dial=network.dial_from(SERVER_HOST),
-    )
-    async with (
-        open_server(
-            config,
-            store=store,
-            webhooks=webhooks,
-            telemetry=telemetry,
-            environment=environment or virtual_environment(),
-            listeners=[network.listen(SERVER_HOST, SERVER_PORT)],
-        ) as server,
-        trio.open_nursery() as processes,
-    ):
-        yield World(server=server, network=network, telemetry=telemetry, nursery=processes)
-        processes.cancel_scope.cancel("world ends")

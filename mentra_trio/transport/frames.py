@@ -17,6 +17,7 @@ TEXT: Final = 0x1
 BINARY: Final = 0x2
 CLOSE: Final = 0x8
 PING: Final = 0x9
+PONG: Final = 0xA
 
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
@@ -57,6 +58,16 @@ def encode_close(reason: CloseReason) -> bytes | None:
 
 PING_FRAME: Final = encode_frame(PING, b"")
 
+_BARE_PONG: Final = bytes((_FIN | PONG, _MASKED))
+_BARE_PONG_SIZE: Final = 6  # the header, and a mask for nothing
+BARE_PONG: Final = _BARE_PONG + bytes(_BARE_PONG_SIZE - len(_BARE_PONG))
+"""A client's answer to ``PING_FRAME``; a mask over nothing may be any."""
+
+
+def is_bare_pong(data: bytes | bytearray) -> bool:
+    """Whether ``data`` is one whole pong of a client, with no payload. Only between frames."""
+    return len(data) == _BARE_PONG_SIZE and data.startswith(_BARE_PONG)
+
 
 @attrs.define(eq=False)
 class FrameScanner:
@@ -78,6 +89,11 @@ class FrameScanner:
     _message_bytes: int = attrs.field(default=0, init=False)
     _message_frames: int = attrs.field(default=0, init=False)
     _first: bool = attrs.field(default=True, init=False)
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether what comes next is the beginning of a frame."""
+        return not (self._payload_left or self._header or self.too_big)
 
     def admit(self, data: bytes | bytearray, start: int, frames_max: int) -> int:
         """Take note of ``data`` from ``start`` on, and of at most ``frames_max`` frames in it.

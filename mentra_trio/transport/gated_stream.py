@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from .frames import CLOSE, FrameScanner
+from .frames import CLOSE, FrameScanner, is_bare_pong
 
 FRAMES_AT_ONCE: Final = 32
 """So many frames the parser gets before others have their turn; each costs it some 50 us."""
@@ -62,8 +62,16 @@ class GatedStream(trio.abc.Stream):
         if self._passed < len(self._read):
             await trio.lowlevel.checkpoint()
         else:
-            self._read, self._passed = await self._receive(max_bytes), 0
+            self._read, self._passed = await self._receive_more(max_bytes), 0
         return self._next_frames()
+
+    async def _receive_more(self, max_bytes: int | None) -> bytes | bytearray:
+        """What is for the parser. Most links are idle, and all that comes of them is pongs: they
+        have been heard, nobody else needs them, and parsing one costs more than all the rest."""
+        data = await self._receive(max_bytes)
+        while is_bare_pong(data) and self._scanner.between_frames:
+            data = await self._receive(max_bytes)
+        return data
 
     async def _receive(self, max_bytes: int | None) -> bytes | bytearray:
         try:

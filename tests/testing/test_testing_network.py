@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from mentra_trio.testing.network import MemoryNetwork
-from mentra_trio.testing.streams import CAPACITY, MemoryStream, memory_stream_pair
+from mentra_trio.testing.streams import CAPACITY, MemoryStream, Travel, memory_stream_pair
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def test_it_is_a_stream_like_any_other() -> None:
         return memory_stream_pair()
 
     async def make_clogged() -> Pair:
-        client, server = memory_stream_pair(capacity=1)
+        client, server = memory_stream_pair(Travel(window=1))
         await client.send_all(b"x")
         await server.send_all(b"x")
         return client, server
@@ -37,7 +37,7 @@ async def test_it_is_a_stream_like_any_other() -> None:
 
 
 async def test_bytes_arrive_in_order_after_the_latency(autojump_clock: object) -> None:
-    client, server = memory_stream_pair(latency=0.5)
+    client, server = memory_stream_pair(Travel(latency=0.5))
     async with client, server:
         await client.send_all(b"one ")
         await trio.sleep(0.2)
