@@ -65,6 +65,7 @@ class Household:
         package: str = APP,
         *,
         permissions: Iterable[str] = ALL,
+        kind: str = "standard",
         settings: Sequence[Mapping[str, Any]] = (),
     ) -> PackageName:
         """Register an app whose server nobody needs."""
@@ -73,6 +74,7 @@ class Household:
             url=f"http://{package}.test",
             api_key="key",
             permissions=permissions,
+            kind=kind,
             settings=settings,
         )
         return added.registration.package

@@ -121,7 +121,7 @@ async def test_a_stopped_app_is_cleared_from_the_screen(
 async def test_an_app_that_showed_nothing_clears_nothing(autojump_clock: MockClock) -> None:
     async with open_household() as house:
         await house.add_app()
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         glasses = await house.attached_glasses()
         app = await house.running_app()
         await house.running_app(package=other)
