@@ -109,6 +109,15 @@ class Quarantined(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class GaveWay(Fact):
+    """A standard app is no longer wanted: ``to``, another one, was asked for later."""
+
+    user: UserId
+    package: PackageName
+    to: PackageName
+
+
+@attrs.frozen(kw_only=True)
 class MessagesMissed(Fact):
     """An app is back and was told that it missed ``count`` messages, and why."""
 

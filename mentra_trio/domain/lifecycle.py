@@ -159,6 +159,8 @@ class StopCause(enum.Enum):
     """Why an app session ended. The value is for logs, snapshots and the glasses."""
 
     USER = "stopped by the user"
+    FOREGROUND = "stopped"
+    """Another standard app was started; which one is told with it."""
     REMOVED = "the app was removed"
     START_FAILED = "the start failed"
     USER_SESSION_ENDED = "the user session ended"
@@ -166,10 +168,15 @@ class StopCause(enum.Enum):
     CRASHED = "an error inside the server"
 
 
+def in_words(what: str, because: str) -> str:
+    """What has happened to an app, with more about it where there is more to say."""
+    return f"{what}: {because}" if because else what
+
+
 def wire_reason(cause: StopCause) -> str:
     """``reason`` of ``app_stopped`` and of the stop webhook (protocol.md 1.5, 3.2)."""
     match cause:
-        case StopCause.USER:
+        case StopCause.USER | StopCause.FOREGROUND:
             return "user_disabled"
         case StopCause.CRASHED | StopCause.START_FAILED:
             return "error"

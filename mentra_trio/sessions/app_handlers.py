@@ -34,7 +34,12 @@ REPORTED_MAX: Final = 512
 
 
 def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
-    """Act on one frame of an app; the reason to close its link, if there is one."""
+    """Act on one frame of an app; the reason to close its link, if there is one.
+
+    The reader may outlive a stop by a moment: what it still reads then is as if never said.
+    """
+    if app.link is None:
+        return None
     if isinstance(frame, bytes):
         _ignore(app, "a binary frame")
         return None

@@ -32,6 +32,7 @@ from ..domain.lifecycle import (
     AppEvent,
     AppState,
     StopCause,
+    in_words,
     next_state,
     wire_reason,
 )
@@ -172,13 +173,13 @@ class AppSession:
         self.asked.set()
         return self.outcome
 
-    def stop(self, cause: StopCause) -> None:
+    def stop(self, cause: StopCause, because: str = "") -> None:
         """End the session: everybody waiting is told now, the wind-down runs in its own task.
 
-        Idempotent; the first cause is kept.
+        Idempotent; the first cause is kept, with what ``because`` says about it.
         """
         if self.state not in ENDED:
-            self.advance(AppEvent.STOP_REQUESTED, cause)
+            self.advance(AppEvent.STOP_REQUESTED, cause, because=because)
         self.serving.cancel(cause.value)
 
     def advance(
@@ -186,19 +187,18 @@ class AppSession:
     ) -> None:
         """Take ``event``. The only place where the state changes.
 
-        ``cause`` must be given with an event that leads to the end; ``because`` says more about
-        any other.
+        ``cause`` must be given with an event that leads to the end; ``because`` says more.
         """
-        old, self.state = self.state, next_state(self.state, event)
-        self.previous = old
+        self.previous, self.state = self.state, next_state(self.state, event)
         now = trio.current_time()
         seconds, self._entered = now - self._entered, now
         self._since = self.surroundings.environment.utcnow()
         if cause is not None:
             self.stop_cause = cause
         words = cause.value if cause is not None else event.value.replace("_", " ")
-        self.cause = f"{words}: {because}" if because else words
-        self._emit_state(old, event, seconds)
+        if event is not AppEvent.WOUND_DOWN:  # that is no news: why it stops is told already
+            self.cause = in_words(words, because)
+        self._emit_state(self.previous, event, seconds)
         if self.state is AppState.STOPPING:
             self._say_farewell(self.stop_cause or StopCause.CRASHED)
         elif self.state in RESTING:
@@ -327,7 +327,7 @@ class AppSession:
     def _say_farewell(self, cause: StopCause) -> None:
         farewell = FAREWELLS[cause]
         self.remains = self.record()
-        self.settle_outcome(failed(StartStage.CONNECTION, f"App {self.package}: {cause.value}"))
+        self.settle_outcome(failed(StartStage.CONNECTION, f"App {self.package}: {self.cause}"))
         if self._loan is not None and farewell.say_stopped:
             timestamp = self.surroundings.environment.timestamp()
             message = AppStopped(reason=wire_reason(cause), timestamp=timestamp)

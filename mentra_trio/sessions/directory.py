@@ -176,9 +176,8 @@ class Directory:
             UnknownApp: no such app is registered.
             SessionEnded: the user has no session.
         """
-        session = self._users.get(user)
-        if session is None or package not in session.roster.apps:
-            await self._known(package)  # who joins a start under way need not ask for that again
+        if user not in self._users:
+            await self._known(package)
         return await self._live(user).roster.start(package)
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:

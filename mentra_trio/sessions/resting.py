@@ -10,7 +10,7 @@ import trio
 from ..domain.backlog import Backlog
 from ..domain.facts import AppStateChanged
 from ..domain.ids import PackageName, UserId
-from ..domain.lifecycle import AppEvent, AppState, StopCause
+from ..domain.lifecycle import AppEvent, AppState, StopCause, in_words
 from ..domain.records import AppRecord
 from ..ports import SessionChange
 from .saving import change_of
@@ -88,7 +88,7 @@ class Resting:
             rest.waiting.cancel("the rest is over")
         return rest
 
-    def stop(self, package: PackageName, cause: StopCause) -> bool:
+    def stop(self, package: PackageName, cause: StopCause, because: str = "") -> bool:
         """Forget an app at rest; ``False`` if it is not at rest."""
         rest = self.wake(package)
         if rest is None:
@@ -100,7 +100,7 @@ class Resting:
                 old=rest.record.state,
                 new=AppState.STOPPED,
                 event=AppEvent.STOP_REQUESTED,
-                cause=cause.value,
+                cause=in_words(cause.value, because),
                 seconds=trio.current_time() - rest._entered,
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -10,12 +10,14 @@ import trio
 
 from ..concurrency.oneshot import OneShot
 from ..domain.backlog import Backlog
+from ..domain.errors import StoreFailed
 from ..domain.facts import Quarantined
 from ..domain.ids import PackageName
 from ..domain.lifecycle import AWAY, RESTING, AppEvent, AppState, StopCause
 from ..domain.records import AppRecord
 from ..domain.restarts import is_quarantined, recent_crashes
 from ..domain.starting import StartResult
+from ..domain.timings import SAVE_AGAIN_S
 from ..wire.to_glasses import AppStopped
 from .app_session import AppSession
 from .endpoint import Endpoint, Turn
@@ -107,11 +109,21 @@ class Returns:
 
     async def start_wanted(self) -> None:
         """Bring up all apps that the user wants running and that neither run nor rest."""
-        for package in await self.roster.wishes.all():
+        for package in await self._wanted():
             known = package in self.roster.apps or package in self.roster.resting
             if not known and not self.roster.was_stopped(package):
                 self.roster.begin(package, AppState.DISCONNECTED, "wanted by the user")
         self.roster.knows_wishes = True
+
+    async def _wanted(self) -> Sequence[PackageName]:
+        """What the user wants, at most one standard app; a store that fails is asked again."""
+        wanted = await self.roster.wishes.all()
+        while True:
+            try:
+                return await self.roster.foreground.only_one_of(wanted)
+            except StoreFailed as error:
+                report_store_trouble(self.roster.surroundings, self.roster.user, error)
+            await trio.sleep(SAVE_AGAIN_S)
 
     def restore(
         self, saved: Mapping[PackageName, SavedApp], wanted: Collection[PackageName]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -12,10 +13,10 @@ import trio
 
 from ..concurrency.bulkhead import contain
 from ..domain.backlog import Backlog
-from ..domain.errors import UpdatesOverflow
+from ..domain.errors import SessionEnded, StoreFailed, UnknownApp, UpdatesOverflow
 from ..domain.facts import Crashed, FreshSession, StartAnswered, StartJoined
 from ..domain.ids import PackageName, UserId
-from ..domain.lifecycle import OVER, AppEvent, AppState, StopCause, next_state
+from ..domain.lifecycle import ENDED, OVER, AppEvent, AppState, StopCause, next_state
 from ..domain.records import NO_RUNTIME, AppRecord
 from ..domain.starting import StartResult, StartStage, failed
 from ..domain.subscriptions import NOTHING
@@ -24,10 +25,12 @@ from .app_session import AppSession
 from .attempts import AttemptBook
 from .desk import Desk
 from .endpoint import Turn
+from .foreground import Foreground, Kinds
 from .resting import Rest, Resting
 from .returns import Returns
 from .saving import fresh_backlog
 from .snapshots import AppSnapshot
+from .store_trouble import report_store_trouble
 from .surroundings import Surroundings
 from .wishes import WISHES_REMEMBERED, Wishes, until_written
 
@@ -53,6 +56,7 @@ class Roster:
     knows_wishes: bool = attrs.field(default=False, init=False)
     """Whether what the user wanted before has been read, and begun."""
     returns: Returns = attrs.field(init=False)
+    foreground: Foreground = attrs.field(init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _lives: Counter[PackageName] = attrs.field(factory=Counter, init=False)
@@ -67,6 +71,7 @@ class Roster:
         self.wishes = Wishes(self.user, self.surroundings)
         self.resting = Resting(self.user, self.surroundings)
         self.returns = Returns(self)
+        self.foreground = Foreground(self)
 
     # -- commands ------------------------------------------------------------------
 
@@ -76,24 +81,24 @@ class Roster:
         The attempt runs in the session's nursery, not in the caller's task: a caller that gives
         up takes nobody else's attempt with it. In grace this waits for the app to come back by
         itself, and has it called if it does not; while it is awaited later, it is called now.
+
+        Raises:
+            UnknownApp: no such app is registered; asked only where it is not started already.
+            StoreFailed: that could not be found out, or the command could not be written down.
         """
         began = trio.current_time()
         mark = self._stops[package]
+        self.foreground.asked_for(package)
         self._awaited[package] += 1
         try:
             await self._ready.wait()
-            await self.until_clear(package)
-            app = self._obtain(package, mark)
+            app = self._obtain(package, mark, await self.foreground.look(package))
         finally:
             self._awaited -= Counter([package])
-        if app is None:
-            return failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
-        outcome = app.ask()
-        try:
-            written = self.wishes.note(package, wanted=True)
-        except UpdatesOverflow as error:
-            return failed(StartStage.INTERNAL_ERROR, str(error))
-        result = await outcome.wait()
+        if isinstance(app, StartResult):
+            return app
+        written = self.wishes.note(package, wanted=True)  # as it was a moment ago: the same one
+        result = await app.ask().wait()
         seconds = trio.current_time() - began
         self.surroundings.telemetry.emit(
             StartAnswered(user=self.user, package=package, success=result.success, seconds=seconds)
@@ -115,41 +120,48 @@ class Roster:
         """As ``start``, for the glasses, who wait for nothing.
 
         Raises:
-            UpdatesOverflow: too many commands wait for the store, or too many apps run.
+            UpdatesOverflow: too many apps run.
             SessionEnded: the session is over.
         """
-        if len(self.apps) >= APPS_AT_ONCE and package not in self.apps:
+        begun = self.apps.keys() | self._later.keys()
+        if len(begun) >= APPS_AT_ONCE and package not in begun:
             raise UpdatesOverflow(f"{APPS_AT_ONCE} apps run already")
-        self.wishes.note(package, wanted=True)
-        app = self.apps.get(package)
-        if self._nursery is None or app is None or app.state not in OVER:
-            app = self._obtain(package, self._stops[package])
-            if app is not None:
-                app.ask()
-            return
+        self.foreground.asked_for(package)
+        if self._nursery is None:
+            self.wishes.note(package, wanted=True)
+            return  # it is begun with whatever else the user wants
         waits_already = package in self._later
         self._later[package] = self._stops[package]
         if not waits_already:
             self._nursery.start_soon(self._start_later, package, name=f"start {package}")
 
     def begin_stop(self, package: PackageName) -> None:
-        """As ``stop``, for the glasses; raises as ``begin_start``, but stops in any case."""
+        """As ``stop``, for the glasses; it is stopped in any case.
+
+        Raises:
+            UpdatesOverflow: too many commands wait for the store.
+            SessionEnded: the session is over.
+        """
         self.stop_now(package, StopCause.USER)
         self.wishes.note(package, wanted=False)
 
     def stop_now(self, package: PackageName, cause: StopCause) -> bool:
         """Stop ``package``, and whatever start of it waits; ``False`` if it was not running."""
+        if package in self.packages or self._is_awaited(package):
+            self._stops[package] += 1
+        return self.end_app(package, cause)
+
+    def end_app(self, package: PackageName, cause: StopCause, because: str = "") -> bool:
+        """As ``stop_now``, but a start of ``package`` that waits goes on."""
         app = self.apps.get(package)
-        rested = self.resting.stop(package, cause)
+        rested = self.resting.stop(package, cause, because)
         if rested:
             self._forget(package)
             self.desk.screen.remove(package)
             self.desk.apps_changed()
-        if app is not None or rested or self._is_awaited(package):
-            self._stops[package] += 1
-        if app is None or app.state in {AppState.STOPPING, AppState.STOPPED}:
+        if app is None or app.state in ENDED:
             return rested
-        app.stop(cause)
+        app.stop(cause, because)
         return True
 
     # -- lives -----------------------------------------------------------------------
@@ -261,8 +273,8 @@ class Roster:
         return app
 
     def was_stopped(self, package: PackageName) -> bool:
-        """Whether a stop of ``package`` came since this session began."""
-        return self._stops[package] > 0
+        """Whether ``package`` was stopped, or has given way, since this session began."""
+        return self._stops[package] > 0 or self.wishes.is_given_up(package)
 
     def _is_awaited(self, package: PackageName) -> bool:
         """Whether a stop now must be heard of by a start that was given before."""
@@ -271,27 +283,50 @@ class Roster:
         return not self.knows_wishes and len(self._stops) < WISHES_REMEMBERED
 
     async def _start_later(self, package: PackageName) -> None:
-        await self.until_clear(package)
-        app = self._obtain(package, self._later.pop(package))
-        if app is not None:
+        try:
+            kinds = await self.foreground.look(package)
+        except (UnknownApp, StoreFailed) as error:
+            del self._later[package]
+            if isinstance(error, StoreFailed):
+                report_store_trouble(self.surroundings, self.user, error)
+                error = StoreFailed(f"App {package}: {error}")
+            self.start_failed(str(error))
+            return
+        except trio.Cancelled:
+            self._remember(package, self._later.pop(package))
+            raise
+        app = self._obtain(package, self._later.pop(package), kinds)
+        if isinstance(app, AppSession):
             app.ask()
+        elif app.stage is StartStage.INTERNAL_ERROR:
+            self.start_failed(app.message)
 
-    def _obtain(self, package: PackageName, mark: int) -> AppSession | None:
-        """The live session of ``package``, made if there is none; ``None`` if a stop came.
+    def _remember(self, package: PackageName, mark: int) -> None:
+        """A start that the end of the session has overtaken is still what the user wants."""
+        if self._stops[package] == mark:
+            with suppress(UpdatesOverflow, SessionEnded):
+                self.wishes.note(package, wanted=True)
+
+    def _obtain(self, package: PackageName, mark: int, kinds: Kinds) -> AppSession | StartResult:
+        """The live session of ``package``, made if there is none; or why there is none.
 
         No await in here between the look-up and the insert: nobody can slip in between.
         """
+        stopped = failed(StartStage.CONNECTION, f"App {package}: stopped while it was to start")
         if self._nursery is None or self._stops[package] != mark:
-            return None
+            return stopped
         app = self.apps.get(package)
+        refused = self.foreground.take(package, kinds)
+        if refused is not None:
+            return refused
         if app is not None:
             if not app.outcome.settled:
                 self.surroundings.telemetry.emit(StartJoined(user=self.user, package=package))
             return app
         rest = self.resting.get(package)
         if rest is not None:
-            return self.revive(rest, AppEvent.START_REQUESTED)
-        return self.begin(package, AppState.CONNECTING, "started")
+            return self.revive(rest, AppEvent.START_REQUESTED) or stopped
+        return self.begin(package, AppState.CONNECTING, "started") or stopped
 
     async def _run_app(self, app: AppSession) -> None:
         """Bulkhead: whatever happens inside one app stays inside that app."""

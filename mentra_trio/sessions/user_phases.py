@@ -103,7 +103,8 @@ async def _load(user: UserSession) -> tuple[SavedUser | None, Sequence[PackageNa
         if number:
             await trio.sleep(SAVE_AGAIN_S)
         try:
-            return await store.saved_session(user.user), await store.wanted_apps(user.user)
+            saved, wanted = await store.saved_session(user.user), await store.wanted_apps(user.user)
+            return saved, await user.roster.foreground.only_one_of(wanted)
         except StoreFailed as error:
             report_store_trouble(user.surroundings, user.user, error)
     return None, ()

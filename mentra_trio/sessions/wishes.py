@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -34,6 +34,8 @@ class Wishes:
     user: UserId
     surroundings: Surroundings
     queue: UpdateQueue = attrs.field(init=False)
+    wanted: set[PackageName] = attrs.field(factory=set, init=False)
+    """What the user wants, as far as it was said, or read, in this session."""
     _last: OrderedDict[PackageName, tuple[bool, Written]] = attrs.field(
         factory=OrderedDict, init=False
     )
@@ -42,8 +44,12 @@ class Wishes:
         report = partial(report_store_trouble, self.surroundings, self.user)
         self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report)
 
-    def note(self, package: PackageName, *, wanted: bool) -> Written:
+    def note(
+        self, package: PackageName, *, wanted: bool, instead_of: Collection[PackageName] = ()
+    ) -> Written:
         """Have a command written down; never blocks. Returns what says when it was.
+
+        ``instead_of`` are apps that are not wanted any more because of it.
 
         A command that repeats the one before it, while that is being written, shares its
         outcome. Later it is written again: meanwhile the app may have been removed and added.
@@ -53,14 +59,20 @@ class Wishes:
             SessionEnded: the session is over.
         """
         last = self._last.get(package)
-        if last is not None and last[0] is wanted and not last[1].settled:
+        repeated = last is not None and last[0] is wanted and not last[1].settled
+        if last is not None and repeated and not instead_of:
             return last[1]
-        written = self.queue.submit(partial(self._write, package, wanted=wanted))
-        self._last[package] = (wanted, written)
-        self._last.move_to_end(package)
-        while len(self._last) > WISHES_REMEMBERED:
-            self._last.popitem(last=False)
+        others = tuple(instead_of)
+        written = self.queue.submit(partial(self._write, package, others, wanted=wanted))
+        for other in others:
+            self._remember(other, False, written)
+        self._remember(package, wanted, written)
         return written
+
+    def is_given_up(self, package: PackageName) -> bool:
+        """Whether the last that was heard of ``package`` is that it is not wanted."""
+        last = self._last.get(package)
+        return last is not None and not last[0]
 
     async def write_stop(self, package: PackageName) -> None:
         """Write down that ``package`` is not wanted, whatever else is going on.
@@ -71,7 +83,7 @@ class Wishes:
         try:
             written = self.note(package, wanted=False)
         except (SessionEnded, UpdatesOverflow):
-            await self._write(package, wanted=False)
+            await self._write(package, (), wanted=False)
         else:
             await until_written(written)
 
@@ -84,10 +96,24 @@ class Wishes:
                 report_store_trouble(self.surroundings, self.user, error)
             await trio.sleep(SAVE_AGAIN_S)
 
-    async def _write(self, package: PackageName, *, wanted: bool) -> None:
+    def _remember(self, package: PackageName, wanted: bool, written: Written) -> None:
+        (self.wanted.add if wanted else self.wanted.discard)(package)
+        self._last[package] = (wanted, written)
+        self._last.move_to_end(package)
+        while len(self._last) > WISHES_REMEMBERED:
+            self._last.popitem(last=False)
+
+    async def _write(
+        self, package: PackageName, others: Collection[PackageName], *, wanted: bool
+    ) -> None:
+        """What is wanted is written first: whoever dies in between has lost no command."""
         store = self.surroundings.store
         if not wanted or await store.app(package) is not None:
             await store.set_wanted(self.user, package, wanted=wanted)
+        else:
+            self.wanted.discard(package)  # no such app, whoever invented its name
+        for other in others:
+            await store.set_wanted(self.user, other, wanted=False)
 
 
 async def until_written(written: Written) -> None:

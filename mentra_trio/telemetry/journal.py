@@ -14,6 +14,7 @@ import attrs
 from ..domain import facts as f
 from ..domain.facts import Fact
 from ..domain.ids import PackageName, UserId
+from ..domain.starting import took_the_foreground
 from ..domain.wording import counted
 from ..environment import Environment, wire_time
 from .followers import Follower
@@ -135,7 +136,7 @@ class Journal:
                 continue
             if getattr(entry.fact, "package", None) not in {None, package}:
                 continue
-            if found or isinstance(entry.fact, f.AppStateChanged):
+            if found or isinstance(entry.fact, f.AppStateChanged | f.GaveWay):
                 found.append(entry)
             if isinstance(entry.fact, f.AppStateChanged) and entry.fact.old is None:
                 break
@@ -190,6 +191,7 @@ _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
         f.OwnershipReleased: lambda fact: f"the app released ownership: {fact.reason}",
         f.FalseResurrection: lambda _: "the runtime that was replaced turned out to be alive",
         f.Quarantined: lambda fact: f"quarantined: {fact.problem}",
+        f.GaveWay: lambda fact: f"{fact.package} gave way: {took_the_foreground(fact.to)}",
         f.MessagesMissed: _missed,
         f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
         f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",

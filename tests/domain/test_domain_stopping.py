@@ -17,12 +17,12 @@ def test_every_cause_has_a_farewell_and_a_word_of_the_wire(cause: StopCause) -> 
 
 def test_only_a_user_is_blamed_for_what_a_user_did() -> None:
     blamed = {cause for cause in StopCause if wire_reason(cause) == "user_disabled"}
-    assert blamed == {StopCause.USER}
+    assert blamed == {StopCause.USER, StopCause.FOREGROUND}
 
 
 def test_the_stop_webhook_is_called_only_where_somebody_wanted_the_stop() -> None:
     called = {cause for cause, farewell in FAREWELLS.items() if farewell.call_webhook}
-    assert called == {StopCause.USER, StopCause.REMOVED}
+    assert called == {StopCause.USER, StopCause.FOREGROUND, StopCause.REMOVED}
 
 
 def test_where_the_app_did_nothing_wrong_the_sdk_comes_back_and_otherwise_it_does_not() -> None:

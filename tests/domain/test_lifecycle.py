@@ -137,4 +137,6 @@ def test_the_names_that_the_outside_sees() -> None:
 @pytest.mark.parametrize("cause", StopCause)
 def test_an_app_is_told_one_of_three_reasons(cause: StopCause) -> None:
     assert wire_reason(cause) in {"user_disabled", "system_stop", "error"}
-    assert (wire_reason(cause) == "user_disabled") == (cause is StopCause.USER)
+    assert (wire_reason(cause) == "user_disabled") == (
+        cause in {StopCause.USER, StopCause.FOREGROUND}
+    )

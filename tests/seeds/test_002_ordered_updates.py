@@ -85,7 +85,8 @@ async def test_the_queue_belongs_to_the_app_session_and_ends_with_it(
 ) -> None:
     """Two apps do not wait for each other's updates."""
     async with open_household() as house:
-        one, two = await house.add_app("com.t.one"), await house.add_app("com.t.two")
+        one = await house.add_app("com.t.one")
+        two = await house.add_app("com.t.two", kind="background")
         await house.attached_glasses()
         first, second = await house.running_app(package=one), await house.running_app(package=two)
         first.say({"type": "subscription_update", "subscriptions": ["button_press"]})

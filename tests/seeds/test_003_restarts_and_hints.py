@@ -312,7 +312,7 @@ async def test_reconnect_tokens_are_issued_with_every_ack_and_used_once(
 
 async def test_reconnect_tokens_bind_to_one_user_and_app(autojump_clock: MockClock) -> None:
     async with open_household() as house:
-        other, someone = await house.add_app("com.t.b"), user_id("u-2@x.org")
+        other, someone = await house.add_app("com.t.b", kind="background"), user_id("u-2@x.org")
         await house.add_app()
         await house.attached_glasses()
         await house.attached_glasses(someone)
@@ -332,7 +332,7 @@ async def test_backoff_then_evicted_and_the_circuit_breaker_is_per_app(
     autojump_clock: MockClock,
 ) -> None:
     async with open_one_app() as (house, _glasses, link):
-        sibling = await house.add_app("com.t.b")
+        sibling = await house.add_app("com.t.b", kind="background")
         neighbour = await house.running_app(package=sibling)
         house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
         began = len(house.telemetry.facts)

@@ -144,7 +144,7 @@ async def test_recover_session_glasses_first_then_every_app_that_is_disconnected
 ) -> None:
     """An app that is connected is left alone; a session that is unknown is begun anew."""
     async with open_one_app() as (house, glasses, app):
-        lost = await house.add_app("com.t.lost")
+        lost = await house.add_app("com.t.lost", kind="background")
         (await house.running_app(package=lost)).cut()
         glasses.cut()
         await trio.sleep(30)

@@ -197,7 +197,7 @@ async def test_app_disconnects_unexpectedly_and_can_reconnect_using_the_same_ses
 
 async def test_remove_session_cleans_up_all_app_connections(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, glasses, app):
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         second = await house.running_app(package=other)
         glasses.cut()
         await trio.sleep(61)
@@ -305,7 +305,7 @@ async def test_error_state_of_a_user_session(autojump_clock: MockClock) -> None:
 async def test_user_session_data_structure(autojump_clock: MockClock) -> None:
     """Core session data, connection and app state tracking, subscriptions: in one snapshot."""
     async with open_one_app() as (house, glasses, app):
-        loading = await house.add_app("com.t.loading")
+        loading = await house.add_app("com.t.loading", kind="background")
         app.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(house.directory.start_app, USER, loading)
@@ -332,7 +332,7 @@ async def test_an_error_of_one_app_is_cleaned_up_and_the_others_go_on(
 ) -> None:
     """App WebSocket error: logged with user and app; connection, and only its own, cleaned up."""
     async with open_one_app() as (house, glasses, app):
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         sibling = await house.running_app(package=other)
         other_user = user_id("u-2@x.org")
         await house.attached_glasses(other_user)

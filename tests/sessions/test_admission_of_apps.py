@@ -77,7 +77,7 @@ async def test_an_app_of_the_server_before_us_that_nobody_wants_is_stopped(
 
 async def test_the_token_of_another_app_opens_nothing(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _glasses, app):
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         await house.running_app(package=other)
         token = house.webhooks.starts[1].websocket_url.split("/")[-2]
         assert await house.app(token=token).closed() == NOT_STARTED

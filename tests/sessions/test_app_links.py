@@ -279,7 +279,7 @@ async def test_a_crash_inside_one_app_stays_inside_it(autojump_clock: MockClock)
     async with open_household(store=BrokenSettings()) as house:
         house.telemetry.expects_crashes = True
         await house.add_app()
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         await house.attached_glasses()
         neighbour = await house.running_app(package=other)
 

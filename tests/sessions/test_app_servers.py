@@ -217,7 +217,7 @@ async def test_an_app_session_that_keeps_crashing_is_quarantined_and_its_sibling
     store.broken = False
     async with open_household(store=store) as house:
         house.telemetry.expects_crashes = True
-        sibling = await house.add_app("com.t.b")
+        sibling = await house.add_app("com.t.b", kind="background")
         await house.add_app()
         glasses = await house.attached_glasses()
         neighbour = await house.running_app(package=sibling)

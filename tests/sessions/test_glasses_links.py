@@ -22,7 +22,7 @@ async def test_the_ack_is_the_first_word_and_wanted_apps_start_after_it_side_by_
     autojump_clock: MockClock,
 ) -> None:
     async with open_household() as house:
-        packages = [await house.add_app(f"com.t.{name}") for name in "abc"]
+        packages = [await house.add_app(f"com.t.{name}", kind="background") for name in "abc"]
         for package in packages:
             await house.store.set_wanted(USER, package, wanted=True)
             house.webhooks.plan(package, WebhookScript(deliver_after=3))

@@ -12,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.facts import FrameIgnored
 from mentra_trio.domain.ids import PackageName
+from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.sessions.eyepiece import Eyepiece
 from mentra_trio.sessions.screen import Screen
 from mentra_trio.testing.household import APP, USER, open_household, open_one_app
@@ -118,10 +119,26 @@ async def test_a_stopped_app_is_cleared_from_the_screen(
         assert texts(glasses) == ["mine", ""]
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_what_an_app_says_in_the_turn_of_its_stop_is_not_shown_after_it(
+    turns: int, autojump_clock: MockClock
+) -> None:
+    for _ in range(4):  # the scheduler's order differs from time to time
+        async with open_one_app() as (house, glasses, app):
+            await wait_all_tasks_blocked()
+            wall = {"layoutType": "text_wall", "text": "mine"}
+            app.say({"type": "display_event", "layout": wall})
+            for _ in range(turns):
+                await trio.lowlevel.checkpoint()
+            house.directory._users[USER].roster.stop_now(APP, StopCause.USER)
+            await trio.sleep(1)
+            assert texts(glasses) in ([], ["mine", ""])
+
+
 async def test_an_app_that_showed_nothing_clears_nothing(autojump_clock: MockClock) -> None:
     async with open_household() as house:
         await house.add_app()
-        other = await house.add_app("com.t.b")
+        other = await house.add_app("com.t.b", kind="background")
         glasses = await house.attached_glasses()
         app = await house.running_app()
         await house.running_app(package=other)

@@ -93,8 +93,25 @@ async def test_a_start_without_a_registration_to_read_fails_with_its_stage(
         assert "App com.t.a: disk I/O error" in errors
         with pytest.raises(StoreFailed):
             await house.directory.start_app(USER, APP)
-        result = await house.directory._users[USER].roster.start(APP)
-        assert result.stage is StartStage.INTERNAL_ERROR
+        assert house.webhooks.starts == []
+        assert house.state() is None
+        assert house.telemetry.crashes == []
+
+
+async def test_a_start_whose_registration_cannot_be_read_again_fails_with_its_stage(
+    autojump_clock: MockClock,
+) -> None:
+    class FailsLater(Failing):
+        async def app(self, package: PackageName) -> AppRegistration | None:
+            found = await super().app(package)
+            self.broken = frozenset({"app"})
+            return found
+
+    async with open_wearer(store=FailsLater()) as (house, _glasses):
+        assert isinstance(house.store, Failing)
+        house.store.broken = frozenset()
+        result = await house.directory.start_app(USER, APP)
+        assert (result.success, result.stage) == (False, StartStage.INTERNAL_ERROR)
         assert house.telemetry.crashes == []
 
 

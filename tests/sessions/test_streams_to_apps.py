@@ -16,7 +16,7 @@ from mentra_trio.testing.links import MemoryLink
 async def subscribed(
     house: Household, package: str, *streams: Any, permissions: tuple[str, ...] = ("ALL",)
 ) -> MemoryLink:
-    name = await house.add_app(package, permissions=permissions)
+    name = await house.add_app(package, permissions=permissions, kind="background")
     app = await house.running_app(USER, PackageName(name))
     app.say({"type": "subscription_update", "subscriptions": list(streams)})
     await wait_all_tasks_blocked()

@@ -1,0 +1,162 @@
+"""Which standard app of a user has the glasses: the one that was asked for last (protocol.md 2.13).
+
+A start is checked first and takes effect afterwards, in one turn: whoever fails its checks stops
+nobody, and no moment lies between the end of one app and the beginning of the next. The display
+is taken from an app in the moment in which it stops, so nobody waits for its stop webhook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from ..domain.apps import AppKind
+from ..domain.errors import UnknownApp, UpdatesOverflow
+from ..domain.facts import GaveWay
+from ..domain.foreground import Contender, in_foreground, who_gives_way
+from ..domain.ids import PackageName
+from ..domain.lifecycle import ENDED, StopCause
+from ..domain.starting import StartResult, StartStage, failed, superseded, took_the_foreground
+
+if TYPE_CHECKING:
+    from .roster import Roster
+
+Kinds: TypeAlias = Mapping[PackageName, AppKind | None]
+"""The kinds of apps as they are registered; ``None`` for one that is not."""
+
+
+@attrs.define(eq=False, repr=False)
+class Foreground:
+    """Decides for ``roster`` which standard apps give way, and has them stop."""
+
+    roster: Roster
+    _commands: count[int] = attrs.field(factory=lambda: count(1), init=False)
+    _asked: dict[PackageName, int] = attrs.field(factory=dict, init=False)
+    """By which command each app was asked for last; 0 and less: before this session."""
+
+    # -- a start ---------------------------------------------------------------------
+
+    def asked_for(self, package: PackageName) -> None:
+        """The user commands a start of ``package`` now; commands count in this order."""
+        self._asked[package] = next(self._commands)
+
+    async def look(self, package: PackageName) -> Kinds:
+        """Wait until ``package`` may begin; the kinds of it and of those it may compete with.
+
+        Where it has a session that goes on, nothing has to be known. What is returned holds
+        until the caller waits for anything.
+
+        Raises:
+            UnknownApp: no such app is registered.
+            StoreFailed: it is not known whether one is.
+        """
+        kinds: dict[PackageName, AppKind | None] = {}
+        while True:
+            await self.roster.until_clear(package)
+            unknown = self._next_unknown(package, kinds)
+            if unknown is None:
+                return kinds
+            kinds[unknown] = await self._kind_of(unknown)
+            if kinds.get(package, AppKind.STANDARD) is None:
+                self._asked.pop(package, None)
+                raise UnknownApp(f"App {package} not found")
+
+    def take(self, package: PackageName, kinds: Kinds) -> StartResult | None:
+        """Stop every standard app that has to give way to ``package``, which begins now.
+
+        Returns why it must not begin, if it must not; then nobody was stopped.
+        """
+        leaving, foremost = self._who_gives_way({package, *self._standing()}, kinds)
+        if foremost is not None and package in leaving:
+            self._report(package, foremost)
+            if package in self.roster.wishes.wanted:
+                self._give_up(foremost, [package])
+            return superseded(package, foremost)
+        try:
+            self.roster.wishes.note(package, wanted=True, instead_of=leaving)
+        except UpdatesOverflow as error:
+            return failed(StartStage.INTERNAL_ERROR, str(error))
+        for one in leaving:
+            self._stop(one, package)
+        return None
+
+    # -- what was wanted before ------------------------------------------------------
+
+    async def only_one_of(self, wanted: Sequence[PackageName]) -> list[PackageName]:
+        """``wanted``, oldest first, without the standard apps that are to give way.
+
+        Those are stopped, and no longer wanted. In older data there may be several of them.
+
+        Raises:
+            StoreFailed: the kinds of the apps could not be read.
+        """
+        for age, package in enumerate(reversed(wanted)):
+            self._asked.setdefault(package, -age)
+        kinds: dict[PackageName, AppKind | None] = {}
+        while unknown := self._rivals(wanted) - kinds.keys():
+            one = min(unknown)
+            kinds[one] = await self._kind_of(one)
+        leaving, foremost = self._who_gives_way(self._rivals(wanted), kinds)
+        if foremost is not None and leaving:
+            self._give_up(foremost, leaving)
+            for one in leaving:
+                self._stop(one, foremost)
+        return [package for package in wanted if package not in leaving]
+
+    def _rivals(self, wanted: Iterable[PackageName]) -> set[PackageName]:
+        """Everybody who is there or is to be; nobody where that is one app alone."""
+        still = (package for package in wanted if not self.roster.was_stopped(package))
+        rivals = {*still, *self._standing()}
+        return rivals if len(rivals) > 1 else set()
+
+    # -- parts -----------------------------------------------------------------------
+
+    def _standing(self) -> set[PackageName]:
+        """The apps that the user has in whatever state, or wants although a start failed."""
+        alive = {package for package, app in self.roster.apps.items() if app.state not in ENDED}
+        return alive | {rest.package for rest in self.roster.resting} | self.roster.wishes.wanted
+
+    def _next_unknown(self, package: PackageName, kinds: Kinds) -> PackageName | None:
+        """Whose kind is still to be read before ``package`` may begin."""
+        if package in self.roster.apps:
+            return None
+        if package not in kinds:
+            return package
+        if kinds[package] is not AppKind.STANDARD:
+            return None
+        return min(self._standing() - kinds.keys(), default=None)
+
+    async def _kind_of(self, package: PackageName) -> AppKind | None:
+        registration = await self.roster.surroundings.store.app(package)
+        return registration.kind if registration is not None else None
+
+    def _who_gives_way(
+        self, packages: Iterable[PackageName], kinds: Kinds
+    ) -> tuple[tuple[PackageName, ...], PackageName | None]:
+        """The apps that give way, and the one to which they do."""
+        contenders = [
+            Contender(package=one, kind=kinds.get(one), asked=self._asked.get(one, 0))
+            for one in packages
+        ]
+        return who_gives_way(contenders), in_foreground(contenders)
+
+    def _stop(self, package: PackageName, foremost: PackageName) -> None:
+        self._report(package, foremost)
+        because = took_the_foreground(foremost)
+        app = self.roster.apps.get(package)
+        if app is not None:
+            app.settle_outcome(superseded(package, foremost))
+        self.roster.end_app(package, StopCause.FOREGROUND, because)
+
+    def _report(self, package: PackageName, foremost: PackageName) -> None:
+        self.roster.surroundings.telemetry.emit(
+            GaveWay(user=self.roster.user, package=package, to=foremost)
+        )
+
+    def _give_up(self, foremost: PackageName, leaving: Collection[PackageName]) -> None:
+        with suppress(UpdatesOverflow):  # whoever reads later what is wanted decides as we do
+            self.roster.wishes.note(foremost, wanted=True, instead_of=leaving)
