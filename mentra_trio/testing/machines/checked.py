@@ -66,8 +66,9 @@ class CheckedMachine(PeopledMachine):
 
     @invariant()
     def at_rest_the_store_holds_what_the_users_want(self) -> None:
-        """A command is the only thing that changes it."""
+        """A command is the only thing that changes it. A start waits until a stop is through."""
         if not self.oracle.callers:
             for key, wanted in self.oracle.wanted.items():
-                if wanted is not None:
+                stopping = self.oracle.states.get(key) is AppState.STOPPING
+                if wanted is not None and not stopping:
                     assert self.store.wants(*key) is wanted, key

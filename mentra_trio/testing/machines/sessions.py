@@ -111,6 +111,10 @@ class SessionMachine(CheckedMachine):
             names = ["start_app" if word else "stop_app" for word in words]
             for word in words:
                 self.oracle.commanded(key, word)
+            if len(set(words)) > 1 and key[1] in self.oracle.exclusive:
+                # A start that is taken back at once need not have stopped anybody.
+                others = self.oracle.exclusive - {key[1]}
+                self.oracle.unsure_of([(key[0], other) for other in others])
             self.act(lambda: link.say(*({"type": n, "packageName": key[1]} for n in names)))
 
     def give_up(self) -> None:
