@@ -21,6 +21,7 @@ from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage, superseded
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.environment import Environment
+from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.telemetry.journal import Journal
 from mentra_trio.testing.household import (
@@ -260,7 +261,7 @@ async def test_why_and_the_journal_tell_who_took_the_foreground(autojump_clock: 
 async def test_other_kinds_neither_stop_anybody_nor_are_stopped(
     kind: str, autojump_clock: MockClock
 ) -> None:
-    async with open_foreground() as (house, glasses):
+    async with open_foreground() as (house, _glasses):
         others = [await house.add_app(f"com.t.other{n}", kind=kind) for n in range(2)]
         await house.running_app()
         for other in others:
@@ -405,9 +406,12 @@ async def test_of_two_starts_the_last_command_wins_whoever_is_read_first(
 
 
 async def until_asked_for(house: Household, package: PackageName) -> None:
-    roster = house.directory._users[USER].roster
-    while not roster._awaited[package]:
+    """Until the command is given; a few turns later it takes effect."""
+    for _ in range(50):
+        if house.directory._users[USER].roster._awaited[package]:
+            return
         await trio.lowlevel.checkpoint()
+    raise AssertionError(f"nobody asks for {package}")
 
 
 @pytest.mark.parametrize("delays", [(0, 0), (2, 1), (1, 2), (0, 1), (1, 0)])
@@ -430,7 +434,7 @@ async def test_the_app_in_the_foreground_started_again_beats_a_start_before_it(
 ) -> None:
     store = SlowToRead()
     store.delays = {}
-    async with open_foreground(store=store) as (house, glasses):
+    async with open_foreground(store=store) as (house, _glasses):
         link = await house.running_app()
         store.delays = {NEW: 1}
         results: dict[PackageName, StartResult] = {}
@@ -606,3 +610,101 @@ async def test_a_command_beats_what_was_wanted_before(
         await trio.sleep(LONG)
         assert states(house) == {NEW: "running"}
         assert list(await store.wanted_apps(USER)) == [NEW]
+
+
+async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    async with open_household(store=store) as house:
+        for package in (APP, NEW):
+            await house.add_app(package, kind="background")
+        await house.attached_glasses()
+        await house.running_app()
+        await house.running_app(package=NEW)
+        await house.directory.surroundings.keeper.finish()
+    for package in (APP, NEW):
+        await as_standard(store, package)
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        await trio.sleep(1)
+        assert states(house) == {NEW: "grace_period"}
+        assert list(await store.wanted_apps(USER)) == [NEW]
+        saved = await store.saved_session(USER)
+        assert saved is not None
+        assert set(saved.apps) == {NEW}
+
+
+async def as_standard(store: MemoryStore, package: PackageName) -> None:
+    """What an administrator does with the command line: behind the server's back."""
+    await AppCatalog(store).add(package, url=f"http://{package}.test")
+
+
+async def test_an_app_at_rest_since_before_a_restart_gives_way(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_foreground(store=store) as (house, glasses):
+        await released(house)
+        glasses.cut()
+        assert house.state() == "dormant"
+        await house.directory.surroundings.keeper.finish()
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        house.connect_when_called(NEW)
+        async with trio.open_nursery() as nursery:
+            await trio.sleep(1)
+            assert states(house) == {APP: "dormant"}
+            nursery.start_soon(house.directory.start_app, USER, NEW)
+        assert states(house) == {NEW: "running"}
+        await house.attached_glasses()
+        await only_the_new_one_is_left(house)
+
+
+async def test_the_registration_counts_as_it_is_now(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_foreground(store=store) as (house, _glasses):
+        await AppCatalog(store).add(APP, url=f"http://{APP}.test", kind="background")
+        await house.running_app()
+        await as_standard(store, APP)
+        assert (await house.directory.start_app(USER, NEW)).success
+        await only_the_new_one_is_left(house)
+
+
+async def test_a_start_given_after_the_one_that_takes_the_foreground_is_not_void(
+    autojump_clock: MockClock,
+) -> None:
+    """The old app is asked for again while it is about to give way: that command is the last."""
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, _glasses):
+        await released(house)
+        house.connect_when_called(APP)
+        store.delays = {NEW: 1, APP: 3}
+        results: dict[PackageName, StartResult] = {}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start_into, house, NEW, results)
+            await until_asked_for(house, NEW)
+            nursery.start_soon(start_into, house, APP, results)
+        assert results[APP].success
+        assert results[NEW] == superseded(NEW, APP)
+        await trio.sleep(LONG)
+        assert states(house) == {APP: "running"}
+        assert list(await store.wanted_apps(USER)) == [APP]
+
+
+async def test_a_start_given_before_it_is_told_who_took_the_foreground(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, _glasses):
+        await released(house)
+        results: dict[PackageName, StartResult] = {}
+        async with trio.open_nursery() as nursery:
+            store.delays = {APP: 3}
+            nursery.start_soon(start_into, house, APP, results)
+            await until_asked_for(house, APP)
+            await wait_all_tasks_blocked()
+            store.delays = {}
+            await house.directory.start_app(USER, NEW)
+            assert states(house) == {NEW: "running"}
+        assert results == {APP: superseded(APP, NEW)}
