@@ -568,11 +568,8 @@ async def test_of_several_wanted_standard_apps_the_newest_is_brought_up(
         assert f"{APP} gave way: {NEW} took the foreground" in journal.story(USER, APP)[-1]
 
 
-async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
-    autojump_clock: MockClock,
-) -> None:
-    """Their runtimes are alive and knock at the door; the database is of an older version."""
-    store = MemoryStore()
+async def two_standard_apps_ran(store: MemoryStore) -> None:
+    """What a server of before the rule has left: the newer of the two is ``NEW``."""
     async with open_household(store=store) as house:
         for package in (APP, NEW):
             await house.add_app(package, kind="background")
@@ -580,10 +577,23 @@ async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
         await house.running_app()
         await house.running_app(package=NEW)
         await house.directory.surroundings.keeper.finish()
+    for package in (APP, NEW):
+        await as_standard(store, package)
+
+
+async def as_standard(store: MemoryStore, package: PackageName) -> None:
+    """What an administrator does with the command line: behind the server's back."""
+    await AppCatalog(store).add(package, url=f"http://{package}.test")
+
+
+async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
+    autojump_clock: MockClock,
+) -> None:
+    """Their runtimes are alive and knock at the door; the database is of an older version."""
+    store = MemoryStore()
+    await two_standard_apps_ran(store)
     environment = virtual_environment(tokens="next")
     async with open_household(store=store, environment=environment) as house:
-        for package in (APP, NEW):
-            await house.add_app(package)
         await house.attached_glasses()
         assert await house.app(token="t1").closed() == APP_STOPPED
         await house.app(package=NEW, token="t2").expect("tpa_connection_ack")
@@ -616,15 +626,7 @@ async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
     autojump_clock: MockClock,
 ) -> None:
     store = MemoryStore()
-    async with open_household(store=store) as house:
-        for package in (APP, NEW):
-            await house.add_app(package, kind="background")
-        await house.attached_glasses()
-        await house.running_app()
-        await house.running_app(package=NEW)
-        await house.directory.surroundings.keeper.finish()
-    for package in (APP, NEW):
-        await as_standard(store, package)
+    await two_standard_apps_ran(store)
     environment = virtual_environment(tokens="next")
     async with open_household(store=store, environment=environment) as house:
         await trio.sleep(1)
@@ -633,11 +635,6 @@ async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
         saved = await store.saved_session(USER)
         assert saved is not None
         assert set(saved.apps) == {NEW}
-
-
-async def as_standard(store: MemoryStore, package: PackageName) -> None:
-    """What an administrator does with the command line: behind the server's back."""
-    await AppCatalog(store).add(package, url=f"http://{package}.test")
 
 
 async def test_an_app_at_rest_since_before_a_restart_gives_way(autojump_clock: MockClock) -> None:
