@@ -515,9 +515,10 @@ async def test_a_caller_that_gives_up_leaves_all_or_nothing(
         assert list(await house.store.wanted_apps(USER)) == list(states(house))
 
 
-@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("turns", range(8))
 async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
-    turns: int, autojump_clock: MockClock
+    turns: int, after: int, autojump_clock: MockClock
 ) -> None:
     """It is not lost, and the next session begins with what was commanded last."""
     store = SlowToRead()
@@ -527,6 +528,7 @@ async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
         store.delays = {NEW: 1}
         glasses.say(start(NEW))
         await wait_all_tasks_blocked()
+        await trio.sleep(after)
         for _ in range(turns):
             await trio.lowlevel.checkpoint()
         house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
@@ -537,6 +539,35 @@ async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
         await trio.sleep(1)
         assert states(house) == {NEW: "running"}
         assert list(await store.wanted_apps(USER)) == [NEW]
+
+
+async def test_a_command_is_remembered_also_in_the_turn_in_which_its_checks_are_done(
+    autojump_clock: MockClock,
+) -> None:
+    read = trio.Event()
+
+    class Gated(MemoryStore):
+        gated = False
+
+        async def app(self, package: PackageName) -> AppRegistration | None:
+            found = await super().app(package)
+            if self.gated:
+                await read.wait()  # who is woken by it does not look at a cancellation any more
+            return found
+
+    store = Gated()
+    async with open_household(store=store) as house:
+        await house.add_app(NEW, kind="background")
+        glasses = await house.attached_glasses()
+        await wait_all_tasks_blocked()
+        store.gated = True
+        glasses.say(start(NEW))
+        await wait_all_tasks_blocked()
+        read.set()
+        house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
+        await trio.sleep(3)
+        assert list(await store.wanted_apps(USER)) == [NEW]
+        assert house.webhooks.starts == []
 
 
 # -- older data --------------------------------------------------------------------------------
