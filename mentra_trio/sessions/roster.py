@@ -295,9 +295,12 @@ class Roster:
         except trio.Cancelled:
             self._remember(package, self._later.pop(package))
             raise
-        app = self._obtain(package, self._later.pop(package), kinds)
+        mark = self._later.pop(package)
+        app = self._obtain(package, mark, kinds)
         if isinstance(app, AppSession):
             app.ask()
+        elif self._nursery is None:
+            self._remember(package, mark)
         elif app.stage is StartStage.INTERNAL_ERROR:
             self.start_failed(app.message)
 

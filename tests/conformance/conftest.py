@@ -16,7 +16,6 @@ from .real_app import NODE_PROJECT, RealApp
 from .running_server import RunningServer
 from .stub_app import StubApp
 
-ALL = ["ALL"]
 API_KEYS = {"com.t.a": "key of a", "com.t.b": "key of b", "com.t.quiet": "key of a"}
 QUICK = (
     "lifecycle.user_grace_s=1.0",
@@ -71,16 +70,19 @@ def server_q(node: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 def node_apps(
     server_a: RunningServer, server_q: RunningServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, RealApp]]:
-    """The Node processes of apps A and B, registered with both servers."""
+    """The Node processes of apps A and B, registered with both servers.
+
+    B is a background app: a user may run both.
+    """
     folder = tmp_path_factory.mktemp("apps")
     apps = {
         name: RealApp(f"com.t.{name}", API_KEYS[f"com.t.{name}"], folder / f"{name}.log")
         for name in ("a", "b")
     }
-    for app in apps.values():
+    for app, kind in zip(apps.values(), ("standard", "background"), strict=True):
         app.start()
         for server in (server_a, server_q):
-            server.add_app(app.package, url=app.url, api_key=app.api_key, permissions=ALL)
+            server.add_app(app.package, url=app.url, api_key=app.api_key, kind=kind)
     server_a.add_app(
         "com.t.quiet", url=apps["a"].url, api_key=API_KEYS["com.t.quiet"], permissions=[]
     )
@@ -107,7 +109,7 @@ async def app_a(node_apps: dict[str, RealApp], nursery: trio.Nursery) -> AsyncGe
 
 @pytest.fixture
 async def app_b(node_apps: dict[str, RealApp], nursery: trio.Nursery) -> RealApp:
-    """App B: the real SDK, with every permission."""
+    """App B: the real SDK, with every permission; a background app."""
     app = node_apps["b"]
     await nursery.start(app.watch)
     return app

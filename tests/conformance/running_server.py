@@ -113,15 +113,26 @@ class RunningServer:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def add_app(self, package: str, *, url: str, api_key: str, permissions: Iterable[str]) -> None:
+    def add_app(
+        self,
+        package: str,
+        *,
+        url: str,
+        api_key: str,
+        permissions: Iterable[str] = ("ALL",),
+        kind: str = "standard",
+    ) -> None:
         """Register an app, as an operator does."""
         given = [word for name in permissions for word in ("--permission", name)]
-        self.command("apps", "add", package, "--url", url, "--api-key", api_key, *given)
+        key = ["--api-key", api_key]
+        self.command("apps", "add", package, "--url", url, *key, "--type", kind, *given)
 
-    async def add_app_later(self, package: str, *, url: str, api_key: str) -> None:
-        """Register an app without stopping the event loop."""
+    async def add_app_later(
+        self, package: str, *, url: str, api_key: str, kind: str = "standard"
+    ) -> None:
+        """Register an app, with every permission, without stopping the event loop."""
         await trio.to_thread.run_sync(
-            lambda: self.add_app(package, url=url, api_key=api_key, permissions=["ALL"])
+            lambda: self.add_app(package, url=url, api_key=api_key, kind=kind)
         )
 
     def token(self, user: str) -> str:

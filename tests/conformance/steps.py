@@ -10,9 +10,9 @@ from .sockets import Socket
 from .timeline import eventually
 
 
-async def register(server: RunningServer, app: RealApp) -> None:
+async def register(server: RunningServer, app: RealApp, *, kind: str = "standard") -> None:
     """Have ``server`` know ``app``, with every permission."""
-    await server.add_app_later(app.package, url=app.url, api_key=app.api_key)
+    await server.add_app_later(app.package, url=app.url, api_key=app.api_key, kind=kind)
 
 
 async def start(phone: Socket, app: RealApp, user: str) -> None:

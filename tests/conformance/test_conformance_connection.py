@@ -25,7 +25,8 @@ async def test_1_the_ack_comes_first_even_with_three_apps_to_restart(
     nursery: trio.Nursery,
     user: str,
 ) -> None:
-    await quick_server.add_app_later("com.t.stub1", url=stub_app.url, api_key="key")
+    stub = {"url": stub_app.url, "api_key": "key", "kind": "background"}
+    await quick_server.add_app_later("com.t.stub1", **stub)
     phone = await open_phone(nursery, quick_server, user)
     for package in (app_a.package, app_b.package, "com.t.stub1"):
         await phone.send("start_app", packageName=package)

@@ -1,4 +1,4 @@
-"""Lifecycle: checks 15, 17, 18, 20, 30-32 and 34 of protocol.md section 8.2."""
+"""Lifecycle: checks 15, 17, 18, 20, 30-32, 34 and 35 of protocol.md section 8.2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import trio
 from .real_app import RealApp, on
 from .running_server import RunningServer
 from .sockets import open_phone
-from .steps import start
+from .steps import press, register, start, subscribed
 from .stub_app import StubApp
 from .timeline import eventually
 
@@ -188,3 +188,45 @@ async def test_34_a_stop_during_grace_is_final(
     assert app_a.sessions(user) == 1
     app = await quick_server.app(user, app_a.package)
     assert app is None or app["state"] == "stopped"
+
+
+async def test_35_the_standard_app_that_is_started_takes_the_foreground(
+    server: RunningServer,
+    app_a: RealApp,
+    lone_app: RealApp,
+    nursery: trio.Nursery,
+    user: str,
+) -> None:
+    await register(server, lone_app)
+    await app_a.command("configure", keepSocketOnStop=True)
+    for app in (app_a, lone_app):
+        await app.script(user, on("onButtonPress", "button"))
+    phone = await open_phone(nursery, server, user)
+    await start(phone, app_a, user)
+    await app_a.show(user, "the first")
+    await phone.message("display_event", layout=lambda it: it.get("text") == "the first")
+
+    await start(phone, lone_app, user)
+    assert (await app_a.received(user, "app_stopped"))["reason"] == "user_disabled"
+    await app_a.seen.first(event="stopped", user=user, reason="user_disabled")
+    closed = await app_a.seen.first(event="closed", session=app_a.session_of(user))
+    assert (closed["code"], closed["reason"]) == (1000, "App stopped")
+    await app_a.seen.first(event="answered", body=lambda body: body["type"] == "stop_request")
+    (body,) = app_a.webhooks(user, "stop_request")
+    assert body["reason"] == "user_disabled"
+
+    await lone_app.show(user, "the second")
+    await phone.message("display_event", layout=lambda it: it.get("text") == "the second")
+    await subscribed(server, user, lone_app, "button_press")
+    await press(phone)
+    await lone_app.first_fired(user, "button")
+    await trio.sleep(4)
+    assert app_a.fired(user, "button") == []
+    assert (len(app_a.webhooks(user)), app_a.sessions(user)) == (1, 1)
+    found = await server.user(user)
+    assert found is not None
+    assert {app["packageName"]: app["state"] for app in found["apps"]} == {
+        lone_app.package: "running"
+    }
+    (gave_way,) = [fact for fact in await server.journal(user) if fact["fact"] == "GaveWay"]
+    assert (gave_way["packageName"], gave_way["to"]) == (app_a.package, lone_app.package)

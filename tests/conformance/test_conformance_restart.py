@@ -256,7 +256,7 @@ async def test_killed_right_after_a_stop_was_acknowledged(scene: Scene) -> None:
 
 
 async def test_killed_right_after_a_start_was_acknowledged(scene: Scene, app_b: RealApp) -> None:
-    await register(scene.server, app_b)
+    await register(scene.server, app_b, kind="background")
     answer = await scene.server.post(f"/apps/{app_b.package}/start", scene.user)
     assert answer.json()["data"]["status"] == "started"
     scene.server.kill()
@@ -308,7 +308,7 @@ async def test_told_to_end_while_many_are_connected(scene: Scene) -> None:
 
 async def test_told_to_end_while_one_app_does_not_answer(scene: Scene, app_b: RealApp) -> None:
     """It keeps nobody else waiting: their apps try for 3 s and no longer."""
-    await register(scene.server, app_b)
+    await register(scene.server, app_b, kind="background")
     await start(scene.phone, app_b, scene.user)
     with scene.app.frozen():
         await trio.to_thread.run_sync(scene.server.end)

@@ -21,6 +21,7 @@ from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage, superseded
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.environment import Environment
+from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.telemetry.journal import Journal
 from mentra_trio.testing.household import (
@@ -260,7 +261,7 @@ async def test_why_and_the_journal_tell_who_took_the_foreground(autojump_clock: 
 async def test_other_kinds_neither_stop_anybody_nor_are_stopped(
     kind: str, autojump_clock: MockClock
 ) -> None:
-    async with open_foreground() as (house, glasses):
+    async with open_foreground() as (house, _glasses):
         others = [await house.add_app(f"com.t.other{n}", kind=kind) for n in range(2)]
         await house.running_app()
         for other in others:
@@ -405,9 +406,12 @@ async def test_of_two_starts_the_last_command_wins_whoever_is_read_first(
 
 
 async def until_asked_for(house: Household, package: PackageName) -> None:
-    roster = house.directory._users[USER].roster
-    while not roster._awaited[package]:
+    """Until the command is given; a few turns later it takes effect."""
+    for _ in range(50):
+        if house.directory._users[USER].roster._awaited[package]:
+            return
         await trio.lowlevel.checkpoint()
+    raise AssertionError(f"nobody asks for {package}")
 
 
 @pytest.mark.parametrize("delays", [(0, 0), (2, 1), (1, 2), (0, 1), (1, 0)])
@@ -430,7 +434,7 @@ async def test_the_app_in_the_foreground_started_again_beats_a_start_before_it(
 ) -> None:
     store = SlowToRead()
     store.delays = {}
-    async with open_foreground(store=store) as (house, glasses):
+    async with open_foreground(store=store) as (house, _glasses):
         link = await house.running_app()
         store.delays = {NEW: 1}
         results: dict[PackageName, StartResult] = {}
@@ -511,9 +515,10 @@ async def test_a_caller_that_gives_up_leaves_all_or_nothing(
         assert list(await house.store.wanted_apps(USER)) == list(states(house))
 
 
-@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("turns", range(8))
 async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
-    turns: int, autojump_clock: MockClock
+    turns: int, after: int, autojump_clock: MockClock
 ) -> None:
     """It is not lost, and the next session begins with what was commanded last."""
     store = SlowToRead()
@@ -523,6 +528,7 @@ async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
         store.delays = {NEW: 1}
         glasses.say(start(NEW))
         await wait_all_tasks_blocked()
+        await trio.sleep(after)
         for _ in range(turns):
             await trio.lowlevel.checkpoint()
         house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
@@ -533,6 +539,35 @@ async def test_a_command_of_the_glasses_outlives_the_end_of_their_session(
         await trio.sleep(1)
         assert states(house) == {NEW: "running"}
         assert list(await store.wanted_apps(USER)) == [NEW]
+
+
+async def test_a_command_is_remembered_also_in_the_turn_in_which_its_checks_are_done(
+    autojump_clock: MockClock,
+) -> None:
+    read = trio.Event()
+
+    class Gated(MemoryStore):
+        gated = False
+
+        async def app(self, package: PackageName) -> AppRegistration | None:
+            found = await super().app(package)
+            if self.gated:
+                await read.wait()  # who is woken by it does not look at a cancellation any more
+            return found
+
+    store = Gated()
+    async with open_household(store=store) as house:
+        await house.add_app(NEW, kind="background")
+        glasses = await house.attached_glasses()
+        await wait_all_tasks_blocked()
+        store.gated = True
+        glasses.say(start(NEW))
+        await wait_all_tasks_blocked()
+        read.set()
+        house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
+        await trio.sleep(3)
+        assert list(await store.wanted_apps(USER)) == [NEW]
+        assert house.webhooks.starts == []
 
 
 # -- older data --------------------------------------------------------------------------------
@@ -564,11 +599,8 @@ async def test_of_several_wanted_standard_apps_the_newest_is_brought_up(
         assert f"{APP} gave way: {NEW} took the foreground" in journal.story(USER, APP)[-1]
 
 
-async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
-    autojump_clock: MockClock,
-) -> None:
-    """Their runtimes are alive and knock at the door; the database is of an older version."""
-    store = MemoryStore()
+async def two_standard_apps_ran(store: MemoryStore) -> None:
+    """What a server of before the rule has left: the newer of the two is ``NEW``."""
     async with open_household(store=store) as house:
         for package in (APP, NEW):
             await house.add_app(package, kind="background")
@@ -576,10 +608,23 @@ async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
         await house.running_app()
         await house.running_app(package=NEW)
         await house.directory.surroundings.keeper.finish()
+    for package in (APP, NEW):
+        await as_standard(store, package)
+
+
+async def as_standard(store: MemoryStore, package: PackageName) -> None:
+    """What an administrator does with the command line: behind the server's back."""
+    await AppCatalog(store).add(package, url=f"http://{package}.test")
+
+
+async def test_after_a_restart_one_of_two_running_apps_is_brought_back(
+    autojump_clock: MockClock,
+) -> None:
+    """Their runtimes are alive and knock at the door; the database is of an older version."""
+    store = MemoryStore()
+    await two_standard_apps_ran(store)
     environment = virtual_environment(tokens="next")
     async with open_household(store=store, environment=environment) as house:
-        for package in (APP, NEW):
-            await house.add_app(package)
         await house.attached_glasses()
         assert await house.app(token="t1").closed() == APP_STOPPED
         await house.app(package=NEW, token="t2").expect("tpa_connection_ack")
@@ -606,3 +651,88 @@ async def test_a_command_beats_what_was_wanted_before(
         await trio.sleep(LONG)
         assert states(house) == {NEW: "running"}
         assert list(await store.wanted_apps(USER)) == [NEW]
+
+
+async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    await two_standard_apps_ran(store)
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        await trio.sleep(1)
+        assert states(house) == {NEW: "grace_period"}
+        assert list(await store.wanted_apps(USER)) == [NEW]
+        saved = await store.saved_session(USER)
+        assert saved is not None
+        assert set(saved.apps) == {NEW}
+
+
+async def test_an_app_at_rest_since_before_a_restart_gives_way(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_foreground(store=store) as (house, glasses):
+        await released(house)
+        glasses.cut()
+        assert house.state() == "dormant"
+        await house.directory.surroundings.keeper.finish()
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        house.connect_when_called(NEW)
+        async with trio.open_nursery() as nursery:
+            await trio.sleep(1)
+            assert states(house) == {APP: "dormant"}
+            nursery.start_soon(house.directory.start_app, USER, NEW)
+        assert states(house) == {NEW: "running"}
+        await house.attached_glasses()
+        await only_the_new_one_is_left(house)
+
+
+async def test_the_registration_counts_as_it_is_now(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with open_foreground(store=store) as (house, _glasses):
+        await AppCatalog(store).add(APP, url=f"http://{APP}.test", kind="background")
+        await house.running_app()
+        await as_standard(store, APP)
+        assert (await house.directory.start_app(USER, NEW)).success
+        await only_the_new_one_is_left(house)
+
+
+async def test_a_start_given_after_the_one_that_takes_the_foreground_is_not_void(
+    autojump_clock: MockClock,
+) -> None:
+    """The old app is asked for again while it is about to give way: that command is the last."""
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, _glasses):
+        await released(house)
+        house.connect_when_called(APP)
+        store.delays = {NEW: 1, APP: 3}
+        results: dict[PackageName, StartResult] = {}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start_into, house, NEW, results)
+            await until_asked_for(house, NEW)
+            nursery.start_soon(start_into, house, APP, results)
+        assert results[APP].success
+        assert results[NEW] == superseded(NEW, APP)
+        await trio.sleep(LONG)
+        assert states(house) == {APP: "running"}
+        assert list(await store.wanted_apps(USER)) == [APP]
+
+
+async def test_a_start_given_before_it_is_told_who_took_the_foreground(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, _glasses):
+        await released(house)
+        results: dict[PackageName, StartResult] = {}
+        async with trio.open_nursery() as nursery:
+            store.delays = {APP: 3}
+            nursery.start_soon(start_into, house, APP, results)
+            await until_asked_for(house, APP)
+            await wait_all_tasks_blocked()
+            store.delays = {}
+            await house.directory.start_app(USER, NEW)
+            assert states(house) == {NEW: "running"}
+        assert results == {APP: superseded(APP, NEW)}
