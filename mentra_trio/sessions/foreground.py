@@ -37,6 +37,8 @@ class Foreground:
     _commands: count[int] = attrs.field(factory=lambda: count(1), init=False)
     _asked: dict[PackageName, int] = attrs.field(factory=dict, init=False)
     """By which command each app was asked for last; 0 and less: before this session."""
+    _taken: tuple[int, PackageName | None] = attrs.field(default=(0, None), init=False)
+    """Who took the foreground last, and by which command."""
 
     # -- a start ---------------------------------------------------------------------
 
@@ -71,6 +73,10 @@ class Foreground:
         Returns why it must not begin, if it must not; then nobody was stopped.
         """
         leaving, foremost = self._who_gives_way({package, *self._standing()}, kinds)
+        standard = self._is_standard(package, kinds)
+        asked, (latest, taken_by) = self._asked.get(package, 0), self._taken
+        if standard and asked < latest:  # it gave way while it waited, whoever is there now
+            leaving, foremost = (package,), taken_by
         if foremost is not None and package in leaving:
             self._report(package, foremost)
             if package in self.roster.wishes.wanted:
@@ -80,6 +86,8 @@ class Foreground:
             self.roster.wishes.note(package, wanted=True, instead_of=leaving)
         except UpdatesOverflow as error:
             return failed(StartStage.INTERNAL_ERROR, str(error))
+        if standard:
+            self._taken = (asked, package)
         for one in leaving:
             self._stop(one, package)
         return None
@@ -129,6 +137,12 @@ class Foreground:
         if kinds[package] is not AppKind.STANDARD:
             return None
         return min(self._standing() - kinds.keys(), default=None)
+
+    def _is_standard(self, package: PackageName, kinds: Kinds) -> bool:
+        app = self.roster.apps.get(package)
+        known = app.registration if app is not None else None
+        kind = kinds.get(package) if known is None else known.kind
+        return kind is AppKind.STANDARD
 
     async def _kind_of(self, package: PackageName) -> AppKind | None:
         registration = await self.roster.surroundings.store.app(package)

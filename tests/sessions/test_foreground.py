@@ -484,6 +484,25 @@ async def test_a_start_that_waits_for_a_stop_webhook_gives_way_to_a_later_one(
         assert states(house) == {NEW: "running"}
 
 
+async def test_a_start_that_has_given_way_does_not_come_back_when_the_later_one_is_stopped(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_foreground() as (house, _glasses):
+        await house.running_app()
+        house.webhooks.stop_after = 3
+        await house.directory.stop_app(USER, APP)
+        results: dict[PackageName, StartResult] = {}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start_into, house, APP, results)
+            await trio.sleep(1)
+            await house.directory.start_app(USER, NEW)
+            await house.directory.stop_app(USER, NEW)
+        assert results == {APP: superseded(APP, NEW)}
+        await trio.sleep(LONG)
+        assert states(house) == {}
+        assert list(await house.store.wanted_apps(USER)) == []
+
+
 async def test_many_starts_in_every_order_leave_the_last(autojump_clock: MockClock) -> None:
     async with open_foreground() as (house, glasses):
         house.connect_when_called(APP)

@@ -102,6 +102,14 @@ class SessionMachine(CheckedMachine):
             assert self.oracle.states.get(key) in {None, AppState.STOPPING}
             assert self.served(key) is None
 
+    @rule(which=KEYS)
+    def the_user_stops_an_app_and_starts_it_again(self, which: int) -> None:
+        """While its server still thinks about the stop."""
+        key = self.key(which)
+        self.webhooks.treat(key[1], "slow")
+        self.act(partial(self.stop, key))
+        self.act(partial(self.start, key))
+
     @rule(which=KEYS, words=st.lists(st.booleans(), min_size=1, max_size=4))
     def the_glasses_command(self, which: int, words: Sequence[bool]) -> None:
         """The same commands, over the wire and one after the other."""
