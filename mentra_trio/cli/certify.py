@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import attrs
@@ -55,7 +55,7 @@ def run_certify(order: Order, write: Write) -> int:
     chosen = _chosen(order)
     ground = _ground(order)
     certificates: list[Certificate] = []
-    wrong: list[ConfigError] = []
+    wrong: list[BaseException] = []
 
     async def run() -> None:
         certificates.append(await _certify(order, ground, chosen, write))
@@ -63,28 +63,31 @@ def run_certify(order: Order, write: Write) -> int:
     try:
         trio.run(run)
     except* ConfigError as errors:  # from a listener that could not be opened, within nurseries
-        wrong.append(ConfigError(str(single(errors))))
+        wrong.append(single(errors))
+    except* BrokenPipeError:
+        pass  # whoever read has seen enough
     if wrong:
         raise wrong[0]
-    return SURVIVED if certificates[0].survived else FAILED
+    return SURVIVED if certificates and certificates[0].survived else FAILED
 
 
 async def _certify(
     order: Order, ground: Ground, chosen: Sequence[Lifecycle], write: Write
 ) -> Certificate:
-    def write_all(lines: object) -> None:
+    def write_all(lines: Iterable[str]) -> None:
         if not order.as_json:
-            for line in lines:  # type: ignore[attr-defined]
+            for line in lines:
                 write(line)
 
-    write_all([f"certify     {order.url}, seed {order.seed}"])
     certificate = await certify(
         ground,
         lifecycles=chosen,
         seed=order.seed,
         package=order.package,
         one_by_one=order.one_by_one or order.port != 0,
-        met=lambda portrait: write_all([*portrait_lines(portrait), ""]),
+        met=lambda portrait: write_all(
+            [*portrait_lines(portrait, url=order.url, seed=order.seed), ""]
+        ),
         ended=lambda result: write_all(result_lines(result)),
     )
     write_all(closing_lines(certificate))

@@ -96,9 +96,11 @@ class FlawedApp:
             self.stopped.add(session_id)
         if self.has("stays stopped"):
             self.stopped.add(session_id)
-        if life is not None and not (self.has("stops what is connected") and life.link is None):
-            if not self.has("returns after every close"):
-                life.scope.cancel()
+        spared = self.has("returns after every close") or (
+            self.has("stops what is connected") and life is not None and life.link is None
+        )
+        if life is not None and not spared:
+            life.scope.cancel()
         return True
 
     # --- a session ---

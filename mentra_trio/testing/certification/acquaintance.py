@@ -67,12 +67,12 @@ def _no_app(stage: Stage, call: Call) -> str:
         return f"there is no app server at {url}: {failed}"
     if isinstance(failed, WebhookFailed) and failed.failure in NOT_AN_APP:
         return f"what answers at {url} is no app server: {failed}; give the URL without /webhook"
-    what = f"and answered {failed}" if failed else "although the webhook was delivered"
     if stage.sockets:
         return f"the app at {url} connected but did not introduce itself (tpa_connection_init)"
+    what = failed or "the webhook was delivered"
     return (
-        f"what is at {url} did not connect to {stage.websocket_url(call)}, {what};"
-        " if it runs on another machine, give --host, the name of this one"
+        f"what is at {url} did not connect to {stage.websocket_url(call)} ({what});"
+        " if it runs on another machine, give --host, the address of this one"
     )
 
 

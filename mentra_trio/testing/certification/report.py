@@ -16,8 +16,9 @@ SHOWN_MAX: Final = 60
 SDK: Final = "@mentra/sdk 2.1.29"
 
 
-def portrait_lines(portrait: Portrait) -> Iterator[str]:
+def portrait_lines(portrait: Portrait, *, url: str, seed: int) -> Iterator[str]:
     """Who the app is."""
+    yield f"certify     {url}, seed {seed}"
     yield f"app         {printable(portrait.package)}"
     wanted = ", ".join(sorted(portrait.subscriptions)) or "nothing"
     yield f"subscribes  {printable(wanted)}"

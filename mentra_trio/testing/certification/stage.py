@@ -12,7 +12,6 @@ import attrs
 import trio
 
 from ...concurrency.race import race
-from ...concurrency.wind_down import wind_down
 from ...domain.close_reasons import APP_STOPPED, LINK_LOST, CloseReason
 from ...domain.errors import DecodeError, LinkClosed, WebhookFailed
 from ...domain.facts import Crashed, Fact
@@ -124,17 +123,15 @@ class Stage:
         self,
         listeners: Sequence[trio.abc.Listener[Any]],
         *,
-        task_status: trio.TaskStatus[Any],
+        task_status: trio.TaskStatus[None],
     ) -> None:
         shut = self._shut
+        accept = partial(trio.serve_listeners, self._serve, handler_nursery=self.nursery)
         try:
             with self._door:
-                await trio.serve_listeners(
-                    self._serve,
-                    list(listeners),
-                    handler_nursery=self.nursery,
-                    task_status=task_status,
-                )
+                async with trio.open_nursery() as accepting:
+                    await accepting.start(accept, list(listeners))
+                    task_status.started()
         finally:
             shut.set()
 
@@ -306,15 +303,17 @@ class Stage:
         return failed
 
     async def leave(self) -> None:
-        """End every session as a user would, and then every connection."""
-        with wind_down(LEAVE_S):
-            async with trio.open_nursery() as nursery:
-                called = {call.person for call in self.calls}
-                for person in (self.people[number] for number in sorted(called)):
-                    person.greeting = Greeting(farewell=APP_STOPPED)
-                    for socket in self.live(person):
-                        self.stopped(socket, APP_STOPPED)
-                    nursery.start_soon(self.stop, person)
+        """End every session as a user would."""
+        called = sorted({call.person for call in self.calls})
+        async with trio.open_nursery() as nursery:
+            for person in (self.people[number] for number in called):
+                person.greeting = Greeting(farewell=APP_STOPPED)
+                for socket in self.live(person):
+                    self.stopped(socket, APP_STOPPED)
+                nursery.start_soon(self.stop, person)
+
+    def cut_all(self) -> None:
+        """End every connection, whatever has become of it."""
         for wire in self._wires:
             wire.cut()
 
@@ -348,7 +347,9 @@ async def open_stage(
         try:
             yield stage
         finally:
-            await stage.leave()
+            with trio.move_on_after(LEAVE_S, shield=True):
+                await stage.leave()
+            stage.cut_all()
             nursery.cancel_scope.cancel("stage is left")
     for crash in stage.crashes:
         raise crash
