@@ -25,6 +25,7 @@ from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 
 PACKAGE = "com.t.flawed"
+API_KEY = "key of the flawed app"
 STREAM = "transcription:en-US"
 URL = "http://app:80"
 KNOWN = {"tpa_connection_ack", "app_stopped", "data_stream", "device_state_update"}
@@ -58,6 +59,7 @@ class FlawedApp:
     stopped: set[str] = attrs.field(factory=set)
     starts: int = 0
     stops: int = 0
+    knows_everybody: bool = False
 
     def has(self, *flaws: str) -> bool:
         return bool(self.flaws & set(flaws))
@@ -76,7 +78,9 @@ class FlawedApp:
         if session_id in self.stopped or (self.has("never forgets") and self.starts > 12):
             return False
         older = self.lives.get(session_id)
-        if older is not None and self.has("trusts its link", "is gone for good"):
+        if self.knows_everybody or (
+            older is not None and self.has("trusts its link", "is gone for good")
+        ):
             return True
         life = Life(user, session_id, url)
         if not self.has("notes a session late"):
@@ -113,7 +117,11 @@ class FlawedApp:
                 failures = 0 if acked else failures + 1
                 if not self.comes_back(acked, reason, failures):
                     break
-                await trio.sleep(DELAYS_S[min(failures, len(DELAYS_S) - 1)] if acked else 1.0)
+                await trio.sleep(DELAYS_S[0] if acked else 1.0)
+            if self.has("tries once more"):
+                self.lives.pop(life.session_id, None)
+                await trio.sleep(3.5)
+                await self.attempt(life)
         life.ready.settle(False)
         if self.lives.get(life.session_id) is life and not self.has("is gone for good"):
             del self.lives[life.session_id]
@@ -147,9 +155,14 @@ class FlawedApp:
             return False, LINK_LOST
 
     async def introduce(self, life: Life, link: ClientLink[str | bytes]) -> bool:
-        init = {"sessionId": life.session_id, "packageName": PACKAGE, "apiKey": "k"}
+        init = {"sessionId": life.session_id, "packageName": PACKAGE, "apiKey": API_KEY}
+        if self.has("confuses sessions") and self.newest:
+            init["sessionId"] = self.newest[0].session_id
+        if self.has("leaves again"):
+            await link.close(1000, "no")
         with suppress(LinkClosed):
-            await self.say(link, "tpa_connection_init", **init)
+            if not self.has("says nothing"):
+                await self.say(link, "tpa_connection_init", **init)
             return await self.until_acked(life, link)
         return False
 
@@ -174,6 +187,9 @@ class FlawedApp:
 
     async def serve(self, life: Life, link: ClientLink[str | bytes]) -> CloseReason:
         life.link = link
+        if self.has("leaves soon"):
+            await link.close(1000, "enough")
+        life.listed = False
         self.newest.append(life)
         first, life.handlers = not life.handlers, life.handlers + 1
         if not self.has("adds handlers again"):
@@ -188,7 +204,6 @@ class FlawedApp:
         return reason
 
     async def subscribe(self, life: Life, link: ClientLink[str | bytes]) -> None:
-        life.listed = False
         if self.has("is deaf until it has asked"):
             await trio.sleep(0.5)
         with suppress(LinkClosed):

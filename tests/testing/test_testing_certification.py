@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from flawed_app import PACKAGE, STREAM, URL, ground_on, serving
+from flawed_app import API_KEY, PACKAGE, STREAM, URL, ground_on, serving
 
 from mentra_trio.clients.app import App
 from mentra_trio.clients.app_session import AppSession
@@ -41,6 +41,8 @@ FLAWS = (
     ("takes 1013 for final", "close-1013", "expected the app connects", "after 1 s, 2 s and 4 s"),
     ("is gone for good", "cloud-restart", "expected the app connects", "that you believe to have"),
     ("is gone for good", "long-cloud-restart", "expected the app connects", "forget what you kept"),
+    ("tries once more", "called-late", "came 2 that are open", "end the older one"),
+    ("confuses sessions", "two-users", "expected an init of com.t.flawed", "repeat the session id"),
     ("stops what is connected", "stopped-while-away", "expected no connection", "do not reconnect"),
     ("trusts its link", "half-open-link", "expected the app connects", "looks open"),
     ("ends idle sessions", "silence", "expected a connection", "because nothing is said"),
@@ -155,10 +157,9 @@ async def test_a_failure_is_told_with_its_script(
 async def test_the_key_of_the_app_is_never_told(
     autojump_clock: object, network: MemoryNetwork
 ) -> None:
-    async with serving(network, "never returns") as app:
-        app.package = PACKAGE
+    async with serving(network, "never returns"):
         certificate = await certified(network, BY_NAME["drop-in-grace"])
-    assert "apiKey" not in str(as_json(certificate)) + "\n".join(closing_lines(certificate))
+    assert API_KEY not in str(as_json(certificate)) + "\n".join(closing_lines(certificate))
 
 
 async def test_the_same_seed_gives_the_same_script(
@@ -203,20 +204,21 @@ async def test_no_such_app(
 @pytest.mark.parametrize(
     ("flaw", "says"),
     [
-        ("never forgets", "did not connect to ws://cloud:"),
-        ("returns after every close", ""),
+        ("never forgets", "did not connect to ws://cloud:.*app:80 answered 500.*--host"),
+        ("trusts its link", "did not connect to ws://cloud:.*the webhook was delivered"),
+        ("says nothing", "connected but did not introduce itself"),
+        ("leaves again", "connected but did not introduce itself"),
+        ("leaves soon", "connected, and left again: 1000 enough"),
     ],
 )
-async def test_an_app_that_does_not_connect(
+async def test_an_app_that_cannot_be_met(
     autojump_clock: object, network: MemoryNetwork, flaw: str, says: str
 ) -> None:
     async with serving(network, flaw) as app:
         app.starts = 100
-        if says:
-            with pytest.raises(ConfigError, match=says):
-                await certified(network, BY_NAME["garbage"])
-        else:
-            assert (await certified(network, BY_NAME["garbage"])).survived
+        app.knows_everybody = flaw == "trusts its link"
+        with pytest.raises(ConfigError, match=says):
+            await certified(network, BY_NAME["garbage"])
 
 
 async def test_an_app_whose_reactions_cannot_be_seen(

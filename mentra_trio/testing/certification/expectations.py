@@ -66,6 +66,13 @@ class Connects:
             _arrived(stage, person, acked=self.acked)
         ):
             raise Unmet(str(self), seen_of(stage, person))
+        said = [one.init for one in stage.of(person) if one.init is not None][-1]
+        if (said.package_name, said.session_id) != (stage.portrait.package, person.session_id):
+            raise Unmet(
+                f"an init of {stage.portrait.package}, session {person.session_id}",
+                f"one of {said.package_name}, session {said.session_id}",
+                "repeat the session id of the webhook, and say the name of the app",
+            )
 
     def _over(self, stage: Stage, person: Person) -> bool:
         """Whether there is nothing to wait for: it is there, or was never asked."""
@@ -158,11 +165,13 @@ class Reacts:
         since = trio.current_time()
         if not self.said:
             stage.say(person, newest_live(stage, person), stage.new_words())
+        elif not reaction.times:
+            return  # what it drew on its return cannot be told from a reaction
         words = person.words if reaction.times else ""
-        least = max(1, reaction.times)
+        since = 0.0 if words else since
         if not await stage.until(
-            lambda: self.said or _reactions(stage, person, words, since) >= least, REACTION_S
-        ) or (self.said and not await self._caught_up(stage, person, words, least)):
+            lambda: _reactions(stage, person, words, since) >= max(1, reaction.times), REACTION_S
+        ):
             raise Unmet(
                 f"a reaction to {reaction.stream} within {REACTION_S:g} s",
                 f"nothing that a user would notice; {seen_of(stage, person)}",
@@ -170,12 +179,6 @@ class Reacts:
         if words:
             await trio.sleep(ECHO_S)
             self._check_once(stage, person, words)
-
-    async def _caught_up(self, stage: Stage, person: Person, words: str, least: int) -> bool:
-        """Whether the words that came with the ack have had their effect."""
-        return not words or await stage.until(
-            lambda: _reactions(stage, person, words, 0.0) >= least, REACTION_S
-        )
 
     def _check_once(self, stage: Stage, person: Person, words: str) -> None:
         assert stage.portrait.reaction is not None

@@ -216,6 +216,16 @@ LOSING: Final = (
         fix=NEW_SESSION,
     ),
     Lifecycle(
+        name="called-late",
+        user="the app is called just when it gives up trying: it runs, and shows nothing twice.",
+        script=(
+            *(*STARTED, SOON, ShutDoor(), Cut(), Pause(6.4), OpenDoor()),
+            *(*STARTED, Pause(1.0), *WORKS),
+        ),
+        fix="when a session gives way to a newer one, end what it still has in hand, too: attempts"
+        " to reconnect that wait for their turn",
+    ),
+    Lifecycle(
         name="stopped-while-away",
         user="an app that is stopped while it has no connection stays stopped.",
         script=(
