@@ -95,6 +95,8 @@ class FlawedApp:
     async def stop(self, *, session_id: str, reason: str) -> bool:
         await trio.lowlevel.checkpoint()
         self.stops += 1
+        if self.has("never answers a stop"):
+            await trio.sleep_forever()
         life = self.lives.pop(session_id, None)
         if life is None and self.has("breaks on a second stop"):
             self.stopped.add(session_id)
@@ -105,7 +107,7 @@ class FlawedApp:
         )
         if life is not None and not spared:
             life.scope.cancel()
-        return True
+        return not self.has("fails to stop")
 
     # --- a session ---
 
