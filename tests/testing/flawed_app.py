@@ -212,6 +212,9 @@ class FlawedApp:
             await self.say(link, "subscription_update", subscriptions=[STREAM])
         life.listed = True
         life.ready.settle(True)
+        if self.has("goes dead") and len(self.newest) > 1:
+            await trio.sleep(0.5)
+            self.network.connections[-1].stall()
 
     async def read(self, life: Life, link: ClientLink[str | bytes]) -> CloseReason:
         idle = 10.0 if self.has("ends idle sessions") else 1_000.0
@@ -242,6 +245,9 @@ class FlawedApp:
         for _ in range(life.handlers):
             layout = {"layoutType": "text_wall", "text": message["data"]["text"]}
             await self.say(shown_by.link or link, "display_event", view="main", layout=layout)
+        if self.has("shows it to everybody"):
+            for other in {one.link for one in self.newest if one.link} - {link}:
+                await self.say(other, "display_event", view="main", layout=layout)
 
     async def say(self, link: ClientLink[str | bytes], type_: str, **fields: Any) -> None:
         await link.send(json.dumps({"type": type_, **fields}))

@@ -29,6 +29,8 @@ FLAWS = (
     ("keeps the older", "duplicate-webhook", "came 2 that are open", "end the older one"),
     ("notes a session late", "two-webhooks-at-once", "came 2 that are open", "end the older one"),
     ("knows one user", "two-users", "expected a reaction", "with that user's session"),
+    ("shows it to everybody", "two-users", "another user got them", "not in the app"),
+    ("goes dead", "silence", "expected an answer to a ping", "answer pings"),
     ("starts but once", "drop-before-ack", "expected the app connects", "before the ack"),
     ("is impatient", "late-ack", "expected the app connects", "at least 5 s"),
     ("waits for ever", "no-ack", "came nothing: it hangs", "after 5 s without an ack"),
@@ -173,6 +175,25 @@ async def test_the_same_seed_gives_the_same_script(
     assert scripts[0] == scripts[1] != scripts[2]
 
 
+async def test_the_seed_decides_in_which_order_they_are_played(
+    autojump_clock: object, network: MemoryNetwork
+) -> None:
+    some = [BY_NAME[name] for name in ("close-1012", "drop-in-grace", "garbage", "close-1013")]
+    orders = []
+    for seed in (1, 1, 2):
+        order: list[str] = []
+        async with serving(network):
+            await certify(
+                ground_on(network),
+                lifecycles=some,
+                seed=seed,
+                one_by_one=True,
+                ended=lambda result, order=order: order.append(result.lifecycle.name),  # type: ignore[misc]
+            )
+        orders.append(order)
+    assert orders[0] == orders[1] != orders[2]
+
+
 async def test_one_by_one_takes_longer(autojump_clock: object, network: MemoryNetwork) -> None:
     some = [BY_NAME[name] for name in ("close-1012", "drop-in-grace", "garbage")]
     seconds = []
@@ -235,6 +256,27 @@ async def test_an_app_whose_reactions_cannot_be_seen(
         certificate = await certified(network, BY_NAME["drop-in-grace"], BY_NAME["late-answer"])
     assert certificate.portrait.reaction is None
     assert certificate.survived
+
+
+async def test_a_reaction_that_is_not_the_same_twice_is_none(
+    autojump_clock: object, network: MemoryNetwork
+) -> None:
+    app = App(PACKAGE, api_key="secret")
+    heard: list[str] = []
+
+    @app.session
+    def begin(session: AppSession) -> None:
+        async def show(said: Transcription) -> None:
+            heard.append(said.text)
+            for _ in heard:
+                await session.show_text(said.text)
+
+        session.on_transcription(show)
+
+    listeners = [network.listen("app", 80)]
+    async with app.serve("app", 80, listeners=listeners, dial=network.dial_from("app")):
+        certificate = await certified(network, BY_NAME["garbage"])
+    assert certificate.portrait.reaction is None
 
 
 async def test_an_app_that_answers_without_repeating_the_words(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import pytest
 import trio
+import trio.testing
 from flawed_app import PACKAGE, STREAM, ground_on, serving
 
 from mentra_trio.clients.dialing import UpgradeRefused, open_websocket, verbatim
 from mentra_trio.domain.streams import LOCATION_STREAM
+from mentra_trio.testing.certification.app_socket import Wire
 from mentra_trio.testing.certification.cast import Portrait
 from mentra_trio.testing.certification.events import Reaction, event, probes
 from mentra_trio.testing.certification.lifecycles import LIFECYCLES
@@ -26,6 +29,7 @@ from mentra_trio.testing.certification.run import certify
 from mentra_trio.testing.certification.script import LINES_MAX, Line, Result, Transcript, Verdict
 from mentra_trio.testing.certification.stage import Stage, open_stage
 from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.streams import memory_stream_pair
 from mentra_trio.wire.codec import decode_to_app
 from mentra_trio.wire.to_app import DataStream
 
@@ -127,6 +131,37 @@ async def test_what_an_app_says_is_written_down(autojump_clock: object) -> None:
         "app ends socket 1: 1000",
     ]
     assert said[6].startswith("app asks for a WebSocket at '/y', which nobody named: 404")
+
+
+async def test_a_dead_wire_passes_nothing_until_it_is_cut(autojump_clock: object) -> None:
+    ours, theirs = memory_stream_pair()
+    wire = Wire(ours)
+    await wire.send_all(b"before")
+    await wire.wait_send_all_might_not_block()
+    wire.stall()
+    await wire.send_all(b"after")
+    await theirs.send_all(b"anybody there?")
+    assert await theirs.receive_some() == b"before"
+    with trio.move_on_after(60) as nothing:
+        await wire.receive_some()
+    assert nothing.cancelled_caught
+    with trio.move_on_after(60) as nothing:
+        await theirs.receive_some()
+    assert nothing.cancelled_caught
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_broken, wire.receive_some)
+        await trio.testing.wait_all_tasks_blocked()
+        wire.cut()
+    await _broken(theirs.receive_some)
+    wire.cut()
+    await wire.aclose()
+    await theirs.aclose()
+
+
+async def _broken(receive: Callable[[], Awaitable[object]]) -> None:
+    with pytest.raises(trio.BrokenResourceError):
+        await receive()
 
 
 async def test_a_flood_is_not_written_down(autojump_clock: object) -> None:
