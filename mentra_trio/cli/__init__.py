@@ -252,14 +252,50 @@ def doctor(data_dir: Path | None, file: Path | None, sets: tuple[str, ...]) -> i
 @click.argument("machine")
 @click.argument("script")
 @click.option("--export", type=click.Path(path_type=Path), help="Write it as a plain test instead.")
-def replay(machine: str, script: str, export: Path | None) -> None:
+@_with_data_dir
+def replay(machine: str, script: str, export: Path | None, data_dir: Path | None) -> None:
     """Do again what a state machine did: MACHINE is file.py::Class or module:Class.
 
-    A failing example of a machine prints this command with its SCRIPT.
+    A failing example of a machine prints this command with its SCRIPT. Nothing is kept:
+    --data-dir is accepted as everywhere, and not used.
     """
     from .replay import replay as run
 
     run(machine, script, export, click.echo)
+
+
+@commands.command()
+@click.argument("url", required=False)
+@click.option("--only", multiple=True, metavar="NAME", help="Only that lifecycle; repeatable.")
+@click.option("--skip", multiple=True, metavar="NAME", help="Not that lifecycle; repeatable.")
+@click.option("--list", "listed", is_flag=True, help="Say which lifecycles there are.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--package", default="", help="What the app must call itself.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the app reaches us.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    help="The same, always; then one lifecycle runs at a time.  [default: any free one]",
+)
+@click.option("--one-by-one", is_flag=True, help="One lifecycle at a time.")
+@click.option("--json", "raw", is_flag=True, help="One JSON object, at the end.")
+@_with_data_dir
+def certify(
+    url: str | None, listed: bool, raw: bool, data_dir: Path | None, **options: Any
+) -> int | None:
+    """Put the app server at URL through what can happen to it, and say what it survives.
+
+    Nothing is kept: --data-dir is accepted as everywhere, and not used.
+    """
+    from .certify import Order, list_lifecycles, run_certify
+
+    if listed:
+        list_lifecycles(click.echo, raw=raw)
+        return None
+    if url is None:
+        raise click.UsageError("Missing argument 'URL'.")
+    return run_certify(Order(url=url, as_json=raw, **options), click.echo)
 
 
 @commands.group(invoke_without_command=True, short_help="Register app servers.")

@@ -119,7 +119,7 @@ class ClientLink(Generic[T]):
 
     def cut(self) -> None:
         """Let the connection fail as if the cable were cut: the peer sees a reset, no close."""
-        _reset(self._stream.inner)
+        reset(self._stream.inner)
 
     def __attrs_post_init__(self) -> None:
         # A close needs the reader to live, so an outer cancellation must not reach it directly:
@@ -308,7 +308,7 @@ def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) 
     return refused_with(error.status_code, error.body or b"", error.headers)
 
 
-def _reset(stream: trio.abc.Stream) -> None:
+def reset(stream: trio.abc.Stream) -> None:
     """Close a connection so that the peer sees a reset.
 
     Raises:

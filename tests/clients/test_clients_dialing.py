@@ -264,10 +264,10 @@ async def test_a_stalled_peer_cannot_hold_up_the_end(
 
 
 async def test_only_streams_that_we_know_can_be_cut() -> None:
-    from mentra_trio.clients.dialing import _reset
+    from mentra_trio.clients.dialing import reset
 
     client, server = memory_stream_pair()
     async with client, server:
         stapled = trio.StapledStream(client, client)
         with pytest.raises(TypeError, match="cannot reset a StapledStream"):
-            _reset(stapled)
+            reset(stapled)
