@@ -15,12 +15,10 @@ from ..concurrency.bulkhead import contain
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Crashed, Fact
 from ..domain.hosts import authority
-from ..domain.timings import Limits
-from ..transport.port import Port
 from ..transport.tcp import bound_address, open_listeners
-from ..transport.upgrade import Upgrade
 from ..wire import to_app
 from .app_connection import ACK_S, AppConnection
+from .app_port import answering
 from .app_session import AppSession
 from .app_webhook import WebhookEndpoint
 from .dialing import Dial
@@ -117,11 +115,8 @@ class App:
                 self.persistent,
             )
             server.url = f"http://{authority(host, port)}"
-            door = Port(WebhookEndpoint(server), _no_websockets, Limits(), server)
-            async with trio.open_nursery() as accepting:
-                await accepting.start(trio.serve_listeners, door.serve, list(listeners))
+            async with answering(WebhookEndpoint(server), listeners, server):
                 yield server
-                accepting.cancel_scope.cancel("app server closes")
             server.end_all("app server closes")
 
 
@@ -275,7 +270,3 @@ def _told(reason: CloseReason) -> str:
     if reason.code in {1000, 1001}:
         return f"Clean disconnect: {reason.text}"
     return reason.text if is_final(reason) else "Connection permanently lost"
-
-
-async def _no_websockets(upgrade: Upgrade) -> None:
-    await upgrade.reject(404, b'{"status":"error","message":"Not found"}')

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 import trio
 
-from ..clients.app import App, AppServer
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.facts import Crashed
@@ -23,6 +22,7 @@ from .household import virtual_environment
 from .ledger import current_ledger
 from .links import RecordingTelemetry
 from .network import MemoryNetwork
+from .served import Servable, Served
 
 SERVER_HOST: Final = "server"
 SERVER_PORT: Final = 8002
@@ -30,10 +30,11 @@ APP_PORT: Final = 80
 USER: Final = "u-1@x.org"
 JWT_SECRET: Final = "in-memory-worlds-have-no-secrets-"
 ADMIN_TOKEN: Final = "in-memory-admin-token-of-no-value"
+S = TypeVar("S", bound=Served)
 
 
 @attrs.define(eq=False)
-class AppProcess:
+class AppProcess(Generic[S]):
     """An app server that runs on a host of the world, until it is killed or stopped.
 
     Attributes:
@@ -41,13 +42,13 @@ class AppProcess:
         host: its name in the network; also the base of its URL.
     """
 
-    app: App
+    app: Servable[S]
     host: str
     _network: MemoryNetwork
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _ended: trio.Event = attrs.field(factory=trio.Event, init=False)
     _stop: trio.Event = attrs.field(factory=trio.Event, init=False)
-    server: AppServer = attrs.field(init=False)
+    server: S = attrs.field(init=False)
 
     async def kill(self) -> None:
         """End it as a power failure would: no goodbye, every connection reset."""
@@ -111,12 +112,12 @@ class World:
 
     async def add(
         self,
-        app: App,
+        app: Servable[S],
         *,
         permissions: Iterable[str] = ("ALL",),
         kind: str = "standard",
         settings: Sequence[Mapping[str, Any]] = (),
-    ) -> AppProcess:
+    ) -> AppProcess[S]:
         """Register ``app`` and run it on a host that is called as its package."""
         await self.server.apps.add(
             app.package,
@@ -128,7 +129,7 @@ class World:
         )
         return await self.run(app)
 
-    async def run(self, app: App) -> AppProcess:
+    async def run(self, app: Servable[S]) -> AppProcess[S]:
         """Run an app that is registered already, as after a crash of its process."""
         process = AppProcess(app, app.package, self.network)
         await self._nursery.start(process.run, name=f"app server {app.package}")
