@@ -14,11 +14,9 @@ import trio
 from ..concurrency.bulkhead import contain
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Crashed, Fact
-from ..domain.hosts import authority
-from ..transport.tcp import bound_address, open_listeners
 from ..wire import to_app
 from .app_connection import ACK_S, AppConnection
-from .app_port import answering
+from .app_port import answering, listening
 from .app_session import AppSession
 from .app_webhook import WebhookEndpoint
 from .dialing import Dial
@@ -100,9 +98,7 @@ class App:
         Raises:
             ConfigError: the address cannot be used.
         """
-        if listeners is None:
-            listeners = await open_listeners(host, port)
-            host, port = bound_address(listeners)
+        listeners, url = await listening(host, port, listeners)
         async with trio.open_nursery() as sessions:
             server = AppServer(
                 self.package,
@@ -114,7 +110,7 @@ class App:
                 ssl_context,
                 self.persistent,
             )
-            server.url = f"http://{authority(host, port)}"
+            server.url = url
             async with answering(WebhookEndpoint(server), listeners, server):
                 yield server
             server.end_all("app server closes")

@@ -8,11 +8,31 @@ from typing import Any
 
 import trio
 
+from ..domain.hosts import authority
 from ..domain.timings import Limits
 from ..ports import Telemetry
 from ..transport.http_bridge import AsgiApp
 from ..transport.port import Port
+from ..transport.tcp import bound_address, open_listeners
 from ..transport.upgrade import Upgrade
+
+
+async def listening(
+    host: str, port: int, listeners: Sequence[trio.abc.Listener[Any]] | None
+) -> tuple[Sequence[trio.abc.Listener[Any]], str]:
+    """Where to accept connections, and the URL under which that is reached.
+
+    Args:
+        host, port: where to listen; port 0 picks a free one.
+        listeners: instead of them, for what is reached under their name.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    if listeners is None:
+        listeners = await open_listeners(host, port)
+        host, port = bound_address(listeners)
+    return listeners, f"http://{authority(host, port)}"
 
 
 @asynccontextmanager

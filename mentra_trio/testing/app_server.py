@@ -24,7 +24,7 @@ import attrs
 import msgspec
 import trio
 
-from ..clients.app_port import answering
+from ..clients.app_port import answering, listening
 from ..clients.app_webhook import (
     TOO_LARGE,
     Answer,
@@ -39,9 +39,7 @@ from ..clients.dialing import Dial
 from ..concurrency.bulkhead import contain
 from ..concurrency.oneshot import OneShot
 from ..domain.facts import Crashed, Fact
-from ..domain.hosts import authority
 from ..environment import Environment
-from ..transport.tcp import bound_address, open_listeners
 from ..wire.from_app import OwnershipRelease
 from .household import virtual_environment
 from .sdk_diary import Answered, Began, Diary, Entry, Stopped
@@ -94,12 +92,10 @@ class SdkApp:
         Raises:
             ConfigError: the address cannot be used.
         """
-        if listeners is None:
-            listeners = await open_listeners(host, port)
-            host, port = bound_address(listeners)
+        listeners, url = await listening(host, port, listeners)
         async with trio.open_nursery() as life:
             server = SdkAppServer(self, life, dial, ssl_context)
-            server.url = f"http://{authority(host, port)}"
+            server.url = url
             async with answering(SdkEndpoint(server), listeners, server):
                 yield server
             server.end()

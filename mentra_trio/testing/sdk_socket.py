@@ -95,7 +95,8 @@ class SdkSocket:
             try:
                 await self._converse(link, received)
             finally:
-                await self._part(link)
+                with trio.move_on_after(PART_S, shield=True):
+                    await self._part(link)
             return link.close_reason or LINK_LOST
 
     async def _converse(
@@ -125,12 +126,11 @@ class SdkSocket:
             self._waiting.popleft()
 
     async def _part(self, link: ClientLink[Incoming]) -> None:
-        with trio.move_on_after(PART_S, shield=True):
-            try:
-                await self._empty(link)
-            except LinkClosed:
-                return
-            await link.close(NO_STATUS)
+        try:
+            await self._empty(link)
+        except LinkClosed:
+            return
+        await link.close(NO_STATUS)
 
 
 def _decode(frame: str | bytes) -> Incoming:

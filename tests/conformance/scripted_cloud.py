@@ -121,11 +121,10 @@ class ScriptedCloud:
                 treatment = case.treatments[min(number, len(case.treatments)) - 1]
                 if treatment is None:
                     reset(stream)
-                    nursery.cancel_scope.cancel()
-                    return
-                side = CloudSide(await request.accept(), stream)
-                nursery.start_soon(treatment_of, treatment, side)
-                await read(side, partial(case.note, number))
+                else:
+                    side = CloudSide(await request.accept(), stream)
+                    nursery.start_soon(treatment_of, treatment, side)
+                    await read(side, partial(case.note, number))
                 nursery.cancel_scope.cancel()
         finally:
             if case is not None:

@@ -44,6 +44,7 @@ ENGLISH_NO_MORE: tuple[Step, ...] = (SwitchLanguage("de-DE"),)
 class Played:
     """What came of each scenario with each side, and of its connections at a SIGTERM after it."""
 
+    probes: dict[str, list[Any]]
     outcomes: dict[str, dict[str, Outcome]]
     ends: dict[str, dict[str, list[Any]]]
 
@@ -55,6 +56,7 @@ async def _play(app: RealApp) -> Played:
         await nursery.start(app.watch)
         real = RealSide(app, http)
         async with simulated_side(http) as simulated:
+            probes = {side.name: await probe(side) for side in (real, simulated)}
             outcomes = await play_all([real, simulated], cloud)
             before = {name: len(case.seen) for name, case in cloud.cases.items()}
         await app.go_down(signal.SIGTERM)
@@ -65,7 +67,28 @@ async def _play(app: RealApp) -> Played:
         name: {side.name: _untimed(seen[case_of(name, side)]) for side in (real, simulated)}
         for name in SCENARIOS
     }
-    return Played(outcomes, ends)
+    return Played(probes, outcomes, ends)
+
+
+PROBES: tuple[tuple[str, str, Any], ...] = (
+    ("GET", "/health", None),
+    ("GET", "/tool", None),
+    ("POST", "/tool", {"toolId": "t", "toolParameters": {}, "userId": "nobody@x.org"}),
+    ("POST", "/settings", {"userIdForSettings": "nobody@x.org", "settings": []}),
+    ("POST", "/settings", {"settings": []}),
+    ("POST", "/settings", {"userIdForSettings": "nobody@x.org", "settings": {}}),
+    ("POST", "/webhook", {"type": "other"}),
+    ("POST", "/webhook", {}),
+)
+
+
+async def probe(side: RealSide | SimulatedSide) -> list[Any]:
+    """What the routes of an app server answer when there is no session."""
+    answers = []
+    for method, path, body in PROBES:
+        answer = await side.http.request(method, side.url + path, json=body)
+        answers.append((path, answer.status_code, answer.json()))
+    return answers
 
 
 async def _after(cloud: ScriptedCloud, before: dict[str, int]) -> int:
@@ -92,6 +115,10 @@ def played(node: None, tmp_path_factory: pytest.TempPathFactory) -> Played:
     finally:
         app.end()
     return result
+
+
+def test_both_answer_the_same_without_a_session(played: Played) -> None:
+    assert played.probes["simulated"] == played.probes["real"]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
