@@ -140,7 +140,9 @@ async def test_an_app_that_was_down_is_back_with_all_that_it_wanted(
 ) -> None:
     async with world.glasses() as glasses:
         process = await running(world)
+        killed_at = trio.current_time()
         await process.kill()
+        assert trio.current_time() == killed_at
         await trio.sleep(down_s)
         assert world.state(APP) != "running"
         again = await world.run(process.app)
