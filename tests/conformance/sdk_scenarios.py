@@ -317,7 +317,7 @@ SCENARIOS = MappingProxyType(
 PACE_S = 0.25
 """Between the beginnings of two: a machine that is busy would blur the times."""
 
-ROUNDS = 4
+ROUNDS = 3
 """What a busy machine has blurred is played again, up to so often in all."""
 
 TOLERANCE_S = 0.45
