@@ -14,13 +14,9 @@ import trio
 from ..concurrency.bulkhead import contain
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Crashed, Fact
-from ..domain.hosts import authority
-from ..domain.timings import Limits
-from ..transport.port import Port
-from ..transport.tcp import bound_address, open_listeners
-from ..transport.upgrade import Upgrade
 from ..wire import to_app
 from .app_connection import ACK_S, AppConnection
+from .app_port import answering, listening
 from .app_session import AppSession
 from .app_webhook import WebhookEndpoint
 from .dialing import Dial
@@ -102,9 +98,7 @@ class App:
         Raises:
             ConfigError: the address cannot be used.
         """
-        if listeners is None:
-            listeners = await open_listeners(host, port)
-            host, port = bound_address(listeners)
+        listeners, url = await listening(host, port, listeners)
         async with trio.open_nursery() as sessions:
             server = AppServer(
                 self.package,
@@ -116,12 +110,9 @@ class App:
                 ssl_context,
                 self.persistent,
             )
-            server.url = f"http://{authority(host, port)}"
-            door = Port(WebhookEndpoint(server), _no_websockets, Limits(), server)
-            async with trio.open_nursery() as accepting:
-                await accepting.start(trio.serve_listeners, door.serve, list(listeners))
+            server.url = url
+            async with answering(WebhookEndpoint(server), listeners, server):
                 yield server
-                accepting.cancel_scope.cancel("app server closes")
             server.end_all("app server closes")
 
 
@@ -275,7 +266,3 @@ def _told(reason: CloseReason) -> str:
     if reason.code in {1000, 1001}:
         return f"Clean disconnect: {reason.text}"
     return reason.text if is_final(reason) else "Connection permanently lost"
-
-
-async def _no_websockets(upgrade: Upgrade) -> None:
-    await upgrade.reject(404, b'{"status":"error","message":"Not found"}')

@@ -26,6 +26,10 @@ UNKNOWN_REQUEST: Final[Answer] = (
     400,
     {"status": "error", "message": "Unknown webhook request type"},
 )
+NO_SETTINGS: Final[Answer] = (
+    400,
+    {"status": "error", "message": "Missing userId or settings array in request body"},
+)
 NOT_FOUND: Final[Answer] = (404, {"status": "error", "message": "Not found"})
 TOO_LARGE: Final[Answer] = (413, {"status": "error", "message": "Body too large"})
 
@@ -80,7 +84,7 @@ class WebhookEndpoint:
         if scope["type"] != "http":
             return
         status, body = await self._answer(scope["method"], scope["path"], receive)
-        await _respond(send, status, body)
+        await respond(send, status, body)
 
     async def _answer(self, method: str, path: str, receive: Receive) -> Answer:
         if (method, path) == ("GET", "/health"):
@@ -91,7 +95,7 @@ class WebhookEndpoint:
             }
         if method != "POST" or path not in {"/webhook", "/settings"}:
             return NOT_FOUND
-        data = await _body(receive)
+        data = await read_body(receive)
         if data is None:
             return TOO_LARGE
         return await self._webhook(data) if path == "/webhook" else self._settings(data)
@@ -118,13 +122,13 @@ class WebhookEndpoint:
         except msgspec.MsgspecError:
             call = _Settings()
         if not call.user_id_for_settings or call.settings is None:
-            return 400, {"status": "error", "message": "Missing userId or settings"}
+            return NO_SETTINGS
         told = self.serving.settings_changed(call.user_id_for_settings, call.settings)
         message = "Settings updated successfully"
         return 200, {"status": "success", "message": message, "sessionsUpdated": told}
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """The request's body; ``None`` if it is larger than any webhook."""
     data = b""
     while True:
@@ -136,7 +140,8 @@ async def _body(receive: Receive) -> bytes | None:
             return data
 
 
-async def _respond(send: Send, status: int, body: dict[str, Any]) -> None:
+async def respond(send: Send, status: int, body: dict[str, Any]) -> None:
+    """Answer a request with JSON."""
     data = msgspec.json.encode(body)
     headers = [
         (b"content-type", b"application/json"),

@@ -63,6 +63,7 @@ class ClientLink(Generic[T]):
     inbox: Inbox[T]
     _decode: Callable[[str | bytes], T]
     _stream: NoticingStream
+    _patience_s: float = CONNECT_S
     _opened: OneShot[UpgradeRefused | None] = attrs.field(factory=OneShot, init=False)
     _closed: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
     _life: trio.CancelScope = attrs.field(init=False)
@@ -106,7 +107,10 @@ class ClientLink(Generic[T]):
         return await self._closed.wait()
 
     async def close(self, code: int = 1000, text: str = "") -> None:
-        """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent."""
+        """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent.
+
+        ``NO_STATUS`` closes without a code, and then without a text.
+        """
         if self._closed.settled:
             await trio.lowlevel.checkpoint()
             return
@@ -114,8 +118,9 @@ class ClientLink(Generic[T]):
         with trio.move_on_after(CLOSE_S):
             await self._written.wait()
         self._closed.settle(CloseReason(code, text))
+        wire_code = code if code != NO_STATUS else None
         with trio.move_on_after(CLOSE_S):
-            await self._websocket.aclose(code, text or None)
+            await self._websocket.aclose(wire_code, text or None)  # type: ignore[arg-type]
 
     def cut(self) -> None:
         """Let the connection fail as if the cable were cut: the peer sees a reset, no close."""
@@ -166,7 +171,7 @@ class ClientLink(Generic[T]):
             max_message_size=MESSAGE_BYTES_MAX,
         )
         problem = "no answer to the upgrade"
-        with trio.move_on_after(CONNECT_S):
+        with trio.move_on_after(self._patience_s):
             websocket = await race(opening, self._stream.until_over)
             if websocket is not None:
                 self._websocket = websocket
@@ -215,6 +220,7 @@ async def open_websocket(
     dial: Dial | None = None,
     ssl_context: ssl.SSLContext | None = None,
     inbox_max: int = INBOX_MAX,
+    patience_s: float = CONNECT_S,
 ) -> AsyncGenerator[ClientLink[T]]:
     """A WebSocket connection to ``url`` for as long as the block runs.
 
@@ -224,16 +230,17 @@ async def open_websocket(
         dial: how to connect; ``None`` is TCP.
         ssl_context: for ``wss``; ``None`` is the system's trust.
         inbox_max: messages kept while nobody takes them.
+        patience_s: how long connecting, and then the WebSocket handshake, may take each.
 
     Raises:
         OSError: nothing answers there.
         UpgradeRefused: something answers, but does not open a WebSocket.
-        trio.TooSlowError: no connection within ``CONNECT_S`` seconds.
+        trio.TooSlowError: no connection within ``patience_s`` seconds.
     """
     target = _Target.of(url)
-    with trio.fail_after(CONNECT_S):
+    with trio.fail_after(patience_s):
         stream = await _connect(target, dial, ssl_context)
-    link = ClientLink(Inbox(inbox_max), decode, NoticingStream(stream))
+    link = ClientLink(Inbox(inbox_max), decode, NoticingStream(stream), patience_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link._hold, target, headers, name=f"websocket {target.authority}")
         try:

@@ -11,6 +11,7 @@ from stub_cloud import CLOUD, StubCloud, no_http, open_cloud
 
 from mentra_trio.clients.dialing import (
     FRAMES_WAITING,
+    NO_STATUS,
     ClientLink,
     UpgradeRefused,
     open_websocket,
@@ -271,3 +272,23 @@ async def test_only_streams_that_we_know_can_be_cut() -> None:
         stapled = trio.StapledStream(client, client)
         with pytest.raises(TypeError, match="cannot reset a StapledStream"):
             reset(stapled)
+
+
+async def test_a_close_without_a_code(cloud: StubCloud, autojump_clock: object) -> None:
+    async with open_websocket(CLOUD + "/app-ws", decode=verbatim, dial=cloud.network.dial) as link:
+        caller = await cloud.next()
+        await link.close(NO_STATUS)
+        assert await caller.until_gone() == CloseReason(NO_STATUS, "")
+        caller.leave()
+
+
+async def test_how_long_a_handshake_may_take(autojump_clock: object) -> None:
+    network = MemoryNetwork()
+    async with network.listen("silent", 80):
+        began = trio.current_time()
+        with pytest.raises(UpgradeRefused):
+            async with open_websocket(
+                "ws://silent", decode=verbatim, dial=network.dial, patience_s=100
+            ):
+                raise AssertionError("nobody answers")
+        assert trio.current_time() - began == 100

@@ -299,19 +299,11 @@ class SessionMachine(CheckedMachine):
         """Every deadline on the way fires."""
         self.advance(seconds)
 
-    @rule(which=KEYS, seconds=st.sampled_from([1, 8, 30]))
-    def user_and_app_are_away_for_a_while(self, which: int, seconds: float) -> None:
-        """Both are lost in one moment, and the user comes back."""
+    @rule(which=KEYS, seconds=st.sampled_from([1, 8, 30, 60, 61.5]), both=st.booleans())
+    def a_user_is_away_for_a_while(self, which: int, seconds: float, both: bool) -> None:
+        """Maybe lost together with an app; and back, maybe in the moment when grace is over."""
         key = self.key(which)
-        self.act(partial(self.leave, key), partial(self.lose, key))
-        self.advance(seconds)
-        self.act(partial(self.come, key))
-
-    @rule(seconds=st.sampled_from([60.0, 60.0, 61.5]))
-    def glasses_are_away_until_their_grace_is_over(self, seconds: float) -> None:
-        """And come back in that moment, or a little later."""
-        key = self.keys[0]
-        self.act(partial(self.leave, key))
+        self.act(partial(self.leave, key), *([partial(self.lose, key)] if both else []))
         self.advance(seconds)
         self.act(partial(self.come, key))
 

@@ -5,7 +5,8 @@
 // onSession carries out for one user; a step calls a method of the session by its path:
 //   {"call": "events.onButtonPress", "args": [{"$handler": "button"}]}
 // where {"$handler": NAME} becomes a function that reports each call as a "fired" event.
-// Other steps: {"wait": MS}, {"throw": MESSAGE}. A process that takes the place of a killed one is
+// Other steps: {"wait": MS}, {"throw": MESSAGE}, and {"undo": NAME} for the function that a call with
+// "as": NAME has returned. A process that takes the place of a killed one is
 // given the scripts in SCRIPTS, because its first webhook may come before any command.
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -77,6 +78,7 @@ function parsed(chunks) {
 
 const scripts = new Map(Object.entries(JSON.parse(process.env.SCRIPTS ?? "{}")));
 const sessions = new Map();
+const undoing = new Map();
 
 class ScriptedApp extends AppServer {
   async onSession(session, sessionId, userId) {
@@ -88,18 +90,21 @@ class ScriptedApp extends AppServer {
     emit("ready", { session: sessionId, user: userId });
   }
   async onStop(sessionId, userId, reason) {
-    emit("stopped", { session: sessionId, user: userId, reason });
-    if (!app.config.keepSocketOnStop) await super.onStop(sessionId, userId, reason);
+    emit("stopped", { session: sessionId, user: userId, reason, at: Date.now() / 1000 });
+    if (!app.config.keepSocketOnStop && !app.config.keepSocketsOf?.includes(userId)) await super.onStop(sessionId, userId, reason);
   }
 }
 
 async function carryOut(session, step, sessionId) {
   if (step.wait !== undefined) return new Promise((resolve) => setTimeout(resolve, step.wait));
   if (step.throw !== undefined) throw new Error(step.throw);
+  if (step.undo !== undefined) return undoing.get(sessionId + step.undo)?.();
   const path = step.call.split(".");
   const method = path.pop();
   const owner = path.reduce((object, name) => object[name], session);
-  return owner[method](...(step.args ?? []).map((arg) => materialised(arg, sessionId)));
+  const result = owner[method](...(step.args ?? []).map((arg) => materialised(arg, sessionId)));
+  if (step.as !== undefined) undoing.set(sessionId + step.as, result);
+  return result;
 }
 
 function materialised(arg, sessionId) {
