@@ -116,6 +116,8 @@ class MentraTrio(Contestant):
                 "apps",
                 "add",
                 package,
+                "--type",
+                "background",  # one user runs several of them
                 "--url",
                 url,
                 "--api-key",
