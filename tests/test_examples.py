@@ -13,6 +13,7 @@ RUNS = {
     "minimal_server.py": (["0.3"], "glasses connect to ws://127.0.0.1:"),
     "embed_in_your_trio_app.py": ([], "ada@example.org: DISCONNECTED"),
     "caption_app.py": (["--rehearse"], "the glasses show: Hello from the real world"),
+    "find_a_race.py": ([], "The mended app survives the same 25 courses."),
     "watch_one_app_die.py": ([], "com.example.fragile has seen 3 presses"),
 }
 
