@@ -179,7 +179,10 @@ class _Pipe:
 
     async def until_writable(self) -> None:
         """Until something may have changed for the writer; a moment in time counts."""
-        await self._until(self.refuses_at or 0.0)
+        if self.swallows or self.travel.window > self.size:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._until(self.refuses_at or 0.0)
 
     async def _until(self, moment: float) -> None:
         if moment <= trio.current_time():
