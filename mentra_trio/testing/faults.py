@@ -193,7 +193,7 @@ class DuplicateConnect(Fault):
 class Webhook(Fault):
     """App servers are slow or wrong in what they answer to webhooks.
 
-    ``where`` means the connections on which they are called.
+    ``where`` means those of the server's own connections on which it calls them.
 
     Attributes:
         answer: ``"late"``: ``delay`` seconds after the app's own. ``"early"``: at once, before

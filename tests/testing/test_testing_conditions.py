@@ -89,6 +89,15 @@ async def test_latency_is_added_while_it_lasts(net: Net, autojump_clock: object)
     assert await seconds(server.receive_some) == 0
 
 
+async def test_nothing_is_sent_as_nothing(net: Net, autojump_clock: object) -> None:
+    client, server = await net.connect()
+    async with net.during(Latency(seconds=2)):
+        await client.send_all(b"")
+    await client.send_all(b"")
+    await client.send_all(b"x")
+    assert await server.receive_some() == b"x"
+
+
 async def test_jitter_keeps_the_order_and_follows_from_the_seed(
     net: Net, autojump_clock: object
 ) -> None:
