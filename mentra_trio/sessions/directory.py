@@ -57,7 +57,7 @@ class Directory:
     nursery: trio.Nursery
     draining: bool = attrs.field(default=False, init=False)
     _users: dict[UserId, UserSession] = attrs.field(factory=dict, init=False)
-    _recalled: set[UserId] = attrs.field(factory=set, init=False)
+    _recalled: dict[UserId, None] = attrs.field(factory=dict, init=False)
     """Whose sessions of before have not begun again yet."""
     _came: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set, and replaced, when a session begins, and when none will any more."""
@@ -301,7 +301,7 @@ class Directory:
 
         To be called before anybody is served, so that no app of theirs is turned away.
         """
-        self._recalled.update(await self.surroundings.store.saved_users())
+        self._recalled.update(dict.fromkeys(await self.surroundings.store.saved_users()))
 
     async def run(self) -> None:
         """Keep what sessions are, bring back those of before, and watch app servers, for ever."""
@@ -317,9 +317,9 @@ class Directory:
                 self._begin(user, UserState.DISCONNECTED)
             await trio.sleep(RECALL_PAUSE_S)
 
-    def packages(self) -> set[PackageName]:
-        """The apps that somebody uses now, or would if they were there."""
-        return {app for session in self._users.values() for app in session.roster.packages}
+    def packages(self) -> list[PackageName]:
+        """The apps that somebody uses now, or would if they were there; by package."""
+        return sorted({app for one in self._users.values() for app in one.roster.packages})
 
     async def _obtain(self, user: UserId) -> UserSession | None:
         """The live session of ``user``, made if there is none; ``None`` while draining."""
@@ -335,7 +335,7 @@ class Directory:
         if self.draining:
             return None
         known_before = user in self._recalled
-        self._recalled.discard(user)
+        self._recalled.pop(user, None)
         session = UserSession(user, self.surroundings, state, known_before)
         self._users[user] = session
         self._wake()
