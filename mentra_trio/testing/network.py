@@ -252,9 +252,7 @@ class MemoryNetwork:
             listener.close(unseen=unseen)
 
     def _of_host(self, host: str) -> list[MemoryConnection]:
-        return [
-            one for one in self.connections if one.is_open and host in {one.origin, one.host}
-        ]
+        return [one for one in self.connections if one.is_open and host in {one.origin, one.host}]
 
     def forget(self, listener: MemoryListener) -> None:
         """Refuse connections to a listener that is closing."""

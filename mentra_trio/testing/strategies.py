@@ -95,9 +95,7 @@ def faults(
     def of(kind: Callable[..., Fault], own: Mapping[str, Part], place: Part) -> Part:
         return st.builds(kind, where=place, **when, **own)
 
-    return st.one_of(
-        [of(kind, parts[kind], where.get(kind, wheres(hosts))) for kind in kinds]
-    )
+    return st.one_of([of(kind, parts[kind], where.get(kind, wheres(hosts))) for kind in kinds])
 
 
 def fault_plans(

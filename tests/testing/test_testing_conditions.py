@@ -206,11 +206,10 @@ async def test_a_stall_swallows_and_gives_back(net: Net, autojump_clock: object)
 async def test_attempts_to_connect_wait_for_the_end_of_a_stall(
     net: Net, autojump_clock: object
 ) -> None:
-    async with trio.open_nursery() as nursery:
-        async with net.during(Stall()):
-            nursery.start_soon(net.connect)
-            await trio.sleep(10)
-            assert net.network.connections == []
+    async with trio.open_nursery() as nursery, net.during(Stall()):
+        nursery.start_soon(net.connect)
+        await trio.sleep(10)
+        assert net.network.connections == []
     assert len(net.network.connections) == 1
 
 
@@ -241,9 +240,7 @@ async def test_a_stall_within_a_stall_ends_with_the_longer_one(
     assert await server.receive_some() == b"x"
 
 
-async def test_a_cut_resets_what_is_there_and_what_comes(
-    net: Net, autojump_clock: object
-) -> None:
+async def test_a_cut_resets_what_is_there_and_what_comes(net: Net, autojump_clock: object) -> None:
     client, server = await net.connect()
     async with net.during(Cut(where=1)):
         for end in (client, server):
@@ -272,9 +269,7 @@ async def test_a_slow_close_is_late_and_what_was_sent_is_not(
             await server.send_all(b"no")
 
 
-async def test_a_sender_that_waits_learns_of_a_slow_close(
-    net: Net, autojump_clock: object
-) -> None:
+async def test_a_sender_that_waits_learns_of_a_slow_close(net: Net, autojump_clock: object) -> None:
     client, server = await net.connect()
     async with net.during(SlowClose(seconds=5)):
         await server.aclose()
@@ -287,11 +282,10 @@ async def test_connecting_is_refused_or_hangs(net: Net, autojump_clock: object) 
     async with net.during(Refuse(where="server")):
         with pytest.raises(ConnectionRefusedError):
             await net.connect()
-    async with trio.open_nursery() as nursery:
-        async with net.during(Refuse(hangs=True)):
-            nursery.start_soon(net.connect)
-            await trio.sleep(60)
-            assert net.network.connections == []
+    async with trio.open_nursery() as nursery, net.during(Refuse(hangs=True)):
+        nursery.start_soon(net.connect)
+        await trio.sleep(60)
+        assert net.network.connections == []
     assert len(net.network.connections) == 1
 
 

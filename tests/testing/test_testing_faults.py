@@ -30,12 +30,10 @@ def test_a_plan_is_printed_as_what_makes_it_again(plan: FaultPlan) -> None:
 
 def test_only_what_is_not_as_usual_is_printed() -> None:
     plan = FaultPlan([Stall(where="com.t.a -> server", at=5, lasts=60)], seed=7)
-    assert repr(plan) == (
-        "FaultPlan((Stall(where='com.t.a -> server', at=5, lasts=60),), seed=7)"
-    )
+    assert repr(plan) == ("FaultPlan((Stall(where='com.t.a -> server', at=5, lasts=60),), seed=7)")
     assert repr(FaultPlan()) == "FaultPlan(seed=0)"
     assert plan != FaultPlan([Stall(where="com.t.a -> server", at=5, lasts=61)], seed=7)
-    assert Stall() != Cut(), "kinds differ"
+    assert len({Stall(), Cut(), Stall()}) == 2, "kinds differ"
 
 
 def test_a_plan_shrinks_to_nothing() -> None:

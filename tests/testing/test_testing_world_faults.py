@@ -86,10 +86,10 @@ async def test_reordering_between_connections(world: World) -> None:
     packages = [f"com.t.{letter}" for letter in "abcde"]
     for package in packages:
         await world.add(echo(package, log=log))
-    async with world.glasses(), played(world, Reorder(where="server -> *", seconds=3, lasts=20)):
-        async with trio.open_nursery() as starts:
-            for package in packages:
-                starts.start_soon(world.server.start_app, USER, package)
+    reorder = Reorder(where="server -> *", seconds=3, lasts=20)
+    async with world.glasses(), played(world, reorder), trio.open_nursery() as starts:
+        for package in packages:
+            starts.start_soon(world.server.start_app, USER, package)
     begun = [package for package, _ in log]
     assert sorted(begun) == packages
     assert begun != packages
@@ -251,9 +251,7 @@ async def running_with_new_phone(world: World) -> None:
 
 
 @pytest.mark.parametrize("where", [APP_LINK, CALLS])
-async def test_an_app_that_connects_or_is_called_twice_runs_once(
-    where: str, world: World
-) -> None:
+async def test_an_app_that_connects_or_is_called_twice_runs_once(where: str, world: World) -> None:
     process = await world.add(echo())
     async with world.glasses() as glasses:
         async with played(world, DuplicateConnect(where=where, lasts=20)):

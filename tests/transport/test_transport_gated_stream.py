@@ -17,9 +17,7 @@ MASKED_TEXT = b"\x81\x88\0\0\0\0ab" + BARE_PONG
 async def opened(autojump_clock: object) -> AsyncGenerator[Opened]:
     """The gate of a link whose upgrade was answered, and the peer."""
     inner, peer = memory_stream_pair()
-    gate = GatedStream(
-        inner, b"head", FrameScanner(99, 99), lambda frame: True, lambda frame: None
-    )
+    gate = GatedStream(inner, b"head", FrameScanner(99, 99), lambda frame: True, lambda frame: None)
     assert await gate.receive_some() == b"head"
     await gate.send_all(b"HTTP/1.1 101")
     yield gate, peer
