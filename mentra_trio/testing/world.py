@@ -45,6 +45,7 @@ class World:
         store: the server's disk.
         wall: the server's wall clock.
         server_process: the server, to be killed and started again.
+        seed: what its course follows from; ``None``: the order of tasks is Trio's own affair.
     """
 
     network: MemoryNetwork
@@ -52,6 +53,7 @@ class World:
     store: Store
     wall: WallClock
     server_process: ServerProcess
+    seed: int | None
     _nursery: trio.Nursery
     _others: list[Process] = attrs.field(factory=list, init=False)
 
@@ -201,6 +203,7 @@ async def open_world(
                 store=store,
                 wall=wall,
                 server_process=process,
+                seed=seed,
                 nursery=others,
             )
             others.cancel_scope.cancel("world ends")
