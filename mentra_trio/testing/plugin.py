@@ -98,7 +98,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Balance the ledger after a test that has passed so far, its async fixtures included."""
     result = yield
-    if _is_ours(item):
+    if _LEDGER in item.stash:  # by now the test itself is wrapped, and async no more
         balance_ledger(item)
     return result
 

@@ -17,14 +17,16 @@ USERS_TESTS = """
         app = App("com.example.captions", api_key="secret")
 
         @app.session
-        def begin(session):
+        async def begin(session):
             session.on_transcription(lambda said: session.show_text(said.text))
+            await session.show_text("ready")
 
         return app
 
     async def test_an_app(world, glasses, app_server):
         process = await app_server(captions())
         assert (await world.server.start_app("u-1@x.org", "com.example.captions")).success
+        await glasses.until_shown("ready")
         await glasses.say("hello")
         await glasses.until_shown("hello")
         assert len(process.server.sessions) == 1
