@@ -20,36 +20,35 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 from typing import Final as _Final
 
-from .config import Config as Config
-from .config import WebhookSettings as WebhookSettings
-from .config import load_config as load_config
-from .domain.apps import AppKind as AppKind
-from .domain.apps import AppRegistration as AppRegistration
-from .domain.close_reasons import CloseReason as CloseReason
-from .domain.errors import ConfigError as ConfigError
-from .domain.errors import DecodeError as DecodeError
-from .domain.errors import InitRefused as InitRefused
-from .domain.errors import LinkClosed as LinkClosed
-from .domain.errors import MentraTrioError as MentraTrioError
-from .domain.errors import SessionEnded as SessionEnded
-from .domain.errors import StoreFailed as StoreFailed
-from .domain.errors import UnknownApp as UnknownApp
-from .domain.errors import WebhookFailed as WebhookFailed
-from .domain.errors import WebhookFailure as WebhookFailure
-from .domain.facts import Fact as Fact
-from .domain.lifecycle import AppState as AppState
-from .domain.starting import StartResult as StartResult
-from .domain.starting import StartStage as StartStage
-from .domain.timings import Heartbeat as Heartbeat
-from .domain.timings import Lifecycle as Lifecycle
-from .domain.timings import Limits as Limits
-from .environment import Environment as Environment
-from .ports import Link as Link
-from .ports import Store as Store
-from .ports import Telemetry as Telemetry
-from .ports import Webhooks as Webhooks
-
 if TYPE_CHECKING:
+    from .config import Config as Config
+    from .config import WebhookSettings as WebhookSettings
+    from .config import load_config as load_config
+    from .domain.apps import AppKind as AppKind
+    from .domain.apps import AppRegistration as AppRegistration
+    from .domain.close_reasons import CloseReason as CloseReason
+    from .domain.errors import ConfigError as ConfigError
+    from .domain.errors import DecodeError as DecodeError
+    from .domain.errors import InitRefused as InitRefused
+    from .domain.errors import LinkClosed as LinkClosed
+    from .domain.errors import MentraTrioError as MentraTrioError
+    from .domain.errors import SessionEnded as SessionEnded
+    from .domain.errors import StoreFailed as StoreFailed
+    from .domain.errors import UnknownApp as UnknownApp
+    from .domain.errors import WebhookFailed as WebhookFailed
+    from .domain.errors import WebhookFailure as WebhookFailure
+    from .domain.facts import Fact as Fact
+    from .domain.lifecycle import AppState as AppState
+    from .domain.starting import StartResult as StartResult
+    from .domain.starting import StartStage as StartStage
+    from .domain.timings import Heartbeat as Heartbeat
+    from .domain.timings import Lifecycle as Lifecycle
+    from .domain.timings import Limits as Limits
+    from .environment import Environment as Environment
+    from .ports import Link as Link
+    from .ports import Store as Store
+    from .ports import Telemetry as Telemetry
+    from .ports import Webhooks as Webhooks
     from .server import Server as Server
     from .server import open_server as open_server
     from .sessions.catalog import AddedApp as AddedApp
@@ -57,24 +56,46 @@ if TYPE_CHECKING:
     from .sessions.snapshots import AppSnapshot as AppSnapshot
     from .sessions.snapshots import UserSnapshot as UserSnapshot
 
-_LATER: _Final = _MappingProxyType(
+_FROM: _Final = _MappingProxyType(
     {
-        "Server": ".server",
-        "open_server": ".server",
-        "AddedApp": ".sessions.catalog",
-        "AppCatalog": ".sessions.catalog",
-        "AppSnapshot": ".sessions.snapshots",
-        "UserSnapshot": ".sessions.snapshots",
+        ".config": ("Config", "WebhookSettings", "load_config"),
+        ".domain.apps": ("AppKind", "AppRegistration"),
+        ".domain.close_reasons": ("CloseReason",),
+        ".domain.errors": (
+            "ConfigError",
+            "DecodeError",
+            "InitRefused",
+            "LinkClosed",
+            "MentraTrioError",
+            "SessionEnded",
+            "StoreFailed",
+            "UnknownApp",
+            "WebhookFailed",
+            "WebhookFailure",
+        ),
+        ".domain.facts": ("Fact",),
+        ".domain.lifecycle": ("AppState",),
+        ".domain.starting": ("StartResult", "StartStage"),
+        ".domain.timings": ("Heartbeat", "Lifecycle", "Limits"),
+        ".environment": ("Environment",),
+        ".ports": ("Link", "Store", "Telemetry", "Webhooks"),
+        ".server": ("Server", "open_server"),
+        ".sessions.catalog": ("AddedApp", "AppCatalog"),
+        ".sessions.snapshots": ("AppSnapshot", "UserSnapshot"),
     }
 )
-"""What is loaded when it is first asked for: a command that asks a server does not load one."""
+_WHERE: _Final = _MappingProxyType(
+    {name: module for module, names in _FROM.items() for name in names}
+)
+"""What is loaded when it is first asked for: a command that asks a server does not load one, and
+a test suite that has the pytest plugin and does not use it loads nothing."""
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in _LATER:
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(_import_module(_LATER[name], __name__), name)
+    return getattr(_import_module(_WHERE[name], __name__), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_WHERE})

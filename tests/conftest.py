@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["mentra_trio.testing.plugin", "pytester"]
+pytest_plugins = ["mentra_trio.testing.plugin", "mentra_trio.testing.every_test", "pytester"]

@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from random import Random
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -218,7 +219,7 @@ class AppServer:
             session=session,
             url=url,
             api_key=self._api_key,
-            comeback=Comeback(persistent=self._persistent),
+            comeback=Comeback(persistent=self._persistent, random=Random(session.session_id)),
             dial=self._dial,
             ssl_context=self._ssl_context,
         )

@@ -82,7 +82,7 @@ class NoticingStream(trio.abc.Stream):
         """Keep track of where frames begin and end."""
         if self._head is not None:
             self._head += data
-            head, ended, data = self._head.partition(_HEAD_ENDS)
+            _, ended, data = self._head.partition(_HEAD_ENDS)
             if not ended:
                 return
             self._head = None

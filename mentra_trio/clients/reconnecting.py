@@ -70,7 +70,8 @@ class Comeback:
     Attributes:
         persistent: whether to go on after the three attempts of the SDK, for as long as no
             ending is final.
-        random: source of jitter: apps that were lost together shall not come back together.
+        random: source of jitter: apps that were lost together shall not come back together. One
+            that follows from the session's name is enough for that, and can be replayed.
     """
 
     persistent: bool = False

@@ -316,9 +316,9 @@ class Directory:
                 self._begin(user, UserState.DISCONNECTED)
             await trio.sleep(RECALL_PAUSE_S)
 
-    def packages(self) -> set[PackageName]:
-        """The apps that somebody uses now, or would if they were there."""
-        return {app for session in self._users.values() for app in session.roster.packages}
+    def packages(self) -> list[PackageName]:
+        """The apps that somebody uses now, or would if they were there; by package."""
+        return sorted({app for one in self._users.values() for app in one.roster.packages})
 
     async def _obtain(self, user: UserId) -> UserSession | None:
         """The live session of ``user``, made if there is none; ``None`` while draining."""

@@ -14,6 +14,7 @@ import trio
 
 from .connections import MemoryConnection
 from .faults import (
+    SERVER,
     WAY,
     Bandwidth,
     Cut,
@@ -168,7 +169,9 @@ class Conditions:
         return next(self._on(connection, DuplicateConnect), None)
 
     def relay(self, connection: MemoryConnection) -> Callable[[MemoryStream], None] | None:
-        """Who takes the accepting end instead of the host, if anybody does."""
+        """Who takes the accepting end instead of the host, if anybody does: only of a call."""
+        if connection.origin != SERVER:
+            return None
         for active in self._on(connection, Webhook):
             if active.relay is not None:
                 port = int(connection.address.rpartition(":")[2])

@@ -10,6 +10,7 @@ and phones were lost.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final, Literal, TypeAlias
 
@@ -193,7 +194,7 @@ class DuplicateConnect(Fault):
 class Webhook(Fault):
     """App servers are slow or wrong in what they answer to webhooks.
 
-    ``where`` means the connections on which they are called.
+    ``where`` means those of the server's own connections on which it calls them.
 
     Attributes:
         answer: ``"late"``: ``delay`` seconds after the app's own. ``"early"``: at once, before
@@ -247,6 +248,10 @@ class Skew(Fault):
     rate: float = attrs.field(default=1.0, validator=gt(0))
 
 
+def _as_tuple(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(faults)
+
+
 @attrs.frozen(repr=False)
 class FaultPlan:
     """Faults, and the seed of what is random in them.
@@ -254,7 +259,7 @@ class FaultPlan:
     Example: ``FaultPlan((Stall(where="com.t.a -> server", at=5, lasts=60),), seed=7)``.
     """
 
-    faults: tuple[Fault, ...] = attrs.field(default=(), converter=tuple)
+    faults: tuple[Fault, ...] = attrs.field(default=(), converter=_as_tuple)
     seed: int = 0
 
     @property

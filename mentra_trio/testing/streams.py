@@ -72,7 +72,7 @@ class _Pipe:
     def put(self, data: bytes | memoryview) -> int:
         """Take in as much as there is room for, and say how much that was."""
         room = self.travel.window - self.size
-        if room <= 0:
+        if room <= 0 or not data:
             return 0
         taken = bytes(data[:room])
         if self.copy is not None and self.copy.put(taken) < len(taken):
@@ -179,7 +179,10 @@ class _Pipe:
 
     async def until_writable(self) -> None:
         """Until something may have changed for the writer; a moment in time counts."""
-        await self._until(self.refuses_at or 0.0)
+        if self.swallows or self.travel.window > self.size:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._until(self.refuses_at or 0.0)
 
     async def _until(self, moment: float) -> None:
         if moment <= trio.current_time():
@@ -214,6 +217,11 @@ class MemoryStream(trio.abc.HalfCloseableStream):
     def is_open(self) -> bool:
         """Whether its owner has not closed it yet; a cut alone does not close it."""
         return not self._closed
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether bytes, and the end, are being swallowed."""
+        return self._incoming.stalled
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send ``data``; waits while the reader has a window full of bytes before it."""

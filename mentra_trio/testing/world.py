@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, Final, Protocol
 
 import attrs
 import trio
@@ -26,7 +26,7 @@ from .processes import APP_PORT as APP_PORT
 from .processes import SERVER_PORT as SERVER_PORT
 from .processes import AppProcess as AppProcess
 from .processes import Phone, Process, R, ServableApp, ServerProcess
-from .schedule import seed_schedule
+from .schedule import seeded_schedule
 from .wall_clock import WallClock
 
 SERVER_HOST: Final = SERVER
@@ -45,6 +45,7 @@ class World:
         store: the server's disk.
         wall: the server's wall clock.
         server_process: the server, to be killed and started again.
+        seed: what its course follows from; ``None``: the order of tasks is Trio's own affair.
     """
 
     network: MemoryNetwork
@@ -52,6 +53,7 @@ class World:
     store: Store
     wall: WallClock
     server_process: ServerProcess
+    seed: int | None
     _nursery: trio.Nursery
     _others: list[Process] = attrs.field(factory=list, init=False)
 
@@ -135,6 +137,21 @@ class World:
         return found.state if found is not None else None
 
 
+class AppServers(Protocol):
+    """What ``World.add`` is, as a fixture."""
+
+    async def __call__(
+        self,
+        app: ServableApp[R],
+        *,
+        permissions: Iterable[str] = ...,
+        kind: str = ...,
+        settings: Sequence[Mapping[str, Any]] = ...,
+    ) -> AppProcess[R]:
+        """Register ``app`` and run it on a host that is called as its package."""
+        ...
+
+
 def phone_of(user: str) -> str:
     """The host name of a user's phone."""
     return f"phone of {user}"
@@ -153,21 +170,22 @@ async def open_world(
 
     Args:
         config: as for a real server; address, secrets and data folder are the world's own.
-        seed: what everything random follows from, Trio's order of ready tasks included, and that
-            for the rest of this process; ``None``: all but that order is as with seed 0.
+        seed: what everything random follows from, Trio's order of ready tasks included; ``None``:
+            all but that order is as with seed 0.
         network: to share with another world, or with latency; ``None`` makes one.
         store: to keep something beyond this world; ``None``: in memory.
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
     """
-    if seed is not None:
-        seed_schedule(seed)
     wall = WallClock()
     if environment is None:
         environment = attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
     network, store = network or MemoryNetwork(), store or MemoryStore()
     telemetry = RecordingTelemetry()
     network.must_be_free(SERVER_HOST, SERVER_PORT)
-    async with trio.open_nursery() as lives:
+    async with AsyncExitStack() as opened:
+        if seed is not None:
+            opened.enter_context(seeded_schedule(seed))
+        lives = await opened.enter_async_context(trio.open_nursery())
         process = ServerProcess(
             SERVER_HOST,
             network,
@@ -178,16 +196,17 @@ async def open_world(
             environment=environment,
         )
         await process.start()
-        async with trio.open_nursery() as processes:
+        async with trio.open_nursery() as others:
             yield World(
                 network=network,
                 telemetry=telemetry,
                 store=store,
                 wall=wall,
                 server_process=process,
-                nursery=processes,
+                seed=seed,
+                nursery=others,
             )
-            processes.cancel_scope.cancel("world ends")
+            others.cancel_scope.cancel("world ends")
         if process.is_up:
             await process.stop()
 

@@ -66,14 +66,13 @@ async def test_before_the_upgrade_is_answered_nothing_is_a_ping(autojump_clock: 
 async def test_an_answer_waits_for_what_is_being_sent(autojump_clock: object) -> None:
     inner, peer = memory_stream_pair(Travel(window=4))
     stream = NoticingStream(inner)
-    async with inner, peer:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stream.send_all, b"x" * 10)
-            await wait_all_tasks_blocked()
-            nursery.start_soon(stream.send_all, BARE_PONG)
-            received = b""
-            while len(received) < 16:
-                received += await peer.receive_some()
+    async with inner, peer, trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, b"x" * 10)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(stream.send_all, BARE_PONG)
+        received = b""
+        while len(received) < 16:
+            received += await peer.receive_some()
     assert received == b"x" * 10 + BARE_PONG
 
 

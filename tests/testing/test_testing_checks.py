@@ -55,7 +55,8 @@ CARELESS = """
 def test_each_check_fails_a_careless_test(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntrio_mode = true")
     pytester.makepyfile(CARELESS)
-    result = pytester.runpytest_subprocess("-p", "mentra_trio.testing.plugin", "-p", "no:timeout")
+    plugins = ["-p", "mentra_trio.testing.plugin", "-p", "mentra_trio.testing.every_test"]
+    result = pytester.runpytest_subprocess(*plugins, "-p", "no:timeout")
     result.assert_outcomes(passed=1, failed=6)
     result.stdout.fnmatch_lines(["*1 links were left open: memory link forgotten"])
     result.stdout.fnmatch_lines(["*1 tasks were left: left behind*"])
