@@ -108,16 +108,26 @@ class ClientLink(Generic[T]):
         return await self._closed.wait()
 
     async def close(self, code: int = 1000, text: str = "") -> None:
-        """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent."""
+        """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent.
+
+        Where this is cancelled the connection ends at once, without a goodbye.
+        """
         if self._closed.settled:
             await trio.lowlevel.checkpoint()
             return
         self._outgoing.close()
-        with trio.move_on_after(CLOSE_S):
-            await self._written.wait()
-        self._closed.settle(CloseReason(code, text))
-        with trio.move_on_after(CLOSE_S):
-            await self._websocket.aclose(code, text or None)
+        said_goodbye = False
+        try:
+            with trio.move_on_after(CLOSE_S):
+                await self._written.wait()
+            self._closed.settle(CloseReason(code, text))
+            with trio.move_on_after(CLOSE_S):
+                await self._websocket.aclose(code, text or None)
+            said_goodbye = True
+        finally:
+            if not said_goodbye:
+                self._closed.settle(CloseReason(code, text))
+                self._life.cancel("the close was cancelled")
 
     def cut(self) -> None:
         """Let the connection fail as if the cable were cut: the peer sees a reset, no close."""
