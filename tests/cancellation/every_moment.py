@@ -69,7 +69,7 @@ class _At(trio.abc.Instrument):
     """Calls ``act`` when any task of the program makes its ``step``-th step from now."""
 
     step: int
-    act: Callable[[], object]
+    act: Callable[[], object] = lambda: None
     steps: int = 0
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
@@ -105,11 +105,12 @@ async def cancel_at_every_moment(
     for step in count(0, every):
         assert step < STEPS_MAX, "it never ends"
         async with world() as opened:
-            with trio.CancelScope() as scope:
-                with _watched(_At(step, _cancellation(scope))) as instrument:
-                    if step == 0:
-                        scope.cancel("before it begins")
-                    await call(opened)
+            instrument = _At(step)
+            with trio.CancelScope() as scope, _watched(instrument):
+                instrument.act = _cancellation(scope)
+                if step == 0:
+                    scope.cancel("before it begins")
+                await call(opened)
             await check(opened)
         ledger = current_ledger()
         assert ledger is None or not ledger.open_links(), (step, ledger.open_links())

@@ -19,7 +19,7 @@ CALLED_BY_SYNTAX: Final = frozenset({"__aenter__", "__aexit__", "__anext__", "__
 
 
 def public_functions() -> dict[str, Callable[..., Any]]:
-    """Functions, context managers and methods, by a name such as ``sessions.roster.Roster.start``."""
+    """Functions, context managers and methods, by names like ``sessions.roster.Roster.start``."""
     return {name: function for module in _modules() for name, function in _of_module(module)}
 
 

@@ -204,8 +204,18 @@ DOES: dict[Callable[..., object], Call] = {
 }
 
 
-LONG = {Server.start_app, AppServer.start, AppServer.next_session, open_glasses, open_websocket}
-"""Too long for every step: an app starts, or somebody shakes hands."""
+LONG = {
+    AppProcess.kill,
+    AppProcess.stop,
+    AppServer.next_session,
+    AppServer.start,
+    ClientLink.close,
+    ClientLink.receive,
+    Server.start_app,
+    open_glasses,
+    open_websocket,
+}
+"""Too long for every step: an app starts or ends, or somebody shakes hands."""
 
 
 @pytest.mark.parametrize("function", SAYS, ids=lambda function: function.__qualname__)
@@ -225,5 +235,6 @@ async def test_who_gives_up_doing_something(
         with suppress(LinkClosed):
             await DOES[function](scene)
 
-    every = 13 if function in LONG else 3
+    short = function in {Glasses.next, Glasses.expect, Glasses.close}
+    every = 7 if function in LONG else 1 if short else 3
     assert await cancel_at_every_moment(scene, call, all_of_it_works, every=every) > 0

@@ -10,7 +10,7 @@ import attrs
 import pytest
 import trio
 from every_moment import cancel_at_every_moment, cancels
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.clients.inbox import Inbox
 from mentra_trio.concurrency.coalesced import Coalesced
@@ -189,6 +189,7 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
 
     async def check(world: tuple[Work, list[object]]) -> None:
         work, told = world
+        await wait_all_tasks_blocked()
         if not work.done and not told:  # it was never run
             with trio.CancelScope() as scope:
                 scope.cancel()
