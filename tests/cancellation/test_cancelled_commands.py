@@ -91,6 +91,17 @@ async def test_a_command_that_is_given_up(
     assert await cancel_at_every_moment(one_app, COMMANDS[function], usable) > 1
 
 
+async def test_a_stop_that_is_given_up_has_stopped_the_app(autojump_clock: MockClock) -> None:
+    async def stop(house: Household) -> None:
+        await house.directory._users[USER].roster.stop(APP)
+
+    async def check(house: Household) -> None:
+        assert house.state() in {None, "stopping", "stopped"}
+        await usable(house)
+
+    assert await cancel_at_every_moment(one_app, stop, check) > 1
+
+
 async def until_called(house: Household) -> None:
     await house.directory.stop_app(USER, APP)
     async with trio.open_nursery() as nursery:

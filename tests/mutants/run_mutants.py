@@ -30,18 +30,18 @@ from mutant import PACKAGE, Mutant
 from mutants import MUTANTS
 
 ROOT: Final = Path(__file__).parents[2]
-FIRST_S: Final = 90
-WIDER_S: Final = 420
-TEST_S: Final = 15
+FIRST_S: Final = 150
+WIDER_S: Final = 600
+TEST_S: Final = 40
 """How long one test may take: a hang is noticed, too."""
 
 WIDER: Final = (
-    "domain",
-    "sessions",
     "seeds",
+    "sessions",
+    "domain",
     "concurrency",
-    "cancellation",
     "machines",
+    "cancellation",
     "test_server.py",
 )
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) tests/(\S+)", re.MULTILINE)
