@@ -112,7 +112,7 @@ def mutants(session: nox.Session) -> None:
 
 
 def generated_mutants(session: nox.Session) -> None:
-    """Run mutmut on a copy of ``domain/`` and its tests, in an environment beside the shared one."""
+    """Run mutmut on a copy of ``domain/`` and its tests, in an environment of its own."""
     home = ROOT / ".nox" / "mutmut"
     if not (home / "bin" / "python").exists():
         session.run(sys.executable, "-m", "venv", str(home), external=True)

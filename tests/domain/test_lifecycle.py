@@ -163,4 +163,4 @@ def test_nobody_is_called_who_is_not_wanted_now(
 def test_a_state_is_alive_or_at_rest_or_over_and_nothing_else() -> None:
     assert {S.CONNECTING, S.RUNNING} | AWAY | RESTING | ENDED == set(AppState)
     assert len({S.CONNECTING, S.RUNNING}) + len(AWAY) + len(RESTING) + len(ENDED) == len(AppState)
-    assert RESTING == {S.DORMANT, S.EVICTED}
+    assert {S.DORMANT, S.EVICTED} == RESTING

@@ -1,5 +1,7 @@
 """Bugs that show only where somebody gives up: an await in the wrong place, a lost ``finally``."""
 
+# ruff: noqa: E501  source is quoted as it is
+
 from __future__ import annotations
 
 from typing import Final
@@ -8,7 +10,7 @@ from mutant import Mutant
 
 
 def slip(name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
-    """A bug anywhere; ``tests`` are modules of ``tests/cancellation`` without ``test_cancelled_``."""
+    """A bug anywhere; ``tests`` are those of ``tests/cancellation``, without ``test_cancelled_``."""
     return Mutant(
         name=name,
         path=path,

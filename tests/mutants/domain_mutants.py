@@ -220,7 +220,9 @@ DOMAIN_MUTANTS: Final = (
         "min(failures - 1, 32)",
         "min(failures, 32)",
     ),
-    rule("crashes_are_never_forgotten", "restarts", "now - moment < CRASH_WINDOW_S", "moment <= now"),
+    rule(
+        "crashes_are_never_forgotten", "restarts", "now - moment < CRASH_WINDOW_S", "moment <= now"
+    ),
     rule(
         "quarantine_comes_early",
         "restarts",
@@ -339,7 +341,12 @@ DOMAIN_MUTANTS: Final = (
         "return event.name if subscription.is_wildcard else subscription.text",
         "return event.name",
     ),
-    rule("the_coarsest_tier_wins", "streams", "LOCATION_TIERS[max(known)]", "LOCATION_TIERS[min(known)]"),
+    rule(
+        "the_coarsest_tier_wins",
+        "streams",
+        "LOCATION_TIERS[max(known)]",
+        "LOCATION_TIERS[min(known)]",
+    ),
     rule(
         "a_wildcard_switches_the_microphone_on",
         "demand",
@@ -378,7 +385,9 @@ DOMAIN_MUTANTS: Final = (
         'quarantined=bool(plain["quarantined"])',
         "quarantined=False",
     ),
-    rule("everybody_is_let_in_at_once", "pace", "return self.wait(now) <= self.wait_s", "return True"),
+    rule(
+        "everybody_is_let_in_at_once", "pace", "return self.wait(now) <= self.wait_s", "return True"
+    ),
     rule(
         "silence_is_saved_up",
         "pace",
@@ -403,5 +412,10 @@ DOMAIN_MUTANTS: Final = (
         "return same and registration is not None and bool(registration.key_hash)",
         "return same",
     ),
-    rule("defaults_win_over_the_user", "user_settings", "{**DEFAULTS, **stored}", "{**stored, **DEFAULTS}"),
+    rule(
+        "defaults_win_over_the_user",
+        "user_settings",
+        "{**DEFAULTS, **stored}",
+        "{**stored, **DEFAULTS}",
+    ),
 )

@@ -3,9 +3,9 @@
     python tests/mutants/run_mutants.py [--machines | --quick] [NAME...]
 
 The tests that a mutant names run first; only if it survives them, and not with ``--quick``, the
-wider set. With ``--machines`` the realistic bugs alone are planted, and the machines and the tests of the seeds
-have to notice each. The tree itself is never changed. Ends with 1 if a mutant survives that has
-no reason to, or if one is noticed that had.
+wider set. With ``--machines`` the realistic bugs alone are planted, and the machines and the
+tests of the seeds have to notice each. The tree itself is never changed. Ends with 1 if a mutant
+survives that has no reason to, or if one is noticed that had.
 """
 
 from __future__ import annotations

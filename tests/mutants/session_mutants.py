@@ -1,5 +1,7 @@
 """Bugs in the actors: what is forgotten, done twice, done too early, or done for somebody else."""
 
+# ruff: noqa: E501  source is quoted as it is
+
 from __future__ import annotations
 
 from typing import Final
@@ -287,7 +289,8 @@ LIFE_OF_AN_APP: Final = (
         "who_asks_hides_who_comes",
         "app_returning",
         "    if app.offers.waiting:\n        return AppEvent.LINK_ATTACHED\n    if app.asked",
-        "    if app.asked.is_set():\n        return AppEvent.START_REQUESTED\n    if app.offers.waiting:\n        return AppEvent.LINK_ATTACHED\n    if app.asked",
+        "    if app.asked.is_set():\n        return AppEvent.START_REQUESTED\n"
+        "    if app.offers.waiting:\n        return AppEvent.LINK_ATTACHED\n    if app.asked",
         "same_turn",
         "bringing_back",
         survives="the attempt that is begun finds the link waiting, and ends before it calls"
