@@ -142,10 +142,10 @@ def check_the_copy_is_used() -> None:
 
 def chosen(names: Sequence[str], *, machines: bool) -> list[Mutant]:
     """The mutants of those names, or all; with ``machines`` only the realistic ones."""
-    unknown = set(names) - {mutant.name for mutant in MUTANTS}
-    if unknown:
+    by_name = {mutant.name: mutant for mutant in MUTANTS}
+    if unknown := set(names) - set(by_name):
         raise SystemExit(f"no such mutant: {', '.join(sorted(unknown))}")
-    asked = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    asked = [by_name[name] for name in names or by_name]
     return [mutant for mutant in asked if mutant.realistic or not machines]
 
 

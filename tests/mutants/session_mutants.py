@@ -65,18 +65,24 @@ LIFE_OF_AN_APP: Final = (
     bug(
         "whoever_asks_ends_the_grace",
         "app_phases",
-        "return app.offers.waiting or app.restarted.is_set()",
-        "return app.offers.waiting or app.restarted.is_set() or app.asked.is_set()",
+        "return app.offers.waiting or app.restarted.is_set()\n\n\n"
+        "async def _until_it_comes_or_cannot(app: AppSession) -> None:\n"
+        "    while not _comes_or_cannot(app):\n"
+        "        await race(app.offers.until_offered, app.restarted.wait)",
+        "return app.offers.waiting or app.restarted.is_set() or app.asked.is_set()\n\n\n"
+        "async def _until_it_comes_or_cannot(app: AppSession) -> None:\n"
+        "    while not _comes_or_cannot(app):\n"
+        "        await race(app.offers.until_offered, app.restarted.wait, app.asked.wait)",
         "app_links",
-        "bringing_back",
         realistic=True,
     ),
     bug(
         "an_app_is_called_while_its_user_is_away",
-        "app_phases",
-        "gone = not app.desk.here.value and not app.asked.is_set()",
-        "gone = False",
+        "app_returning",
+        "    return None if app.desk.here.value else AppEvent.USER_LEFT",
+        "    return None",
         "bringing_back",
+        "glasses_links",
         realistic=True,
     ),
     bug(
@@ -84,8 +90,7 @@ LIFE_OF_AN_APP: Final = (
         "app_phases",
         "    await _while_crowded(app)\n",
         "",
-        "app_links",
-        "transport/test_transport_crowd.py",
+        "sick_and_well",
     ),
     bug(
         "two_workers_apply_updates",
@@ -128,8 +133,7 @@ LIFE_OF_AN_APP: Final = (
         "app_phases",
         "    return not handover",
         "    return True",
-        "bringing_back",
-        "app_links",
+        "app_servers",
         realistic=True,
     ),
     bug(
@@ -161,7 +165,7 @@ LIFE_OF_AN_APP: Final = (
         "app_session",
         "        self.offers.refuse(farewell.close)\n",
         "",
-        "same_turn",
+        "app_links",
         COMES,
         realistic=True,
     ),
@@ -401,15 +405,15 @@ LIFE_OF_AN_APP: Final = (
 
 MESSAGES: Final = (
     bug(
-        "the_queue_is_flushed_after_live_traffic",
+        "a_failing_link_is_tried_again",
         "delivery",
         "live = app.link is not None and app.settling is None and not app.backlog",
         "live = app.link is not None and app.settling is None",
         "kept_messages",
-        realistic=True,
+        survives="a link that did not take one message takes none after it: the order is the same",
     ),
     bug(
-        "live_traffic_overtakes_what_is_held_back",
+        "the_queue_is_flushed_after_live_traffic",
         "delivery",
         "live = app.link is not None and app.settling is None and not app.backlog",
         "live = app.link is not None",
@@ -454,8 +458,7 @@ MESSAGES: Final = (
         "app_handlers",
         "app.subscriptions = decide_update(app.subscriptions, allowed, held=held)",
         "app.subscriptions = decide_update(app.subscriptions, requested, held=held)",
-        "subscription_updates",
-        "streams_to_apps",
+        "app_links",
     ),
     bug(
         "an_empty_list_is_ignored_too_long",
@@ -486,8 +489,7 @@ MESSAGES: Final = (
         "roster",
         "apps: dict[PackageName, AppSession] = attrs.field(factory=dict, init=False)",
         "apps: dict[PackageName, AppSession] = attrs.field(default={}, init=False)  # noqa",
-        "streams_to_apps",
-        "starting_apps",
+        "bringing_back",
         realistic=True,
     ),
     bug(
