@@ -115,8 +115,7 @@ LIFE_OF_AN_APP: Final = (
         "app_phases",
         "    app.endpoint.tell(Sign.GOOD)\n",
         "",
-        "endpoint",
-        "bringing_back",
+        "seeds/test_000_lost_app_wanted_by_many.py",
         realistic=True,
     ),
     bug(
@@ -175,8 +174,7 @@ LIFE_OF_AN_APP: Final = (
         "        self.offers.refuse(APP_STOPPED)\n",
         "",
         "same_turn",
-        COMES,
-        realistic=True,
+        survives="every phase looks at the door before it goes to rest, without an await in between: no offer can be waiting",
     ),
     bug(
         "a_stopped_session_borrows_links",
@@ -185,6 +183,7 @@ LIFE_OF_AN_APP: Final = (
         "        if self.state is AppState.STOPPED:\n            loan: AppLoan",
         "same_turn",
         "app_links",
+        survives="claims.admit refuses whoever comes to a session that is over, before it could lend anything",
     ),
     bug(
         "who_waits_for_a_start_is_not_told_of_a_stop",
@@ -201,8 +200,7 @@ LIFE_OF_AN_APP: Final = (
         '        self.settle_outcome(failed(StartStage.CONNECTION, f"App {self.package}:'
         ' {self.cause}"))\n',
         "",
-        "starting_apps",
-        "bringing_back",
+        "edges_of_attempts",
         realistic=True,
     ),
     bug(
@@ -248,8 +246,7 @@ LIFE_OF_AN_APP: Final = (
         "app_session",
         "        self.floor = max(self.floor, arrival.serial or 0)\n",
         "",
-        "app_links",
-        "admission_of_apps",
+        "edges_of_attempts",
     ),
     bug(
         "subscriptions_of_a_stopped_app_need_the_microphone",
@@ -313,8 +310,7 @@ LIFE_OF_AN_APP: Final = (
         "app_returning",
         '    attempt.calling.cancel("the attempt is over")\n',
         "",
-        "starting_apps",
-        "bringing_back",
+        "edges_of_attempts",
         realistic=True,
     ),
     bug(
@@ -322,8 +318,7 @@ LIFE_OF_AN_APP: Final = (
         "app_returning",
         '        app.attempt.calling.cancel("a later attempt begins")\n',
         "        pass\n",
-        "bringing_back",
-        "when_servers_are_called",
+        "edges_of_attempts",
         realistic=True,
     ),
     bug(
@@ -632,6 +627,7 @@ STARTS_AND_ENDS: Final = (
         "            event = AppEvent.USER_RETURNED if dormant else AppEvent.START_REQUESTED\n"
         "            self.roster.revive(rest, event)\n",
         "bringing_back",
+        "seeds/test_003_restarts_and_hints.py",
         realistic=True,
     ),
     bug(
@@ -676,16 +672,14 @@ STARTS_AND_ENDS: Final = (
         "returns",
         "        if not is_quarantined(self._crashes.get(app.package, ())):\n",
         "        if not is_quarantined(()):\n",
-        "bringing_back",
-        "what_ended",
-        "seeds/test_004_health_and_recovery.py",
+        "app_servers",
     ),
     bug(
         "a_crash_is_not_counted",
         "roster",
         "        self.returns.crashed(app.package, error)\n",
         "        pass\n",
-        "what_ended",
+        "app_servers",
     ),
     bug(
         "an_evicted_app_is_waited_for_after_its_rest",
@@ -701,8 +695,7 @@ STARTS_AND_ENDS: Final = (
         "roster",
         "        rested = self.resting.stop(package, cause)\n",
         "        rested = False\n",
-        "bringing_back",
-        "starting_apps",
+        "edges_of_attempts",
         realistic=True,
     ),
     bug(
@@ -720,9 +713,8 @@ STARTS_AND_ENDS: Final = (
         "claims",
         "if claim.reconnect_token and not is_current(claim.reconnect_token, reconnect_hash):",
         "if claim.reconnect_token and not reconnect_hash:",
-        "admission_of_apps",
-        "app_links",
-        "seeds/test_003_connect_reconnect.py",
+        "seeds/test_003_restarts_and_hints.py",
+        "transport/test_transport_reconnects.py",
         realistic=True,
     ),
     bug(
@@ -730,9 +722,8 @@ STARTS_AND_ENDS: Final = (
         "reconnect_tokens",
         "    app.reconnect_hash = _hash(token)\n",
         "    app.reconnect_hash = app.reconnect_hash or _hash(token)\n",
-        "app_links",
-        "admission_of_apps",
-        "seeds/test_003_connect_reconnect.py",
+        "seeds/test_003_restarts_and_hints.py",
+        "transport/test_transport_reconnects.py",
         realistic=True,
     ),
     bug(
@@ -784,8 +775,8 @@ USERS: Final = (
         "directory",
         "            loan.give_back(LINK_LOST)\n\n    def awaits",
         "            pass\n\n    def awaits",
-        CANCELLED,
-        realistic=True,
+        "cancellation/test_cancelled_at_every_moment.py",
+        survives="whoever owns the link closes it in any case, and a session that takes a closed link finds it dead at its first read",
     ),
     bug(
         "a_restart_forgets_who_was_here",
@@ -854,9 +845,7 @@ USERS: Final = (
         "user_session",
         "        self.recalled.set()\n        reason =",
         "        reason =",
-        "restart",
-        "store_trouble",
-        "seeds/test_001_ended_sessions.py",
+        "edges_of_attempts",
     ),
     bug(
         "returning_glasses_stay_dark",
@@ -888,9 +877,7 @@ USERS: Final = (
         "link_service",
         "return offers.replaced if offers.waiting else reason",
         "return reason",
-        "glasses_links",
-        "app_links",
-        "same_turn",
+        "edges_of_attempts",
     ),
 )
 
@@ -953,8 +940,7 @@ SERVERS_AND_DISK: Final = (
         "endpoint",
         "            if not self._learnt:\n",
         "            if self._learnt and not self._learnt:\n",
-        "endpoint",
-        CANCELLED,
+        "edges_of_attempts",
     ),
     bug(
         "a_server_that_is_well_again_waits_for_its_turn",
@@ -1020,7 +1006,7 @@ SERVERS_AND_DISK: Final = (
         "wishes",
         "        if not wanted or await store.app(package) is not None:\n            await",
         "        if store is not None:\n            await",
-        "starting_apps",
+        "edges_of_attempts",
     ),
     bug(
         "half_of_the_apps_are_asked_for_health",
