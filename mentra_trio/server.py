@@ -113,6 +113,7 @@ async def open_server(
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
     memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``.
+    Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
     Raises:
@@ -122,6 +123,8 @@ async def open_server(
     """
     environment = environment or Environment()
     async with AsyncExitStack() as opened:
+        for listener in listeners or ():
+            opened.push_async_callback(listener.aclose)  # also where we never come to serve
         if store is None:
             store = await opened.enter_async_context(_open_store(config))
         if listeners is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.dialing import UpgradeRefused
 from mentra_trio.clients.glasses import open_glasses
 from mentra_trio.domain.close_reasons import RESTARTING, CloseReason
-from mentra_trio.domain.errors import LinkClosed
+from mentra_trio.domain.errors import LinkClosed, StoreFailed
 from mentra_trio.domain.facts import ServerDraining, ServerStarted
+from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.timings import LAST_CLOSE_S, Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.network import MemoryNetwork
@@ -131,6 +133,21 @@ async def test_cancelling_the_embedder_leaves_nothing_behind(
                 await world.server.start_app("u-1@x.org", PACKAGE)
                 await trio.sleep_forever()
     assert scope.cancelled_caught
+
+
+class UnreadableStore(MemoryStore):
+    async def saved_users(self) -> Sequence[UserId]:
+        raise StoreFailed("the disk is gone")
+
+
+async def test_a_server_that_cannot_be_opened_closes_the_listeners_it_was_given(
+    autojump_clock: MockClock,
+) -> None:
+    network = MemoryNetwork()
+    with pytest.RaisesGroup(StoreFailed, allow_unwrapped=True, flatten_subgroups=True):
+        async with open_world(network=network, store=UnreadableStore()):
+            raise AssertionError("it was opened all the same")
+    network.listen("server", 8002)  # or else the address is in use for ever
 
 
 @pytest.mark.parametrize("turns", range(25))

@@ -109,18 +109,26 @@ class ClientLink(Generic[T]):
     async def close(self, code: int = 1000, text: str = "") -> None:
         """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent.
 
-        ``NO_STATUS`` closes without a code, and then without a text.
+        ``NO_STATUS`` closes without a code, and then without a text. Where this is cancelled
+        the connection ends at once, without a goodbye.
         """
         if self._closed.settled:
             await trio.lowlevel.checkpoint()
             return
         self._outgoing.close()
-        with trio.move_on_after(CLOSE_S):
-            await self._written.wait()
-        self._closed.settle(CloseReason(code, text))
-        wire_code = code if code != NO_STATUS else None
-        with trio.move_on_after(CLOSE_S):
-            await self._websocket.aclose(wire_code, text or None)  # type: ignore[arg-type]
+        said_goodbye = False
+        try:
+            with trio.move_on_after(CLOSE_S):
+                await self._written.wait()
+            self._closed.settle(CloseReason(code, text))
+            wire_code = code if code != NO_STATUS else None
+            with trio.move_on_after(CLOSE_S):
+                await self._websocket.aclose(wire_code, text or None)  # type: ignore[arg-type]
+            said_goodbye = True
+        finally:
+            if not said_goodbye:
+                self._closed.settle(CloseReason(code, text))
+                self._life.cancel("the close was cancelled")
 
     def cut(self) -> None:
         """Let the connection fail as if the cable were cut: the peer sees a reset, no close."""

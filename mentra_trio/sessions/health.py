@@ -33,7 +33,7 @@ async def watch_health(
     while True:
         due = trio.current_time() + interval
         async with trio.open_nursery() as nursery:
-            for package in sorted(packages()):  # so that chance alone decides when
+            for package in packages():
                 endpoint = surroundings.endpoints.known(package)
                 if endpoint is not None:
                     delay = surroundings.environment.random.random() * interval / 2

@@ -43,7 +43,7 @@ async def open_listeners(
         raise ConfigError(f"cannot listen on {host[:80]!r}: that is not a host name") from None
     if port == 0:
         for superfluous in plain[1:]:
-            await superfluous.aclose()
+            superfluous.socket.close()  # without a checkpoint, at which the first could be lost
         plain = plain[:1]
     eager = [EagerListener(listener) for listener in plain]
     if context is None:

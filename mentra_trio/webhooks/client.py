@@ -181,7 +181,7 @@ class _Exchange:
                 *_HEADERS,
                 *([] if body is None else [(b"content-length", str(len(body)).encode())]),
             ],
-            content=body,
+            content=_Body(b"" if body is None else body),
             extensions={"trace": self._note},
         )
         try:
@@ -222,6 +222,23 @@ class _Exchange:
 
     def _failed(self, failure: WebhookFailure, message: str) -> WebhookFailed:
         return WebhookFailed(failure, message, delivered=self.delivered)
+
+
+@attrs.define(eq=False)
+class _Body:
+    """A request's body, in one piece. What ``httpcore`` makes of bytes is a generator, which
+    nobody closes if the call is cancelled in the middle of it."""
+
+    _data: bytes | None
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data, self._data = self._data, None
+        if data is None:
+            raise StopAsyncIteration
+        return data
 
 
 def _failure_of(status: int) -> WebhookFailure:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
 import attrs
 import pytest
 import trio
-from every_moment import cancel_at_every_moment
+from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, wait_all_tasks_blocked
+from whole_house import OTHER, SlowStore, nothing_is_left
 
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.facts import LinkAttached
-from mentra_trio.domain.ids import PackageName, UserId, user_id
+from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.ports import SessionChange
-from mentra_trio.sessions.directory import AppClaim
+from mentra_trio.sessions.directory import AppClaim, Directory
 from mentra_trio.sessions.endpoint import Endpoint
 from mentra_trio.sessions.keeper import Keeper
-from mentra_trio.storage.memory_store import MemoryStore
+from mentra_trio.sessions.roster import Roster
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -32,47 +33,6 @@ from mentra_trio.testing.household import (
 )
 from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
-
-OTHER = user_id("u-2@x.org")
-
-
-class SlowStore(MemoryStore):
-    """Takes its time to write, in several steps."""
-
-    async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
-        for _ in range(3):
-            await trio.sleep(0.02)
-        await super().save_sessions(changes)
-
-    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
-        await trio.sleep(0.02)
-        await super().set_wanted(user, package, wanted=wanted)
-
-
-async def nothing_is_left(house: Household) -> None:
-    """The world is whole: the app can be used, and when nobody is there, nothing is."""
-    glasses = house.glasses()
-    await glasses.expect("connection_ack")
-    links = house.connect_when_called(after=0.05)
-    with trio.fail_after(60):
-        assert await house.directory.start_app(USER, APP) == StartResult(success=True)
-    assert house.state() == "running"
-    assert USER in house.directory._users
-    roster = house.directory._users[USER].roster
-    assert not +roster._awaited
-    endpoint = house.directory.surroundings.endpoints.known(APP)
-    assert endpoint is not None
-    assert (endpoint.snapshot().waiting, endpoint.snapshot().trial) == (0, False)
-    assert await house.store.wanted_apps(USER) == [APP]
-    glasses.cut()
-    for link in links:
-        link.cut()
-    await trio.sleep(200)
-    assert house.directory.users() == []
-    assert await house.store.saved_users() == []
-    assert house.webhooks.in_flight == 0
-    assert house.telemetry.crashes == []
-
 
 # -- Roster.start ---------------------------------------------------------------------------
 
@@ -93,6 +53,7 @@ async def where_two_want_an_app() -> AsyncGenerator[tuple[Household, list[StartR
         yield house, results
 
 
+@cancels(Roster.start)
 async def test_a_start_that_is_given_up_takes_nobody_elses_with_it(
     autojump_clock: MockClock,
 ) -> None:
@@ -109,6 +70,7 @@ async def test_a_start_that_is_given_up_takes_nobody_elses_with_it(
     assert await cancel_at_every_moment(where_two_want_an_app, start, check) > 20
 
 
+@cancels(Roster.start, Roster.until_clear)
 async def test_a_start_that_waits_for_an_end_and_is_given_up_is_forgotten(
     autojump_clock: MockClock,
 ) -> None:
@@ -148,6 +110,7 @@ async def after_a_restart() -> AsyncGenerator[tuple[Household, MemoryLink]]:
         yield house, MemoryLink("cancelled")
 
 
+@cancels(Directory.serve_app, MemoryLink.lend)
 async def test_a_connection_that_is_cancelled_leaves_its_session_to_the_next(
     autojump_clock: MockClock,
 ) -> None:
@@ -255,6 +218,7 @@ async def test_a_connection_that_is_withdrawn_at_once_ends_no_wait(
 # -- Directory.recover_app ---------------------------------------------------------------------
 
 
+@cancels(Directory.recover_app)
 async def test_a_recovery_that_is_given_up_goes_on_without_its_caller(
     autojump_clock: MockClock,
 ) -> None:
@@ -334,6 +298,7 @@ async def in_the_middle_of_a_line() -> AsyncGenerator[Line]:
         yield line
 
 
+@cancels(Endpoint.turn)
 async def test_whoever_leaves_the_line_leaves_no_place_and_no_trial(
     autojump_clock: MockClock,
 ) -> None:
@@ -420,6 +385,7 @@ async def a_desk() -> AsyncGenerator[Desk]:
         nursery.cancel_scope.cancel()
 
 
+@cancels(Keeper.save_now)
 async def test_whoever_does_not_wait_for_the_disk_changes_nothing_for_those_who_do(
     autojump_clock: MockClock,
 ) -> None:

@@ -63,3 +63,7 @@ def test_a_session_that_ends_takes_no_glasses() -> None:
         assert TRANSITIONS[state] == {}
         with pytest.raises(IllegalTransition):
             next_state(state, E.GLASSES_ATTACHED)
+
+
+def test_over_is_what_no_event_of_the_glasses_leads_out_of() -> None:
+    assert {state for state, row in TRANSITIONS.items() if not row} == OVER

@@ -180,3 +180,10 @@ def test_what_is_kept_since_a_position_is_in_order() -> None:
     assert [one.position for one in backlog.since(4)] == [4, 5]
     assert list(backlog.since(1)) == list(backlog.messages)
     assert backlog.since(6) == []
+
+
+def test_a_gap_begins_with_the_first_message_that_was_missed() -> None:
+    kept = backlog(messages=1)
+    for moment in (1.0, 2.0, 3.0):
+        assert kept.keep(EVENT, "a", moment)
+    assert kept.take_gap() == Gap(count=2, since=1.0, reasons=frozenset({Loss.TOO_MANY}))

@@ -149,3 +149,26 @@ def test_every_way_in_which_a_webhook_fails_is_a_sign_and_none_is_a_good_one() -
 )
 def test_a_failure_is_classed_by_what_would_mend_it(failure: WebhookFailure, sign: Sign) -> None:
     assert sign_of(failure) is sign
+
+
+def test_an_app_that_was_heard_after_the_failure_ends_the_outage_and_vouches_for_nobody() -> None:
+    down = Breaker().after(Sign.AWAY, 10.0)
+    assert down.heard(9.0) is down
+    assert down.heard(10.0) is down, "in the very moment of the failure it may have been before"
+    up = down.heard(10.1)
+    assert not up.is_open
+    assert not up.vouches_for(0.0)
+    assert up.heard(20.0) is up
+
+
+def test_a_server_that_was_away_is_asked_first_but_every_fifth_time_it_is_called() -> None:
+    breaker, asked = Breaker(), []
+    for moment in range(11):
+        breaker = breaker.after(Sign.AWAY, float(moment))
+        asked.append(breaker.asks_first)
+    assert asked == [True, True, True, True, False, True, True, True, True, False, True]
+
+
+@pytest.mark.parametrize("sign", sorted(set(Sign) - {Sign.AWAY}, key=str))
+def test_only_a_server_that_was_away_is_asked_first(sign: Sign) -> None:
+    assert not Breaker().after(sign, 1.0).asks_first

@@ -33,3 +33,8 @@ def test_where_the_app_did_nothing_wrong_the_sdk_comes_back_and_otherwise_it_doe
 def test_the_end_of_a_user_session_runs_the_authors_on_stop_once() -> None:
     assert FAREWELLS[StopCause.USER_SESSION_ENDED].close.code == 1008
     assert FAREWELLS[StopCause.USER_SESSION_ENDED].close.text == "User session ended"
+
+
+def test_an_app_that_shall_come_back_is_not_told_that_it_was_stopped() -> None:
+    silent = {cause for cause, farewell in FAREWELLS.items() if not farewell.say_stopped}
+    assert silent == {StopCause.SERVER_CLOSING, StopCause.CRASHED}

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from mentra_trio.domain.errors import IllegalTransition
 from mentra_trio.domain.lifecycle import (
+    AWAY,
     ENDED,
     PEER_EVENTS,
+    RESTING,
     TRANSITIONS,
     AppEvent,
     AppState,
@@ -140,3 +142,27 @@ def test_an_app_is_told_one_of_three_reasons(cause: StopCause) -> None:
     assert (wire_reason(cause) == "user_disabled") == (
         cause in {StopCause.USER, StopCause.FOREGROUND}
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "after"),
+    [
+        (S.RUNNING, E.LINK_RELEASED, S.DORMANT),
+        (S.GRACE_PERIOD, E.USER_LEFT, S.DORMANT),
+        (S.DISCONNECTED, E.USER_LEFT, S.DORMANT),
+        (S.BACKOFF, E.USER_LEFT, S.DORMANT),
+        (S.BACKOFF, E.BUDGET_SPENT, S.EVICTED),
+        (S.RESURRECTING, E.ATTEMPT_FAILED, S.BACKOFF),
+        (S.DORMANT, E.USER_RETURNED, S.DISCONNECTED),
+    ],
+)
+def test_nobody_is_called_who_is_not_wanted_now(
+    state: AppState, event: AppEvent, after: AppState
+) -> None:
+    assert next_state(state, event) is after
+
+
+def test_a_state_is_alive_or_at_rest_or_over_and_nothing_else() -> None:
+    assert {S.CONNECTING, S.RUNNING} | AWAY | RESTING | ENDED == set(AppState)
+    assert len({S.CONNECTING, S.RUNNING}) + len(AWAY) + len(RESTING) + len(ENDED) == len(AppState)
+    assert {S.DORMANT, S.EVICTED} == RESTING

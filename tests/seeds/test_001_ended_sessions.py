@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.close_reasons import APP_STOPPED
 from mentra_trio.domain.facts import LinkAttached
+from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartStage
 from mentra_trio.sessions.arrivals import Arrival
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
@@ -276,3 +277,19 @@ async def test_dormant_sessions_do_not_stay_forever_if_the_user_never_returns(
         assert house.directory.users() == []
         assert list(roster.resting) == []
         assert await house.store.saved_users() == []
+
+
+async def test_a_start_that_waits_for_the_end_of_a_session_does_not_survive_a_stop(
+    autojump_clock: MockClock,
+) -> None:
+    """The user's last word counts: the app server is not called after it."""
+    async with open_one_app() as (house, _glasses, _app), trio.open_nursery() as nursery:
+        house.webhooks.stop_after = 2
+        roster = house.directory._users[USER].roster
+        roster.stop_now(APP, StopCause.USER)
+        nursery.start_soon(roster.start, APP)
+        await trio.sleep(1)
+        roster.stop_now(APP, StopCause.USER)
+        await trio.sleep(5)
+        assert house.state() is None
+        assert len(house.webhooks.starts) == 1

@@ -391,3 +391,21 @@ async def test_metrics_resurrection_rate_and_false_resurrection_rate(
         facts = house.telemetry.facts
         assert counted(facts, "mentra_resurrections_total", package=APP, result="ok") == 2
         assert counted(facts, "mentra_false_resurrections_total", package=APP) == 1
+
+
+async def test_an_evicted_app_is_not_called_because_its_users_glasses_come_back(
+    autojump_clock: MockClock,
+) -> None:
+    """The circuit breaker stops the attempts; glasses that drop and return close no breaker."""
+    async with open_one_app(lifecycle=Lifecycle(resurrection_budget_s=10)) as (house, glasses, app):
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED))
+        app.cut()
+        await trio.sleep(20)
+        assert house.state() == "evicted"
+        called = len(house.webhooks.starts)
+        glasses.cut()
+        await trio.sleep(5)
+        await house.attached_glasses()
+        await trio.sleep(5)
+        assert house.state() == "evicted"
+        assert len(house.webhooks.starts) == called

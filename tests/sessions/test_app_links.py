@@ -121,6 +121,43 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
         assert (snapshot.epoch, snapshot.attempt) == (1, 1)
 
 
+async def test_an_app_that_returns_in_grace_is_served_at_that_moment(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link):
+        link.cut()
+        await trio.sleep(1)
+        back = house.app()
+        await back.expect("tpa_connection_ack", within=0.01)
+
+
+async def test_an_app_that_is_asked_for_in_grace_is_not_called_before_it_is_over(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, link), trio.open_nursery() as nursery:
+        link.cut()
+        await trio.sleep(1)
+        nursery.start_soon(house.directory.start_app, USER, APP)
+        await trio.sleep(3.9)
+        assert house.state() == "grace_period"
+        assert len(house.webhooks.starts) == 1
+        await house.app().expect("tpa_connection_ack")
+
+
+async def test_a_subscription_without_its_permission_is_not_in_force(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app(permissions=())
+        await house.attached_glasses()
+        link = await house.running_app()
+        link.say({"type": "subscription_update", "subscriptions": ["button_press", "VAD"]})
+        await link.expect("permission_error")
+        snapshot = house.snapshot()
+        assert snapshot is not None
+        assert snapshot.subscriptions == ("button_press",)
+
+
 async def test_the_grace_timer_does_not_outlive_its_reason(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _glasses, link):
         for _ in range(5):

@@ -106,7 +106,7 @@ class Uncancellable(MemoryStore):
     async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
         with trio.CancelScope(shield=True):
             await trio.sleep(self.slow_s)
-        await super().set_wanted(user, package, wanted=wanted)
+            await super().set_wanted(user, package, wanted=wanted)
 
 
 async def test_an_app_that_is_stopped_while_its_settings_are_read_is_not_greeted_any_more(

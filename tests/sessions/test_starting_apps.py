@@ -10,11 +10,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.errors import SessionEnded, UnknownApp, WebhookFailed, WebhookFailure
-from mentra_trio.domain.facts import StartJoined, WebhookCalled
+from mentra_trio.domain.facts import FrameIgnored, StartJoined, WebhookCalled
 from mentra_trio.domain.ids import PackageName, UserId, package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.starting import StartResult, StartStage
 from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.sessions.roster import APPS_AT_ONCE
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
@@ -437,3 +438,18 @@ async def test_an_app_that_was_removed_and_added_again_is_wanted_when_it_is_star
         assert list(await house.store.wanted_apps(USER)) == []
         assert (await house.directory.start_app(USER, APP)).success
         assert list(await house.store.wanted_apps(USER)) == [APP]
+
+
+async def test_glasses_that_start_more_apps_than_can_run_are_ignored(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        glasses = await house.attached_glasses()
+        for number in range(APPS_AT_ONCE + 1):
+            package = await house.add_app(f"com.t.a{number}")
+            glasses.say({"type": "start_app", "packageName": package})
+        await wait_all_tasks_blocked()
+        assert len(house.directory._users[USER].roster.apps) == APPS_AT_ONCE
+        [ignored] = house.telemetry.of(FrameIgnored)
+        assert ignored.problem == f"{APPS_AT_ONCE} apps run already"
+        await trio.sleep(20)

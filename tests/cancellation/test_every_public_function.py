@@ -1,0 +1,55 @@
+"""No public async function without a case that cancels it, or a reason why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from every_moment import CANCELS
+from public_functions import name_of, public_functions
+
+FUNCTIONS: Final = public_functions()
+
+PROTOCOL: Final = "a protocol: it has no body, and those who keep it are cancelled"
+PROTOCOLS: Final = ("ports.", "clients.app_webhook.AppServing.", "storage.writer.Runner.")
+
+EXCEPTIONS: Final = {
+    **{name: PROTOCOL for name in FUNCTIONS if name.startswith(PROTOCOLS)},
+    "storage.writer.inline_runner": "waits for nothing: it opens and closes a file",
+    "testing.machine.TrioMachine.world": "has no body: every machine has its own",
+    "transport.gated_stream.GatedStream.wait_send_all_might_not_block": "one line around the same"
+    " function of the stream below, which is cancelled",
+    "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
+    "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
+    " an upgrade must not have, in HttpConnection.next_body_event, which is cancelled",
+}
+
+
+def cancelled() -> Iterator[str]:
+    """What the tests of this folder say that they cancel, and are checked to."""
+    for path in Path(__file__).parent.glob("test_cancelled_*.py"):
+        for thing in vars(import_module(path.stem)).values():
+            functions: Any = getattr(thing, "__dict__", {}).get(CANCELS, ())
+            yield from map(name_of, functions)
+
+
+CANCELLED: Final = frozenset(cancelled())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_is_cancelled_at_every_moment(name: str) -> None:
+    assert name in CANCELLED or name in EXCEPTIONS, (
+        f"write a case with @cancels for {name}, or say in EXCEPTIONS why it needs none"
+    )
+
+
+def test_the_exceptions_are_exceptions() -> None:
+    assert not set(EXCEPTIONS) - set(FUNCTIONS), "no such function"
+    assert not set(EXCEPTIONS) & CANCELLED, "is cancelled all the same"
+
+
+def test_claims_name_public_functions() -> None:
+    assert not CANCELLED - set(FUNCTIONS) - {"clients.inbox.Inbox.take"}
