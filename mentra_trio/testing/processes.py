@@ -16,7 +16,7 @@ from ..concurrency.race import race
 from ..concurrency.watched import Watched
 from ..config import Config
 from ..domain.errors import LinkClosed
-from ..domain.facts import Crashed
+from ..domain.facts import Crashed, Fact
 from ..environment import Environment
 from ..ports import Store, Telemetry
 from ..server import Server, open_server
@@ -29,6 +29,11 @@ SERVER_PORT: Final = 8002
 APP_PORT: Final = 80
 COMES_BACK_S: Final = 1.0
 """After so many seconds a phone that was lost tries again."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerKilled(Fact):
+    """A server was killed: it says nothing more, and those told of facts should know why."""
 
 
 class RunningApp(Protocol):
@@ -197,6 +202,11 @@ class ServerProcess(Process):
     telemetry: Telemetry
     environment: Environment
     server: Server = attrs.field(init=False)
+
+    async def kill(self, *, unseen: bool = False) -> None:
+        """As ``Process.kill``; it is told as a fact, ``ServerKilled``."""
+        self.telemetry.emit(ServerKilled())
+        await super().kill(unseen=unseen)
 
     async def _live(self, life: _Life, task_status: trio.TaskStatus[None]) -> None:
         lifecycle = self.config.lifecycle

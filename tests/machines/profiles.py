@@ -13,12 +13,14 @@ PROFILES: Final = {
 }
 
 
-def machine_settings(*, quick_examples: int | None = None) -> settings:
+def machine_settings(*, quick_examples: int | None = None, steps: int | None = None) -> settings:
     """The settings for this run, by the name in the environment variable ``MACHINES``.
 
-    ``quick_examples`` is for a machine whose examples take long, in the profile ``dev`` only.
+    ``quick_examples`` is for a machine whose examples take long, in the profile ``dev`` only;
+    ``steps`` for one whose steps do, in every profile.
     """
     profile = os.environ.get("MACHINES", "dev")
+    found = PROFILES[profile]
     if profile == "dev" and quick_examples is not None:
-        return settings(PROFILES[profile], max_examples=quick_examples)
-    return PROFILES[profile]
+        found = settings(found, max_examples=quick_examples)
+    return found if steps is None else settings(found, stateful_step_count=steps)
