@@ -31,7 +31,6 @@ BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
 NODE_PROJECT = ROOT / "tests" / "conformance" / "node"
 SOURCES = ["mentra_trio", "tests", "examples", "noxfile.py"]
 FORMATTED = [*SOURCES, "docs"]
-MUTMUT = "tests/mutants/mutmut.toml"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -100,36 +99,12 @@ def mutants(session: nox.Session) -> None:
     """Planted bugs, each in a copy of the package: which test notices it?
 
     ``-- NAME`` for one; ``-- --machines`` has the machines and the seeds' tests find the
-    realistic ones; ``-- --generated`` has mutmut change ``domain/`` line by line.
+    realistic ones.
     """
     prepare(session)
-    if session.posargs == ["--generated"]:
-        generated_mutants(session)
-        return
     session.run(
         str(BIN / "python"), "tests/mutants/run_mutants.py", *session.posargs, external=True
     )
-
-
-def generated_mutants(session: nox.Session) -> None:
-    """Run mutmut on a copy of ``domain/`` and its tests, in an environment of its own."""
-    home = ROOT / ".nox" / "mutmut"
-    if not (home / "bin" / "python").exists():
-        session.run(sys.executable, "-m", "venv", str(home), external=True)
-    pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    session.run(*pip, "mutmut>=3.8,<4", "-e", ".[dev]", external=True)
-    copy = home / "tree"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(ROOT / "mentra_trio", copy / "mentra_trio")
-    shutil.copytree(ROOT / "tests" / "domain", copy / "tests" / "domain")
-    shutil.copy(ROOT / "tests" / "conftest.py", copy / "tests" / "conftest.py")
-    settings = (ROOT / "pyproject.toml").read_text() + (ROOT / MUTMUT).read_text()
-    (copy / "pyproject.toml").write_text(settings)
-    shutil.copy(ROOT / "README.md", copy / "README.md")
-    shutil.copy(ROOT / "LICENSE", copy / "LICENSE")
-    with session.chdir(copy):
-        session.run(str(home / "bin" / "mutmut"), "run", "--max-children", "1", external=True)
-        session.run(str(home / "bin" / "mutmut"), "results", external=True)
 
 
 @nox.session

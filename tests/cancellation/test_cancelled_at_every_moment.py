@@ -11,7 +11,7 @@ import pytest
 import trio
 from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, wait_all_tasks_blocked
-from whole_house import OTHER, SlowStore, nothing_is_left
+from whole_house import OTHER, SlowStore, lend_until_greeted, nothing_is_left
 
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.facts import LinkAttached
@@ -118,13 +118,8 @@ async def test_a_connection_that_is_cancelled_leaves_its_session_to_the_next(
 
     async def serve(world: tuple[Household, MemoryLink]) -> None:
         house, link = world
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(hang_up_soon, link)
-            await link.lend(partial(house.directory.serve_app, claim))
-
-    async def hang_up_soon(link: MemoryLink) -> None:
-        await link.expect("tpa_connection_ack")
-        link.cut()
+        serve_app = partial(house.directory.serve_app, claim)
+        await lend_until_greeted(link, serve_app, "tpa_connection_ack")
 
     async def check(world: tuple[Household, MemoryLink]) -> None:
         house, link = world
@@ -189,15 +184,8 @@ async def test_a_connection_that_is_withdrawn_at_once_ends_no_wait(
             yield house
 
     async def serve(house: Household) -> None:
-        link = MemoryLink("withdrawn")
-        async with trio.open_nursery() as nursery:
-
-            async def cut_when_greeted() -> None:
-                await link.expect("tpa_connection_ack")
-                link.cut()
-
-            nursery.start_soon(cut_when_greeted)
-            await link.lend(partial(house.directory.serve_app, claim))
+        serve_app = partial(house.directory.serve_app, claim)
+        await lend_until_greeted(MemoryLink("withdrawn"), serve_app, "tpa_connection_ack")
 
     async def check(house: Household) -> None:
         await wait_all_tasks_blocked()

@@ -10,7 +10,7 @@ import pytest
 import trio
 from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, wait_all_tasks_blocked
-from whole_house import OTHER, SlowStore, nothing_is_left
+from whole_house import OTHER, SlowStore, lend_until_greeted, nothing_is_left
 
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import APP_STOPPED
@@ -198,15 +198,8 @@ async def test_glasses_whose_connection_is_cancelled_are_lost_glasses(
             yield house
 
     async def serve(house: Household) -> None:
-        link = MemoryLink("cancelled")
-        async with trio.open_nursery() as nursery:
-
-            async def hang_up_soon() -> None:
-                await link.expect("connection_ack")
-                link.cut()
-
-            nursery.start_soon(hang_up_soon)
-            await link.lend(partial(house.directory.serve_glasses, USER))
+        serve_glasses = partial(house.directory.serve_glasses, USER)
+        await lend_until_greeted(MemoryLink("cancelled"), serve_glasses, "connection_ack")
 
     async def check(house: Household) -> None:
         await wait_all_tasks_blocked()

@@ -91,6 +91,7 @@ async def a_new_world_works(outside: Outside) -> None:
             assert await world.server.stop_app(USER, PACKAGE)
 
 
+@pytest.mark.timeout(120)
 @cancels(
     open_server,
     open_world,

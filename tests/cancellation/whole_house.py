@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import trio
 
 from mentra_trio.domain.apps import AppRegistration
+from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.starting import StartResult
 from mentra_trio.ports import SavedUser, SessionChange
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household
+from mentra_trio.testing.links import MemoryLink
 
 OTHER = user_id("u-2@x.org")
 
@@ -97,3 +99,17 @@ async def nothing_is_left(house: Household) -> None:
     assert await house.store.saved_users() == []
     assert house.webhooks.in_flight == 0
     assert house.telemetry.crashes == []
+
+
+async def lend_until_greeted(
+    link: MemoryLink, serve: Callable[[MemoryLink], Awaitable[CloseReason]], greeting: str
+) -> None:
+    """Play a connection whose peer is gone as soon as it was greeted."""
+
+    async def cut_when_greeted() -> None:
+        await link.expect(greeting)
+        link.cut()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cut_when_greeted)
+        await link.lend(serve)

@@ -77,15 +77,6 @@ LIFE_OF_AN_APP: Final = (
         realistic=True,
     ),
     bug(
-        "an_app_is_called_while_its_user_is_away",
-        "app_returning",
-        "    return None if app.desk.here.value else AppEvent.USER_LEFT",
-        "    return None",
-        "bringing_back",
-        "glasses_links",
-        realistic=True,
-    ),
-    bug(
         "a_crowd_at_the_door_is_not_waited_for",
         "app_phases",
         "    await _while_crowded(app)\n",
@@ -132,7 +123,7 @@ LIFE_OF_AN_APP: Final = (
         "app_phases",
         "    return not handover",
         "    return True",
-        "app_servers",
+        "edges_of_attempts",
         realistic=True,
     ),
     bug(
@@ -275,8 +266,7 @@ LIFE_OF_AN_APP: Final = (
         "app_returning",
         "    if not app.failures:\n        await app.endpoint.until_hopeless()\n",
         "",
-        "bringing_back",
-        "sick_and_well",
+        "edges_of_attempts",
     ),
     bug(
         "one_crash_becomes_one_herd",

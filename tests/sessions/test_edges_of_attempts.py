@@ -11,8 +11,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import APP_SILENT, SUPERSEDED, CloseReason
-from mentra_trio.domain.ids import UserId
+from mentra_trio.domain.facts import AppStateChanged
+from mentra_trio.domain.ids import UserId, user_id
+from mentra_trio.domain.lifecycle import AppState
 from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.directory import AppClaim
 from mentra_trio.sessions.endpoint import Endpoint
 from mentra_trio.sessions.link_service import use_link
@@ -179,3 +182,43 @@ async def test_a_trial_that_was_not_made_is_made_by_the_next_at_once(
     (await endpoint.turn(0.0)).over()
     with trio.fail_after(0.01):
         (await endpoint.turn(0.0)).over()
+
+
+async def test_a_hand_over_to_a_runtime_that_never_comes_is_a_loss(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _, link):
+        link.cut()
+        house.webhooks.plan(APP, WebhookScript())
+        await house.webhooks.next_start()
+        await wait_all_tasks_blocked()
+        house.directory._users[USER].roster.apps[APP].floor = 1  # it was delivered a moment later
+        old = house.app()
+        await old.expect("tpa_connection_ack")
+        old.say({"type": "ownership_release", "reason": "switching_clouds"})
+        await wait_all_tasks_blocked()
+        old.hang_up(1005)
+        house.connect_when_called()
+        await trio.sleep(10)
+        assert house.state() == "running", "it was called again"
+
+
+async def test_nobody_is_given_up_while_its_server_is_being_tried(
+    autojump_clock: MockClock,
+) -> None:
+    lifecycle = Lifecycle(resurrection_budget_s=10)
+    async with open_household(lifecycle=lifecycle) as house:
+        await house.add_app()
+        links = await house.running_apps([USER, user_id("u-2@x.org")])
+
+        def connect(call: SessionCall) -> None:
+            house.answer(call)
+
+        slow = WebhookScript(deliver_after=9, on_delivered=connect)
+        house.webhooks.plan(APP, WebhookScript(failure=REFUSED), slow)
+        for link in links.values():
+            link.cut()
+        await trio.sleep(40)
+        assert [house.state(user) for user in links] == ["running", "running"]
+        moves = [fact.new for fact in house.telemetry.of(AppStateChanged)]
+        assert AppState.EVICTED not in moves

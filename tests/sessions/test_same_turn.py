@@ -101,7 +101,8 @@ class Uncancellable(MemoryStore):
     async def user_settings(self, user: UserId) -> Mapping[str, Any]:
         with trio.CancelScope(shield=True):
             await trio.sleep(self.slow_s)
-        return await super().user_settings(user)
+            found = await super().user_settings(user)
+        return found
 
     async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
         with trio.CancelScope(shield=True):
