@@ -79,8 +79,8 @@ DOMAIN_MUTANTS: Final = (
     rule(
         "the_user_is_blamed_for_a_removal",
         "lifecycle",
-        "case StopCause.USER:",
-        "case StopCause.USER | StopCause.REMOVED:",
+        "case StopCause.USER | StopCause.FOREGROUND:",
+        "case StopCause.USER | StopCause.FOREGROUND | StopCause.REMOVED:",
     ),
     rule("an_evicted_app_looks_well", "lifecycle", 'return "ERROR"', 'return "DISCONNECTED"'),
     rule(
