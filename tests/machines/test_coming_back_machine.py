@@ -29,6 +29,7 @@ from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.app_session import AppSession
 from mentra_trio.sessions.directory import AppClaim
 from mentra_trio.sessions.resting import Rest
+from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -38,7 +39,7 @@ from mentra_trio.testing.household import (
 )
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
 from mentra_trio.testing.machine import initialize, invariant, precondition, rule
-from mentra_trio.testing.machines.surroundings import MortalStore
+from mentra_trio.testing.mortal import MortalStore, Pulse
 
 TIMES: Final = Lifecycle()
 HELD: Final = {state.value for state in AWAY} | {"running"}
@@ -108,7 +109,7 @@ def pressed(links: Sequence[MemoryLink]) -> list[int]:
 
 class ComingBack(SeveralLives):
     def prepare(self) -> None:
-        self.webhooks, self.store = Witness(), MortalStore()
+        self.webhooks, self.store = Witness(), MemoryStore()
         self.webhooks.look = self.look_at_a_call
         self.wanted = False
         self.first_of_life = 0
@@ -132,12 +133,14 @@ class ComingBack(SeveralLives):
         self.moved: list[AppStateChanged] = []
 
     async def live(self) -> None:
-        self.store.server_is_dead = False
+        self.pulse = Pulse()
         tokens = iter(f"life{self.lives}-{n}" for n in range(10_000))
         environment = attrs.evolve(virtual_environment(self.lives), new_token=tokens.__next__)
         async with (
             open_household(
-                webhooks=self.webhooks, store=self.store, environment=environment
+                webhooks=self.webhooks,
+                store=MortalStore(self.store, self.pulse),
+                environment=environment,
             ) as house,
             trio.open_nursery() as callers,
         ):
@@ -481,7 +484,7 @@ class ComingBack(SeveralLives):
         moment = self.now
 
         def die() -> None:
-            self.store.server_is_dead = True
+            self.pulse.beats = False
 
         self.kill_the_server(die)
         self.missed, self.told = 0, self.count_told()

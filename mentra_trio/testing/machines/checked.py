@@ -71,4 +71,6 @@ class CheckedMachine(PeopledMachine):
             for key, wanted in self.oracle.wanted.items():
                 stopping = self.oracle.states.get(key) is AppState.STOPPING
                 if wanted is not None and not stopping:
-                    assert self.store.wants(*key) is wanted, key
+                    user, package = key
+                    stored = self.store._wanted.get(user, {})
+                    assert (package in stored) is wanted, key

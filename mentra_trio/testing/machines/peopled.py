@@ -18,13 +18,15 @@ from ...domain.ids import PackageName, UserId, package_name, user_id
 from ...domain.lifecycle import AppState
 from ...domain.timings import SAVE_DELAY_S, Lifecycle
 from ...ports import SessionCall
+from ...storage.memory_store import MemoryStore
 from ..household import EPOCH, open_household, virtual_environment
 from ..links import MemoryLink, RecordingTelemetry
 from ..machine import TrioMachine
+from ..mortal import MortalStore, Pulse
 from ..oracle import Key, Oracle
 from ..races import RACES, RaceWatch
 from ..sometimes import Sometimes
-from .surroundings import MortalStore, WatchedWebhooks
+from .surroundings import WatchedWebhooks
 
 UNSAVED_S: Final = SAVE_DELAY_S + 0.01
 BUTTON: Final = "button_press"
@@ -61,7 +63,7 @@ class PeopledMachine(TrioMachine):
         self.oracle, self.watch = Oracle(exclusive=frozenset(standard)), RaceWatch(self.races)
         self.webhooks = WatchedWebhooks(oracle=self.oracle)
         self.webhooks.connect = self.answer_call
-        self.store = MortalStore()
+        self.store = MemoryStore()  # the disk
         self.glasses: dict[UserId, list[MemoryLink]] = {user: [] for user in self.users}
         self.links: dict[Key, list[MemoryLink]] = {key: [] for key in self.keys}
         self.attached_at: dict[Key, float] = {}
@@ -77,7 +79,7 @@ class PeopledMachine(TrioMachine):
                 await self._live(task_status if self.lives == 1 else trio.TASK_STATUS_IGNORED)
 
     async def _live(self, task_status: trio.TaskStatus[None]) -> None:
-        self.store.server_is_dead = False
+        self.pulse = Pulse()
         environment = attrs.evolve(
             virtual_environment(self.lives, tokens=f"life{self.lives}-"),
             utcnow=lambda: EPOCH.fromtimestamp(
@@ -87,7 +89,7 @@ class PeopledMachine(TrioMachine):
         async with (
             open_household(
                 webhooks=self.webhooks,
-                store=self.store,
+                store=MortalStore(self.store, self.pulse),
                 environment=environment,
                 telemetry=RecordingTelemetry(on_fact=self.note),
                 **self.settings(),
@@ -104,7 +106,7 @@ class PeopledMachine(TrioMachine):
 
     def note(self, fact: Fact) -> None:
         """Take in a fact: the oracle, the list of races, and the trace."""
-        if self.store.server_is_dead:
+        if not self.pulse.beats:
             return
         self.oracle.note(fact)
         self.watch.note(fact)
@@ -121,7 +123,7 @@ class PeopledMachine(TrioMachine):
 
         async def job() -> None:
             self.oracle.server_died(UNSAVED_S)
-            self.store.server_is_dead = True
+            self.pulse.beats = False
             self._reborn = trio.Event()
             self.life.cancel("killed")
             await self._reborn.wait()

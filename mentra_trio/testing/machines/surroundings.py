@@ -1,16 +1,15 @@
-"""What stands around a machine's sessions: app servers that are watched, and a mortal store."""
+"""What stands around a machine's sessions: app servers that are watched, and how they behave."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
 
 from ...domain.errors import WebhookFailed
-from ...domain.ids import PackageName, UserId
-from ...ports import SessionCall, SessionChange
-from ...storage.memory_store import MemoryStore
+from ...domain.ids import PackageName
+from ...ports import SessionCall
 from ..links import FakeWebhooks, WebhookScript
 from ..oracle import Oracle
 from ..trouble import ERROR, GONE, MISCONFIGURED, REFUSED, UNAVAILABLE
@@ -70,25 +69,3 @@ class WatchedWebhooks(FakeWebhooks):
         """As its base, by the script of the server at ``url``."""
         self.health_failure = self._unwell.get(url)
         await super().health(url)
-
-
-class MortalStore(MemoryStore):
-    """Outlives the server as a disk does: what a server writes once it is dead is not written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.server_is_dead = False
-
-    async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
-        """As its base, while the server lives."""
-        if not self.server_is_dead:
-            await super().save_sessions(changes)
-
-    async def set_wanted(self, user: UserId, package: PackageName, *, wanted: bool) -> None:
-        """As its base, while the server lives."""
-        if not self.server_is_dead:
-            await super().set_wanted(user, package, wanted=wanted)
-
-    def wants(self, user: UserId, package: PackageName) -> bool:
-        """Whether it is written down that the user wants the app."""
-        return package in self._wanted.get(user, {})
