@@ -145,13 +145,13 @@ class Process:
     async def _run(self, life: _Life, *, task_status: trio.TaskStatus[None]) -> None:
         try:
             with life.scope:
-                await self._live(life, task_status)
+                await self._live(life, lambda: task_status.started())
         finally:
             life.pulse.beats = False
             life.ended.set()
 
-    async def _live(self, life: _Life, task_status: trio.TaskStatus[None]) -> None:
-        """Serve until ``life.stop`` is set, or cancelled."""
+    async def _live(self, life: _Life, started: Callable[[], None]) -> None:
+        """Serve until ``life.stop`` is set, or cancelled; call ``started`` once it serves."""
         raise NotImplementedError
 
 
@@ -167,7 +167,7 @@ class AppProcess(Process, Generic[R]):
     app: ServableApp[R]
     server: R = attrs.field(init=False)
 
-    async def _live(self, life: _Life, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(self, life: _Life, started: Callable[[], None]) -> None:
         async with self.app.serve(
             self.host,
             APP_PORT,
@@ -175,7 +175,7 @@ class AppProcess(Process, Generic[R]):
             dial=mortal_dial(self._network.dial_from(self.host), life.pulse),
         ) as self.server:
             self._watch(self.server)
-            task_status.started()
+            started()
             await life.stop.wait()
 
     def _watch(self, server: RunningApp) -> None:
@@ -208,7 +208,7 @@ class ServerProcess(Process):
         self.telemetry.emit(ServerKilled())
         await super().kill(unseen=unseen)
 
-    async def _live(self, life: _Life, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(self, life: _Life, started: Callable[[], None]) -> None:
         lifecycle = self.config.lifecycle
         webhooks = HttpWebhooks(
             allow_private_networks=True,
@@ -224,7 +224,7 @@ class ServerProcess(Process):
             environment=self.environment,
             listeners=[self._network.listen(self.host, SERVER_PORT)],
         ) as self.server:
-            task_status.started()
+            started()
             await life.stop.wait()
 
 
@@ -254,8 +254,8 @@ class Phone(Process):
         assert glasses is not None
         return glasses
 
-    async def _live(self, life: _Life, task_status: trio.TaskStatus[None]) -> None:
-        task_status.started()
+    async def _live(self, life: _Life, started: Callable[[], None]) -> None:
+        started()
         dial = mortal_dial(self._network.dial_from(self.host), life.pulse)
         wait: Callable[[], Awaitable[None]] = life.stop.wait
         await race(lambda: self._stay_attached(dial), wait)

@@ -177,8 +177,7 @@ async def open_world(
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
     """
     wall = WallClock()
-    if environment is None:
-        environment = attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
+    environment = environment or attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
     network, store = network or MemoryNetwork(), store or MemoryStore()
     telemetry = RecordingTelemetry()
     network.must_be_free(SERVER_HOST, SERVER_PORT)

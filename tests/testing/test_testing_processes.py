@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 import trio.lowlevel
 from echo_app import APP, echo
 
+from mentra_trio.domain.apps import AppRegistration
 from mentra_trio.domain.facts import AppStateChanged, ServerDraining, ServerStarted, WebhookCalled
 from mentra_trio.domain.ids import package_name, user_id
+from mentra_trio.ports import SessionChange
+from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.faults import Down, Fault, FaultPlan, Skew, Stall
+from mentra_trio.testing.mortal import MortalStore, Pulse
 from mentra_trio.testing.processes import Phone
 from mentra_trio.testing.world import USER, World, phone_of
 
@@ -69,14 +74,37 @@ async def test_what_was_not_written_is_lost(world: World) -> None:
     assert world.state(APP) == "running", "the stop was not heard of"
 
 
+async def test_what_a_dead_server_writes_is_not_written() -> None:
+    disk, pulse = MemoryStore(), Pulse()
+    store = MortalStore(disk, pulse)
+    user, package = user_id(USER), package_name(APP)
+    registration = AppRegistration(package=package, url="http://a", key_hash="")
+    await store.put_app(registration)
+    await store.set_wanted(user, package, wanted=True)
+    await store.put_app_settings(user, package, {"size": 1})
+    await store.put_user_settings(user, {"metric": True})
+    pulse.beats = False
+    assert await store.remove_app(package) is False
+    await store.put_app(attrs.evolve(registration, url="http://b"))
+    await store.set_wanted(user, package, wanted=False)
+    await store.put_app_settings(user, package, {"size": 2})
+    await store.put_user_settings(user, {"metric": False})
+    await store.save_sessions([SessionChange(user=user, package=None, record={"x": 1})])
+    assert [app.url for app in await disk.apps()] == ["http://a"]
+    assert await disk.wanted_apps(user) == [package]
+    assert await disk.app_settings(user, package) == {"size": 1}
+    assert await disk.user_settings(user) == {"metric": True}
+    assert await disk.saved_users() == []
+
+
 async def test_no_time_passes_while_a_server_dies(world: World) -> None:
     await running(world)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(world.play, FaultPlan([Stall(lasts=3)]))
         await trio.sleep(1)
+        facts = list(world.telemetry.facts)
         await world.server_process.kill()
         assert trio.current_time() == 1
-        facts = list(world.telemetry.facts)
     await trio.sleep(100)
     assert world.telemetry.facts == facts, "the dead tell no tales"
 
