@@ -189,9 +189,15 @@ class MemoryNetwork:
         duplicate.copies.append(copy.client)
         connection.client.copy_to(copy.client)
         duplicate.late.add(connection.number if duplicate.copy_first else copy.number)
-        for one in (copy, connection):
-            self.conditions.settle(one)
-            await listener.offer(one)
+        offered = False
+        try:
+            for one in (copy, connection):
+                self.conditions.settle(one)
+                await listener.offer(one)
+            offered = True
+        finally:
+            if not offered:
+                connection.discard()  # also where it was the copy that nobody took
 
     def _pair(self, address: str, origin: str, number: int) -> MemoryConnection:
         travel = Travel(latency=self.latency, window=self.capacity)

@@ -195,7 +195,7 @@ async def open_world(
             environment=environment,
         )
         await process.start()
-        async with trio.open_nursery() as others:
+        async with _everybody_else() as others:
             yield World(
                 network=network,
                 telemetry=telemetry,
@@ -205,9 +205,16 @@ async def open_world(
                 seed=seed,
                 nursery=others,
             )
-            others.cancel_scope.cancel("world ends")
         if process.is_up:
             await process.stop()
+
+
+@asynccontextmanager
+async def _everybody_else() -> AsyncGenerator[trio.Nursery]:
+    """Where apps and phones live; they end first."""
+    async with trio.open_nursery() as others:
+        yield others
+        others.cancel_scope.cancel("world ends")
 
 
 def _config(config: Config) -> Config:

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from mentra_trio.testing.ledger import current_ledger
+from mentra_trio.testing.schedule import seeded_schedule
 
 W = TypeVar("W")
 P = ParamSpec("P")
@@ -100,23 +101,36 @@ async def cancel_at_every_moment(
     too, so that all that may be under way when the cancellation comes is under way once. After
     each call ``check`` looks at the world. Ends with the first call that comes to its end before
     it could be cancelled, and returns how many steps the others were left. Of a call that is too
-    long for that, only ``every`` so many-th step is tried.
+    long for that, only ``every`` so many-th step is tried. The order of ready tasks is another
+    one each time, and the same in each run of the test.
     """
     for step in count(0, every):
         assert step < STEPS_MAX, "it never ends"
-        async with world() as opened:
-            instrument = _At(step)
-            with trio.CancelScope() as scope, _watched(instrument):
-                instrument.act = _cancellation(scope)
-                if step == 0:
-                    scope.cancel("before it begins")
-                await call(opened)
-            await check(opened)
-        ledger = current_ledger()
-        assert ledger is None or not ledger.open_links(), (step, ledger.open_links())
-        if instrument.steps < step:
+        with seeded_schedule(step):
+            took = await _cancelled_at(step, world, call, check)
+        if took < step:
             return max(0, step - 1)
     raise AssertionError("count() has no end")
+
+
+async def _cancelled_at(
+    step: int,
+    world: World[W],
+    call: Callable[[W], Awaitable[object]],
+    check: Callable[[W], Awaitable[None]],
+) -> int:
+    """Run ``call`` once; how many steps it was left."""
+    async with world() as opened:
+        instrument = _At(step)
+        with trio.CancelScope() as scope, _watched(instrument):
+            instrument.act = _cancellation(scope)
+            if step == 0:
+                scope.cancel("before it begins")
+            await call(opened)
+        await check(opened)
+    ledger = current_ledger()
+    assert ledger is None or not ledger.open_links(), (step, ledger.open_links())
+    return instrument.steps
 
 
 def _cancellation(scope: trio.CancelScope) -> Callable[[], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from random import Random
 
 import attrs
 import pytest
@@ -12,6 +13,15 @@ from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock
 
 from mentra_trio.domain.errors import WebhookFailed
+from mentra_trio.testing.conditions import Conditions
+from mentra_trio.testing.faults import (
+    DuplicateConnect,
+    Fault,
+    Latency,
+    Refuse,
+    Reorder,
+    Stall,
+)
 from mentra_trio.testing.network import BACKLOG, MemoryListener, MemoryNetwork
 from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
 from mentra_trio.transport.accepting import EagerListener
@@ -121,6 +131,110 @@ async def test_who_gives_up_dialling_leaves_no_place_in_the_backlog(
             pass
 
     assert await cancel_at_every_moment(world, call, check) > 2
+
+
+@pytest.mark.parametrize("copy_first", [True, False])
+@cancels(MemoryListener.offer)
+async def test_who_gives_up_dialling_twice_leaves_neither_connection(
+    copy_first: bool, autojump_clock: MockClock
+) -> None:
+    @asynccontextmanager
+    async def world() -> AsyncGenerator[tuple[MemoryNetwork, MemoryListener]]:
+        network = MemoryNetwork()
+        async with network.listen("server", 1) as listener:
+            for _ in range(BACKLOG):
+                async with await network.dial("server", 1):
+                    pass
+            yield network, listener
+        assert not [one for one in network.connections if one.is_open]
+
+    async def call(full: tuple[MemoryNetwork, MemoryListener]) -> None:
+        network, listener = full
+        fault = DuplicateConnect(copy_first=copy_first)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(accept_soon, listener)
+            async with (
+                network.conditions.during(fault, Random(0)),
+                await network.dial("server", 1),
+            ):
+                pass
+
+    async def accept_soon(listener: MemoryListener) -> None:
+        for _ in range(2):
+            await trio.sleep(0.1)
+            async with await listener.accept():
+                pass
+
+    async def check(full: tuple[MemoryNetwork, MemoryListener]) -> None:
+        async with await full[1].accept():
+            pass
+
+    assert await cancel_at_every_moment(world, call, check) > 4
+
+
+async def welcome(listener: MemoryListener) -> None:
+    """Accept everybody, and hear them out."""
+
+    async def hear_out(stream: MemoryStream) -> None:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                while await stream.receive_some():
+                    pass
+
+    await trio.serve_listeners(hear_out, [listener])
+
+
+@pytest.mark.parametrize("fault", [Refuse(hangs=True), Stall(), Stall(heals=False)], ids=repr)
+@cancels(Conditions.until_passable)
+async def test_who_gives_up_dialling_where_nobody_gets_through_leaves_nothing(
+    fault: Fault, autojump_clock: MockClock
+) -> None:
+    assert await dialled_while_it_is_on(fault) > 5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Latency(), Reorder(), DuplicateConnect(), DuplicateConnect(copy_first=False)],
+    ids=repr,
+)
+async def test_who_gives_up_dialling_where_something_is_wrong_leaves_nothing(
+    fault: Fault, autojump_clock: MockClock
+) -> None:
+    assert await dialled_while_it_is_on(fault) > 5
+
+
+async def dialled_while_it_is_on(fault: Fault) -> int:
+    """How many moments there were at which somebody could give up."""
+
+    @asynccontextmanager
+    async def world() -> AsyncGenerator[MemoryNetwork]:
+        network = MemoryNetwork()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(welcome, network.listen("server", 1))
+            yield network
+            nursery.cancel_scope.cancel("done")
+
+    async def call(network: MemoryNetwork) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(dial, network, 0.1)
+            async with network.conditions.during(fault, Random(0)):
+                async with trio.open_nursery() as dialling:
+                    dialling.start_soon(dial, network, 0.0)
+                    await trio.sleep(0.5)
+                    dialling.cancel_scope.cancel("it is over")
+
+    async def dial(network: MemoryNetwork, after: float) -> None:
+        await trio.sleep(after)
+        async with await network.dial("server", 1) as stream:
+            await stream.send_all(b"hello")
+
+    async def check(network: MemoryNetwork) -> None:
+        await trio.sleep(1)
+        assert not [one for one in network.connections if one.is_open]
+        with trio.fail_after(1):
+            await dial(network, 0.0)
+
+    return await cancel_at_every_moment(world, call, check)
 
 
 # -- real sockets, which nobody waits for ------------------------------------------------------
