@@ -85,7 +85,7 @@ async def test_reordering_between_connections(world: World) -> None:
     log: list[tuple[str, float]] = []
     packages = [f"com.t.{letter}" for letter in "abcde"]
     for package in packages:
-        await world.add(echo(package, log=log))
+        await world.add(echo(package, log=log), kind="background")
     reorder = Reorder(where="server -> *", seconds=3, lasts=20)
     async with world.glasses(), played(world, reorder), trio.open_nursery() as starts:
         for package in packages:
