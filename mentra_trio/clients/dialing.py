@@ -106,6 +106,11 @@ class ClientLink(Generic[T]):
         """
         return await self._closed.wait()
 
+    @property
+    def last_heard(self) -> float:
+        """When the peer last gave a sign of life, pings included; Trio time."""
+        return self._stream.heard_at
+
     async def close(self, code: int = 1000, text: str = "") -> None:
         """Send what waits, then close; takes at most twice ``CLOSE_S`` seconds. Idempotent.
 

@@ -231,6 +231,11 @@ class Glasses:
         """Why the connection is over; ``None`` while it is not."""
         return self._link.close_reason
 
+    @property
+    def last_heard(self) -> float:
+        """When the server last gave a sign of life, its pings included; Trio time."""
+        return self._link.last_heard
+
     async def until_closed(self) -> CloseReason:
         """Why the connection is over, as soon as it is."""
         return await self._link.until_closed()

@@ -26,6 +26,8 @@ class NoticingStream(trio.abc.Stream):
 
     inner: trio.abc.Stream
     over: trio.Event = attrs.field(factory=trio.Event, init=False)
+    heard_at: float = attrs.field(factory=trio.current_time, init=False)
+    """When the peer last gave a sign of life, pings included; Trio time."""
     _sending: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _head: bytes | None = attrs.field(default=b"", init=False)
     """What has come of the answer to the upgrade; ``None`` once it is whole."""
@@ -74,7 +76,9 @@ class NoticingStream(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self.over.set()
             raise
-        if not data:
+        if data:
+            self.heard_at = trio.current_time()
+        else:
             self.over.set()
         return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -29,6 +30,8 @@ SERVER_PORT: Final = 8002
 APP_PORT: Final = 80
 COMES_BACK_S: Final = 1.0
 """After so many seconds a phone that was lost tries again."""
+SILENT_S: Final = 35.0
+"""A phone takes a server that was silent this long for dead: it should have pinged thrice."""
 
 
 @attrs.frozen(kw_only=True)
@@ -272,6 +275,12 @@ class Phone(Process):
     async def _wear(self, glasses: Glasses) -> None:
         self._now.set(glasses)
         try:
-            await glasses.until_closed()
+            await race(glasses.until_closed, partial(_until_silent, glasses))
         finally:
             self._now.set(None)
+
+
+async def _until_silent(glasses: Glasses) -> None:
+    """Until the server has said nothing for ``SILENT_S`` seconds, not even a ping."""
+    while (due := glasses.last_heard + SILENT_S) > trio.current_time():
+        await trio.sleep_until(due)

@@ -15,7 +15,7 @@ from mentra_trio.ports import SessionChange
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.faults import Down, Fault, FaultPlan, Skew, Stall
 from mentra_trio.testing.mortal import MortalStore, Pulse
-from mentra_trio.testing.processes import Phone, ServerKilled
+from mentra_trio.testing.processes import COMES_BACK_S, SILENT_S, Phone, ServerKilled
 from mentra_trio.testing.world import USER, World, phone_of
 
 
@@ -107,6 +107,14 @@ async def test_no_time_passes_while_a_server_dies(world: World) -> None:
         assert trio.current_time() == 1
     await trio.sleep(100)
     assert world.telemetry.facts == [*facts, ServerKilled()], "the dead tell no tales"
+
+
+async def test_a_phone_takes_a_server_that_is_silent_for_dead(world: World) -> None:
+    phone = await running(world)
+    await world.play(FaultPlan([Down(unseen=True, lasts=5)]))
+    await trio.sleep(SILENT_S + COMES_BACK_S)
+    assert phone.glasses is not None
+    assert world.server.users()[0].connected
 
 
 async def test_nobody_sees_the_death_of_a_server_that_vanishes(world: World) -> None:
