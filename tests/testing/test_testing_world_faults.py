@@ -12,7 +12,8 @@ from echo_app import APP, echo
 
 from mentra_trio.clients.app import AppServer
 from mentra_trio.clients.glasses import Glasses
-from mentra_trio.domain.facts import AppStateChanged, WebhookCalled
+from mentra_trio.domain.attachment import UserState
+from mentra_trio.domain.facts import AppStateChanged, UserStateChanged, WebhookCalled
 from mentra_trio.domain.starting import StartStage
 from mentra_trio.testing.faults import (
     Bandwidth,
@@ -219,6 +220,8 @@ async def test_the_late_close_of_a_replaced_socket_does_not_end_the_session(
     assert original.is_open
     assert not copy.is_open
     await trio.sleep(70)  # longer than a user's grace
+    changes = [fact.new for fact in world.telemetry.of(UserStateChanged)]
+    assert UserState.DISCONNECTED not in changes
     assert glasses.close_reason is None
     assert world.state(APP) == "running"
     assert await echoed(glasses, "still me") < 1
