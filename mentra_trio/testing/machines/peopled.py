@@ -119,7 +119,14 @@ class PeopledMachine(TrioMachine):
             self.races.reached(race)
 
     def kill_the_server(self) -> None:
-        """As by ``kill -9``: links die without a word, and what was not written is lost."""
+        """As by ``kill -9``: links die without a word, and what was not written is lost.
+
+        A command that was not answered yet is known to nobody but its giver.
+        """
+        asked = {key[0] for key, _ in self.patience}
+        states = self.oracle.states
+        asked |= {key[0] for key, state in states.items() if state is AppState.STOPPING}
+        self.oracle.unsure_of([key for key in self.keys if key[0] in asked])
 
         async def job() -> None:
             self.oracle.server_died(UNSAVED_S)

@@ -26,9 +26,6 @@ class Restarts(SessionMachine):
         """Nothing is said to anybody; without ``settled`` the last changes may be lost."""
         if settled:
             self.advance(UNSAVED_S)
-        else:
-            # A command that was given in the last moment is known to nobody but its giver.
-            self.oracle.unsure_of(key for key in self.keys if self.oracle.callers)
         self.reached("died while calling", when=any(self.oracle.calls.values()))
         self.reached("died with kept messages", when=any(self.house.kept(*k) for k in self.keys))
         self.kill_the_server()

@@ -130,7 +130,8 @@ class SessionMachine(CheckedMachine):
         if self.patience:
             key, patience = self.patience[0]
             patience.cancel("gives up")
-            self.oracle.unsure_of([key])  # the command may not have been taken yet
+            # The command may not have been taken yet, or may have made others give way.
+            self.oracle.unsure_of([one for one in self.keys if one[0] == key[0]])
             calling = {AppState.CONNECTING, AppState.RESURRECTING}
             alive = calling & set(self.oracle.states.values())
             self.reached("caller gives up", when=bool(alive))
