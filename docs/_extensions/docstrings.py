@@ -32,3 +32,13 @@ def documented(module: ModuleType, class_name: str | None = None) -> dict[str, s
                     case ast.Expr(value=ast.Constant(value=str() as text)):
                         found[name] = plain(text)
     return found
+
+
+def attributes(kind: type) -> dict[str, str]:
+    """What the section ``Attributes`` of a class's docstring says of each name."""
+    _, _, section = (inspect.getdoc(kind) or "").partition("Attributes:\n")
+    entries = re.split(r"^    (?=[\w, ]+:)", section, flags=re.MULTILINE)
+    found = {}
+    for names, _, meaning in (entry.partition(":") for entry in entries if entry.strip()):
+        found |= {name: plain(meaning) for name in re.findall(r"\w+", names)}
+    return found

@@ -1,7 +1,7 @@
 """Directives whose content is read off the code, so that it cannot grow old.
 
 ``{state-diagram} app`` and ``{state-table} app`` (or ``user``), ``{settings} Lifecycle``,
-``{facts}``, ``{close-reasons}`` and ``{errors}``.
+``{facts}``, ``{close-reasons}``, ``{errors}``, ``{faults}``, and ``{names} mentra_trio.a_module``.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from types import ModuleType
 from typing import Any, Final
 
 import attrs
-from docstrings import documented, plain
+from docstrings import attributes, documented, plain
 from docutils import nodes
 from docutils.statemachine import StringList
+from public_names import first_sentence, public_names
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from state_diagram import Place, Table, draw
 
 from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
 from mentra_trio.telemetry.log_lines import LINES
+from mentra_trio.testing import faults
 
 A, U = lifecycle.AppState, attachment.UserState
 APP_PLACES: dict[enum.Enum, Place] = {
@@ -177,6 +179,38 @@ class Errors(Generated):
         return ["```text", *(inspect.getdoc(errors) or "").splitlines()[2:], "```"]
 
 
+class Faults(Generated):
+    """Everything that can go wrong in a simulated world."""
+
+    def lines(self) -> Iterable[str]:
+        """One row for each kind of fault."""
+        return markdown_table(("Kind", "What goes wrong", "Settings"), map(fault_row, faults.KINDS))
+
+
+def fault_row(kind: type[faults.Fault]) -> tuple[str, str, str]:
+    """A kind, its sentence, and its own fields with their defaults and meanings."""
+    shared = {field.name for field in attrs.fields(faults.Fault)}
+    meanings = attributes(kind)
+    own = [
+        f"`{field.name}={field.default!r}`: {meanings[field.name]}"
+        for field in attrs.fields(kind)
+        if field.name not in shared
+    ]
+    return f"`{kind.__name__}`", first_sentence(inspect.getdoc(kind) or ""), "<br>".join(own)
+
+
+class Names(Generated):
+    """The public names of one module."""
+
+    required_arguments = 1
+    optional_arguments = 0
+
+    def lines(self) -> Iterable[str]:
+        """One row for each name."""
+        rows = [(f"`{one.name}`", one.sentence) for one in public_names(self.arguments[0])]
+        return markdown_table(("Name", "What it is for"), rows)
+
+
 def is_own_class(value: object, module: ModuleType) -> bool:
     """Whether ``value`` is a class that ``module`` defines."""
     return isinstance(value, type) and value.__module__ == module.__name__
@@ -190,6 +224,8 @@ DIRECTIVES: Final = {
     "facts": Facts,
     "close-reasons": CloseReasons,
     "errors": Errors,
+    "faults": Faults,
+    "names": Names,
 }
 
 
