@@ -22,6 +22,7 @@ from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.ports import SessionChange
 from mentra_trio.sessions.directory import AppClaim, Directory
 from mentra_trio.sessions.endpoint import Endpoint
+from mentra_trio.sessions.foreground import Foreground
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.roster import Roster
 from mentra_trio.testing.household import (
@@ -53,7 +54,7 @@ async def where_two_want_an_app() -> AsyncGenerator[tuple[Household, list[StartR
         yield house, results
 
 
-@cancels(Roster.start)
+@cancels(Roster.start, Foreground.look)
 async def test_a_start_that_is_given_up_takes_nobody_elses_with_it(
     autojump_clock: MockClock,
 ) -> None:

@@ -12,7 +12,10 @@ import trio
 from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock
 
+from mentra_trio.clients.app import App
+from mentra_trio.clients.app_port import answering, listening
 from mentra_trio.domain.errors import WebhookFailed
+from mentra_trio.testing.certification.rest import answer_rest
 from mentra_trio.testing.conditions import Conditions
 from mentra_trio.testing.faults import (
     DuplicateConnect,
@@ -22,6 +25,7 @@ from mentra_trio.testing.faults import (
     Reorder,
     Stall,
 )
+from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.network import BACKLOG, MemoryListener, MemoryNetwork
 from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
 from mentra_trio.transport.accepting import EagerListener
@@ -217,11 +221,13 @@ async def dialled_while_it_is_on(fault: Fault) -> int:
     async def call(network: MemoryNetwork) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(dial, network, 0.1)
-            async with network.conditions.during(fault, Random(0)):
-                async with trio.open_nursery() as dialling:
-                    dialling.start_soon(dial, network, 0.0)
-                    await trio.sleep(0.5)
-                    dialling.cancel_scope.cancel("it is over")
+            async with (
+                network.conditions.during(fault, Random(0)),
+                trio.open_nursery() as dialling,
+            ):
+                dialling.start_soon(dial, network, 0.0)
+                await trio.sleep(0.5)
+                dialling.cancel_scope.cancel("it is over")
 
     async def dial(network: MemoryNetwork, after: float) -> None:
         await trio.sleep(after)
@@ -268,6 +274,26 @@ async def test_sockets_are_closed() -> None:
         await listen_and_connect()
 
     assert await cancel_at_every_moment(world, call, check) > 3
+
+
+@cancels(listening, answering)
+async def test_an_app_that_listens_at_a_socket() -> None:
+    @asynccontextmanager
+    async def world() -> AsyncGenerator[None]:
+        yield
+
+    async def call(_: None) -> None:
+        listeners, url = await listening("127.0.0.1", 0, None)
+        async with answering(answer_rest, listeners, RecordingTelemetry()):
+            assert url.startswith("http://127.0.0.1:")
+            await trio.sleep(0.001)
+
+    async def serve(_: None) -> None:
+        async with App("com.t.a", "key").serve():
+            await trio.sleep(0.001)
+
+    assert await cancel_at_every_moment(world, call, serve) > 1
+    assert await cancel_at_every_moment(world, serve, call) > 1
 
 
 @cancels(HttpWebhooks.health)

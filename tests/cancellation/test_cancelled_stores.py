@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from mentra_trio.ports import SessionChange, Store
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.storage.sqlite_store import SqliteStore, open_sqlite_store
 from mentra_trio.storage.writer import InlineRunner, ThreadRunner, thread_runner
+from mentra_trio.testing.machines import surroundings
+from mentra_trio.testing.mortal import MortalStore, Pulse
 
 USER = user_id("u-1@x.org")
 APP = package_name("com.t.a")
@@ -45,16 +47,21 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "saved_users": (),
     "saved_session": (USER,),
 }
-METHODS = [getattr(kind, name) for kind in (MemoryStore, SqliteStore) for name in CALLS]
+KINDS = (MemoryStore, SqliteStore, MortalStore, surroundings.MortalStore)
+METHODS = [
+    vars(kind)[name] for kind in KINDS for name in CALLS if name in vars(kind)
+]  # what a kind only inherits is looked at in the kind that it comes from
 
 
 @asynccontextmanager
-async def in_memory() -> AsyncGenerator[Store]:
-    yield MemoryStore()
-
-
-def in_a_file(folder: Path) -> Callable[[], AbstractAsyncContextManager[Store]]:
-    return lambda: open_sqlite_store(folder / "test.sqlite3")
+async def opened(kind: type, folder: Path) -> AsyncGenerator[Store]:
+    if kind is SqliteStore:
+        async with open_sqlite_store(folder / "test.sqlite3") as store:
+            yield store
+    elif kind is MortalStore:
+        yield MortalStore(MemoryStore(), Pulse())
+    else:
+        yield kind()
 
 
 async def state_of(store: Store) -> tuple[object, ...]:
@@ -74,12 +81,11 @@ async def test_all_or_nothing(function: Callable[..., Awaitable[object]], tmp_pa
     name = function.__name__
     arguments = CALLS[name]
     wanted = {"wanted": True} if name == "set_wanted" else {}
-    kind = MemoryStore if function is getattr(MemoryStore, name) else SqliteStore
-    open_store = in_memory if kind is MemoryStore else in_a_file(tmp_path)
+    [kind] = [one for one in KINDS if vars(one).get(name) is function]
 
     @asynccontextmanager
     async def world() -> AsyncGenerator[Store]:
-        async with open_store() as store:
+        async with opened(kind, tmp_path) as store:
             await store.remove_app(APP)
             if name != "put_app":
                 await store.put_app(REGISTRATION)

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 from whole_house import SlowStore, nothing_is_left
 
 from mentra_trio.concurrency.coalesced import Coalesced
+from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions import (
     app_greeting,
@@ -28,6 +29,7 @@ from mentra_trio.sessions import (
     wishes,
 )
 from mentra_trio.sessions.directory import Directory
+from mentra_trio.sessions.foreground import Foreground
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.microphone import Microphone
 from mentra_trio.sessions.returns import Returns
@@ -44,6 +46,8 @@ from mentra_trio.testing.household import (
 from mentra_trio.testing.links import FakeWebhooks, RecordingTelemetry, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
 
+OLDER = package_name("com.t.b")
+"""An app that was wanted before another took the foreground."""
 SHORT = Lifecycle(resurrection_budget_s=4, user_grace_s=20, health_s=3)
 
 
@@ -168,7 +172,7 @@ async def test_a_long_life(autojump_clock: MockClock) -> None:
     assert moments > 300
 
 
-@cancels(store_trouble.registration_of)
+@cancels(store_trouble.registration_of, Foreground.only_one_of)
 async def test_a_life_that_goes_on_from_another(autojump_clock: MockClock) -> None:
     async def go_on(before: Before) -> None:
         webhooks = FakeWebhooks()
@@ -184,8 +188,11 @@ async def test_a_life_that_goes_on_from_another(autojump_clock: MockClock) -> No
         opened = Before()
         with trio.CancelScope() as server:
             async with open_one_app(store=opened.store) as (house, _, _):
+                await house.add_app(OLDER)
+                for package, wanted in ((APP, False), (OLDER, True), (APP, True)):
+                    await house.store.set_wanted(USER, package, wanted=wanted)
                 await house.directory.surroundings.keeper.finish()
                 server.cancel("killed")
         yield opened
 
-    assert await cancel_at_every_moment(after_a_crash, go_on, another_server_goes_on) > 50
+    assert await cancel_at_every_moment(after_a_crash, go_on, another_server_goes_on, every=3) > 50

@@ -130,7 +130,7 @@ async def a_new_world_works(outside: Outside) -> None:
     MemoryStream.aclose,
 )
 async def test_everything_once(autojump_clock: MockClock) -> None:
-    moments = await cancel_at_every_moment(outside, everything_once, a_new_world_works, every=5)
+    moments = await cancel_at_every_moment(outside, everything_once, a_new_world_works, every=7)
     assert moments > 300
 
 
@@ -156,7 +156,7 @@ async def test_a_raw_request(function: Callable[..., object], autojump_clock: Mo
         async with open_world(store=outside.store, network=outside.network) as world:
             await ask(world, RAW[function])
 
-    assert await cancel_at_every_moment(outside, call, a_new_world_works, every=3) > 10
+    assert await cancel_at_every_moment(outside, call, a_new_world_works, every=2) > 10
 
 
 async def ask(world: World, request: bytes) -> None:

@@ -14,14 +14,24 @@ from public_functions import name_of, public_functions
 FUNCTIONS: Final = public_functions()
 
 PROTOCOL: Final = "a protocol: it has no body, and those who keep it are cancelled"
-PROTOCOLS: Final = ("ports.", "clients.app_webhook.AppServing.", "storage.writer.Runner.")
+PROTOCOLS: Final = (
+    "ports.",
+    "clients.app_webhook.AppServing.",
+    "storage.writer.Runner.",
+    "testing.certification.script.Step.",
+    "testing.sdk_script.Step.",
+    "testing.world.AppServers.",
+)
+BELOW: Final = "one line around the same function of the stream below, which is cancelled"
 
 EXCEPTIONS: Final = {
     **{name: PROTOCOL for name in FUNCTIONS if name.startswith(PROTOCOLS)},
+    "clients.noticing_stream.NoticingStream.wait_send_all_might_not_block": BELOW,
     "storage.writer.inline_runner": "waits for nothing: it opens and closes a file",
+    "testing.certification.app_socket.Wire.wait_send_all_might_not_block": BELOW,
+    "testing.conditions.Conditions.during": "waits for nothing: a fault is on, or it is not",
     "testing.machine.TrioMachine.world": "has no body: every machine has its own",
-    "transport.gated_stream.GatedStream.wait_send_all_might_not_block": "one line around the same"
-    " function of the stream below, which is cancelled",
+    "transport.gated_stream.GatedStream.wait_send_all_might_not_block": BELOW,
     "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
     "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
     " an upgrade must not have, in HttpConnection.next_body_event, which is cancelled",
