@@ -95,9 +95,9 @@ class Foreground:
     # -- what was wanted before ------------------------------------------------------
 
     async def only_one_of(self, wanted: Sequence[PackageName]) -> list[PackageName]:
-        """``wanted``, oldest first, without the standard apps that are to give way.
+        """``wanted``, oldest first, without what was stopped or has to give way meanwhile.
 
-        Those are stopped, and no longer wanted. In older data there may be several of them.
+        Standard apps that give way are no longer wanted. In older data there may be several.
 
         Raises:
             StoreFailed: the kinds of the apps could not be read.
@@ -113,12 +113,14 @@ class Foreground:
             self._give_up(foremost, leaving)
             for one in leaving:
                 self._stop(one, foremost)
-        return [package for package in wanted if package not in leaving]
+        return [package for package in self._still(wanted) if package not in leaving]
+
+    def _still(self, wanted: Iterable[PackageName]) -> list[PackageName]:
+        return [package for package in wanted if not self.roster.was_stopped(package)]
 
     def _rivals(self, wanted: Iterable[PackageName]) -> set[PackageName]:
         """Everybody who is there or is to be; nobody where that is one app alone."""
-        still = (package for package in wanted if not self.roster.was_stopped(package))
-        rivals = {*still, *self._standing()}
+        rivals = {*self._still(wanted), *self._standing()}
         return rivals if len(rivals) > 1 else set()
 
     # -- parts -----------------------------------------------------------------------

@@ -687,6 +687,30 @@ async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
         assert set(saved.apps) == {NEW}
 
 
+async def test_a_stop_is_not_forgotten_while_it_is_found_out_who_is_brought_back(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowToRead()
+    store.delays = {}
+    async with open_household(store=store) as house:
+        for package in (APP, NEW):
+            await house.add_app(package, kind="background")
+        await house.attached_glasses()
+        await house.running_app()
+        await house.running_app(package=NEW)
+        await house.directory.surroundings.keeper.finish()
+    store.delays = {NEW: 1}
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        await trio.sleep(0.5)
+        await house.directory.stop_app(USER, APP)
+        await trio.sleep(1)
+        assert states(house) == {NEW: "grace_period"}
+        saved = await store.saved_session(USER)
+        assert saved is not None
+        assert set(saved.apps) == {NEW}
+
+
 async def test_an_app_at_rest_since_before_a_restart_gives_way(autojump_clock: MockClock) -> None:
     store = MemoryStore()
     async with open_foreground(store=store) as (house, glasses):
