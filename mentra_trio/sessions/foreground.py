@@ -46,6 +46,10 @@ class Foreground:
         """The user commands a start of ``package`` now; commands count in this order."""
         self._asked[package] = next(self._commands)
 
+    def command_of(self, package: PackageName) -> int:
+        """By which command ``package`` was asked for last; a higher number is a later one."""
+        return self._asked.get(package, 0)
+
     async def look(self, package: PackageName) -> Kinds:
         """Wait until ``package`` may begin; the kinds of it and of those it may compete with.
 
@@ -74,7 +78,7 @@ class Foreground:
         """
         leaving, foremost = self._who_gives_way({package, *self._standing()}, kinds)
         standard = self._is_standard(package, kinds)
-        asked, (latest, taken_by) = self._asked.get(package, 0), self._taken
+        asked, (latest, taken_by) = self.command_of(package), self._taken
         if standard and asked < latest:  # it gave way while it waited, whoever is there now
             leaving, foremost = (package,), taken_by
         if foremost is not None and package in leaving:
@@ -155,7 +159,7 @@ class Foreground:
     ) -> tuple[tuple[PackageName, ...], PackageName | None]:
         """The apps that give way, and the one to which they do."""
         contenders = [
-            Contender(package=one, kind=kinds.get(one), asked=self._asked.get(one, 0))
+            Contender(package=one, kind=kinds.get(one), asked=self.command_of(one))
             for one in packages
         ]
         return who_gives_way(contenders), in_foreground(contenders)

@@ -32,6 +32,7 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.schedule import seeded_schedule
 from mentra_trio.testing.trouble import REFUSED
 
 NEW = package_name("com.t.new")
@@ -587,6 +588,25 @@ async def test_a_command_is_remembered_also_in_the_turn_in_which_its_checks_are_
         await trio.sleep(3)
         assert list(await store.wanted_apps(USER)) == [NEW]
         assert house.webhooks.starts == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("last", [NEW, THIRD])
+async def test_of_two_commands_that_outlive_the_session_the_last_one_wins(
+    last: PackageName, seed: int, autojump_clock: MockClock
+) -> None:
+    first = THIRD if last == NEW else NEW
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, glasses):
+        await wait_all_tasks_blocked()
+        store.delays = {NEW: 1, THIRD: 1}
+        glasses.say(start(last), start(first), start(last))
+        await wait_all_tasks_blocked()
+        with seeded_schedule(seed):  # decides which of the two is told of the end first
+            house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
+            await trio.sleep(3)
+        assert list(await store.wanted_apps(USER)) == [first, last]
 
 
 # -- older data --------------------------------------------------------------------------------
