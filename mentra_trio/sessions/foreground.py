@@ -46,6 +46,10 @@ class Foreground:
         """The user commands a start of ``package`` now; commands count in this order."""
         self._asked[package] = next(self._commands)
 
+    def command_of(self, package: PackageName) -> int:
+        """By which command ``package`` was asked for last; a higher number is a later one."""
+        return self._asked.get(package, 0)
+
     async def look(self, package: PackageName) -> Kinds:
         """Wait until ``package`` may begin; the kinds of it and of those it may compete with.
 
@@ -74,7 +78,7 @@ class Foreground:
         """
         leaving, foremost = self._who_gives_way({package, *self._standing()}, kinds)
         standard = self._is_standard(package, kinds)
-        asked, (latest, taken_by) = self._asked.get(package, 0), self._taken
+        asked, (latest, taken_by) = self.command_of(package), self._taken
         if standard and asked < latest:  # it gave way while it waited, whoever is there now
             leaving, foremost = (package,), taken_by
         if foremost is not None and package in leaving:
@@ -95,9 +99,9 @@ class Foreground:
     # -- what was wanted before ------------------------------------------------------
 
     async def only_one_of(self, wanted: Sequence[PackageName]) -> list[PackageName]:
-        """``wanted``, oldest first, without the standard apps that are to give way.
+        """``wanted``, oldest first, without what was stopped or has to give way meanwhile.
 
-        Those are stopped, and no longer wanted. In older data there may be several of them.
+        Standard apps that give way are no longer wanted. In older data there may be several.
 
         Raises:
             StoreFailed: the kinds of the apps could not be read.
@@ -113,12 +117,14 @@ class Foreground:
             self._give_up(foremost, leaving)
             for one in leaving:
                 self._stop(one, foremost)
-        return [package for package in wanted if package not in leaving]
+        return [package for package in self._still(wanted) if package not in leaving]
+
+    def _still(self, wanted: Iterable[PackageName]) -> list[PackageName]:
+        return [package for package in wanted if not self.roster.was_stopped(package)]
 
     def _rivals(self, wanted: Iterable[PackageName]) -> set[PackageName]:
         """Everybody who is there or is to be; nobody where that is one app alone."""
-        still = (package for package in wanted if not self.roster.was_stopped(package))
-        rivals = {*still, *self._standing()}
+        rivals = {*self._still(wanted), *self._standing()}
         return rivals if len(rivals) > 1 else set()
 
     # -- parts -----------------------------------------------------------------------
@@ -153,7 +159,7 @@ class Foreground:
     ) -> tuple[tuple[PackageName, ...], PackageName | None]:
         """The apps that give way, and the one to which they do."""
         contenders = [
-            Contender(package=one, kind=kinds.get(one), asked=self._asked.get(one, 0))
+            Contender(package=one, kind=kinds.get(one), asked=self.command_of(one))
             for one in packages
         ]
         return who_gives_way(contenders), in_foreground(contenders)

@@ -110,13 +110,12 @@ class Returns:
     async def start_wanted(self) -> None:
         """Bring up all apps that the user wants running and that neither run nor rest."""
         for package in await self._wanted():
-            known = package in self.roster.apps or package in self.roster.resting
-            if not known and not self.roster.was_stopped(package):
+            if package not in self.roster.apps and package not in self.roster.resting:
                 self.roster.begin(package, AppState.DISCONNECTED, "wanted by the user")
         self.roster.knows_wishes = True
 
     async def _wanted(self) -> Sequence[PackageName]:
-        """What the user wants, at most one standard app; a store that fails is asked again."""
+        """What the user still wants, at most one standard app; asks a failing store again."""
         wanted = await self.roster.wishes.all()
         while True:
             try:

@@ -181,6 +181,7 @@ class Roster:
         """End every app, and take no new one. Idempotent."""
         self._nursery = None
         self._ready.set()
+        self._remember_starts()
         for app in list(self.apps.values()):
             app.stop(cause)
         for rest in self.resting:
@@ -292,23 +293,18 @@ class Roster:
                 error = StoreFailed(f"App {package}: {error}")
             self.start_failed(str(error))
             return
-        except trio.Cancelled:
-            self._remember(package, self._later.pop(package))
-            raise
-        mark = self._later.pop(package)
-        app = self._obtain(package, mark, kinds)
+        app = self._obtain(package, self._later.pop(package), kinds)
         if isinstance(app, AppSession):
             app.ask()
-        elif self._nursery is None:
-            self._remember(package, mark)
         elif app.stage is StartStage.INTERNAL_ERROR:
             self.start_failed(app.message)
 
-    def _remember(self, package: PackageName, mark: int) -> None:
-        """A start that the end of the session has overtaken is still what the user wants."""
-        if self._stops[package] == mark:
-            with suppress(UpdatesOverflow, SessionEnded):
-                self.wishes.note(package, wanted=True)
+    def _remember_starts(self) -> None:
+        """What the end of the session has overtaken is still wanted; the last command last."""
+        for package in sorted(self._later, key=self.foreground.command_of):
+            if self._stops[package] == self._later[package]:
+                with suppress(UpdatesOverflow, SessionEnded):
+                    self.wishes.note(package, wanted=True)
 
     def _obtain(self, package: PackageName, mark: int, kinds: Kinds) -> AppSession | StartResult:
         """The live session of ``package``, made if there is none; or why there is none.

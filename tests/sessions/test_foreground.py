@@ -32,6 +32,7 @@ from mentra_trio.testing.household import (
     virtual_environment,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.schedule import seeded_schedule
 from mentra_trio.testing.trouble import REFUSED
 
 NEW = package_name("com.t.new")
@@ -589,6 +590,25 @@ async def test_a_command_is_remembered_also_in_the_turn_in_which_its_checks_are_
         assert house.webhooks.starts == []
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("last", [NEW, THIRD])
+async def test_of_two_commands_that_outlive_the_session_the_last_one_wins(
+    last: PackageName, seed: int, autojump_clock: MockClock
+) -> None:
+    first = THIRD if last == NEW else NEW
+    store = SlowToRead()
+    store.delays = {}
+    async with open_foreground(store=store) as (house, glasses):
+        await wait_all_tasks_blocked()
+        store.delays = {NEW: 1, THIRD: 1}
+        glasses.say(start(last), start(first), start(last))
+        await wait_all_tasks_blocked()
+        with seeded_schedule(seed):  # decides which of the two is told of the end first
+            house.directory._users[USER].end(StopCause.USER_SESSION_ENDED)
+            await trio.sleep(3)
+        assert list(await store.wanted_apps(USER)) == [first, last]
+
+
 # -- older data --------------------------------------------------------------------------------
 
 
@@ -682,6 +702,30 @@ async def test_after_a_restart_the_other_is_forgotten_before_anybody_comes(
         await trio.sleep(1)
         assert states(house) == {NEW: "grace_period"}
         assert list(await store.wanted_apps(USER)) == [NEW]
+        saved = await store.saved_session(USER)
+        assert saved is not None
+        assert set(saved.apps) == {NEW}
+
+
+async def test_a_stop_is_not_forgotten_while_it_is_found_out_who_is_brought_back(
+    autojump_clock: MockClock,
+) -> None:
+    store = SlowToRead()
+    store.delays = {}
+    async with open_household(store=store) as house:
+        for package in (APP, NEW):
+            await house.add_app(package, kind="background")
+        await house.attached_glasses()
+        await house.running_app()
+        await house.running_app(package=NEW)
+        await house.directory.surroundings.keeper.finish()
+    store.delays = {NEW: 1}
+    environment = virtual_environment(tokens="next")
+    async with open_household(store=store, environment=environment) as house:
+        await trio.sleep(0.5)
+        await house.directory.stop_app(USER, APP)
+        await trio.sleep(1)
+        assert states(house) == {NEW: "grace_period"}
         saved = await store.saved_session(USER)
         assert saved is not None
         assert set(saved.apps) == {NEW}

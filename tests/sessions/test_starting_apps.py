@@ -446,7 +446,7 @@ async def test_glasses_that_start_more_apps_than_can_run_are_ignored(
     async with open_household() as house:
         glasses = await house.attached_glasses()
         for number in range(APPS_AT_ONCE + 1):
-            package = await house.add_app(f"com.t.a{number}")
+            package = await house.add_app(f"com.t.a{number}", kind="background")
             glasses.say({"type": "start_app", "packageName": package})
         await wait_all_tasks_blocked()
         assert len(house.directory._users[USER].roster.apps) == APPS_AT_ONCE
