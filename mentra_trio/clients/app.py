@@ -123,8 +123,8 @@ class AppServer:
 
     Attributes:
         url: the base to register with the server, such as ``http://127.0.0.1:7010``.
-        crashes: what has gone wrong and was contained: in the author's session handlers and
-            ``on_stop``, in the tasks of a session, and in the webhook endpoint.
+        crashes: what has gone wrong and was contained: in all that the author has written, in the
+            tasks of a session, and in the webhook endpoint.
     """
 
     package: str
@@ -174,7 +174,7 @@ class AppServer:
         # No await between this look-up and the insert: requests may overlap in the wait above.
         if (older := self._sessions.get(session_id)) is not None:
             older.end("replaced by a newer session")
-        session = AppSession(user, session_id, self.package)
+        session = AppSession(user, session_id, self.package, crashed=self.crashes.append)
         self._sessions[session_id] = session
         self._came.set()
         self._came = trio.Event()

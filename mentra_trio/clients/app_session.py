@@ -70,6 +70,10 @@ class AppSession:
     mentraos_settings: Mapping[str, Any] = NOTHING
     capabilities: Mapping[str, Any] | None = None
     device_state: Mapping[str, Any] = NOTHING
+    _crashed: Callable[[BaseException], None] = attrs.field(
+        default=lambda error: None, repr=False, kw_only=True
+    )
+    """Is told as well of what is added to ``crashes``."""
     reconnect_token: str = attrs.field(default="", init=False, repr=False)
     """From the latest ack: shows the server, once, that this session was there before."""
     crashes: list[BaseException] = attrs.field(factory=list, init=False)
@@ -367,6 +371,7 @@ class AppSession:
 
     def _note_crash(self, error: BaseException) -> None:
         self.crashes.append(error)
+        self._crashed(error)
         log.error("a handler of %s failed", self.package, exc_info=error)
 
 

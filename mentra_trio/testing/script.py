@@ -84,7 +84,7 @@ class Script:
             rule(**step.values)
 
     def as_test(self, machine: type[TrioMachine]) -> str:
-        """A plain test in Python that does the same; it needs no Hypothesis to run it."""
+        """A plain test in Python that does the same, without Hypothesis choosing anything."""
         imports, lines = {f"from {_module_of(machine)} import {machine.__name__}"}, []
         for step in self.steps:
             coded = {name: as_code(value) for name, value in step.values.items()}

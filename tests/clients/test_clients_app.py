@@ -214,6 +214,8 @@ async def test_handlers_run_one_after_the_other_and_may_fail(
     assert heard == [1, 3]
     (session,) = rig.server.sessions
     assert [str(crash) for crash in session.crashes] == ["planted"]
+    assert rig.server.crashes == session.crashes
+    rig.server.crashes.clear()
     assert session.connected
     caller.leave()
 

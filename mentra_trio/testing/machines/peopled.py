@@ -15,7 +15,7 @@ from ...domain.attachment import OVER
 from ...domain.errors import SessionEnded
 from ...domain.facts import Fact
 from ...domain.ids import PackageName, UserId, package_name, user_id
-from ...domain.lifecycle import AppState
+from ...domain.lifecycle import TRANSITIONS, AppEvent, AppState
 from ...domain.timings import SAVE_DELAY_S, Lifecycle
 from ...ports import SessionCall
 from ...storage.memory_store import MemoryStore
@@ -38,12 +38,14 @@ class PeopledMachine(TrioMachine):
     Attributes:
         USERS: user ids.
         APPS: kinds of the registered apps, by package.
+        TABLE: along which app sessions move.
         LIFECYCLE: timings; a policy of one's own is tried out by setting it here.
         races: counts, for the whole run, which races were run; one object per class.
     """
 
     USERS: ClassVar[tuple[str, ...]] = ("u-1@x.org",)
     APPS: ClassVar[Mapping[str, str]] = {"com.t.a": "background"}
+    TABLE: ClassVar[Mapping[AppState, Mapping[AppEvent, AppState]]] = TRANSITIONS
     LIFECYCLE: ClassVar[Lifecycle] = Lifecycle(kept_messages=6)
     races: ClassVar[Sometimes] = Sometimes(RACES)
 
@@ -60,7 +62,7 @@ class PeopledMachine(TrioMachine):
         self.users = [user_id(user) for user in self.USERS]
         self.packages = list(kinds)
         self.keys: list[Key] = [(user, one) for user in self.users for one in self.packages]
-        self.oracle, self.watch = Oracle(exclusive=frozenset(standard)), RaceWatch(self.races)
+        self.oracle, self.watch = Oracle(self.TABLE, frozenset(standard)), RaceWatch(self.races)
         self.webhooks = WatchedWebhooks(oracle=self.oracle)
         self.webhooks.connect = self.answer_call
         self.store = MemoryStore()  # the disk
