@@ -47,7 +47,7 @@ class NoticingStream(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send ``data``, after what is being sent."""
         try:
-            self._sending.acquire_nowait()
+            self._sending.acquire_nowait()  # saves a turn of the event loop for each frame
         except trio.WouldBlock:
             await self._sending.acquire()
         try:

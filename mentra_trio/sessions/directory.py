@@ -175,6 +175,7 @@ class Directory:
         Raises:
             UnknownApp: no such app is registered.
             SessionEnded: the user has no session.
+            StoreFailed: as ``Roster.start``.
         """
         if user not in self._users:
             await self._known(package)

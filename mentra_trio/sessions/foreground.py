@@ -82,9 +82,7 @@ class Foreground:
         if standard and asked < latest:  # it gave way while it waited, whoever is there now
             leaving, foremost = (package,), taken_by
         if foremost is not None and package in leaving:
-            self._report(package, foremost)
-            if package in self.roster.wishes.wanted:
-                self._give_up(foremost, [package])
+            self._report(package, foremost)  # not wanted any more, since that one took over
             return superseded(package, foremost)
         try:
             self.roster.wishes.note(package, wanted=True, instead_of=leaving)

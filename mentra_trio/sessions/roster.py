@@ -65,7 +65,7 @@ class Roster:
     _awaited: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     """Starts that were asked for and have neither made nor joined a session yet."""
     _later: dict[PackageName, int] = attrs.field(factory=dict, init=False)
-    """Starts of the glasses that wait for a session to be over, with the stops at that time."""
+    """Starts of the glasses whose checks are not done, with the stops at the time of each."""
 
     def __attrs_post_init__(self) -> None:
         self.wishes = Wishes(self.user, self.surroundings)

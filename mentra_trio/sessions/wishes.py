@@ -35,7 +35,7 @@ class Wishes:
     surroundings: Surroundings
     queue: UpdateQueue = attrs.field(init=False)
     wanted: set[PackageName] = attrs.field(factory=set, init=False)
-    """What the user wants, as far as it was said, or read, in this session."""
+    """What the user wants, as far as it was said in this session."""
     _last: OrderedDict[PackageName, tuple[bool, Written]] = attrs.field(
         factory=OrderedDict, init=False
     )

@@ -1,11 +1,12 @@
 """What the WebSocket library gets to see of a connection, and what it may do to it.
 
-trio-websocket parses what the peer sends and answers pings and closes. Four things are kept
+trio-websocket parses what the peer sends and answers pings and closes. Five things are kept
 from it, because a peer could otherwise stop a server with them (performance.md): it never
 learns of the close frames that we send, so that it cannot refuse to answer a ping after one; it
 never sees a message above our limit, so that its own way of refusing is never taken; what it
-sends goes through the outbox, so that its reader never waits for a slow peer; and it gets few
-frames at a time, because it works through all it has before it lets anybody else run.
+sends goes through the outbox, so that its reader never waits for a slow peer; it gets few
+frames at a time, because it works through all it has before it lets anybody else run; and it
+does not get the bare pongs of idle links, because parsing them costs more than all the rest.
 """
 
 from __future__ import annotations
@@ -66,8 +67,7 @@ class GatedStream(trio.abc.Stream):
         return self._next_frames()
 
     async def _receive_more(self, max_bytes: int | None) -> bytes | bytearray:
-        """What is for the parser. Most links are idle, and all that comes of them is pongs: they
-        have been heard, nobody else needs them, and parsing one costs more than all the rest."""
+        """What is for the parser: no bare pong, which has been heard and is of no other use."""
         data = await self._receive(max_bytes)
         while is_bare_pong(data) and self._scanner.between_frames:
             data = await self._receive(max_bytes)

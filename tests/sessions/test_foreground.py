@@ -638,8 +638,8 @@ async def test_of_several_wanted_standard_apps_the_newest_is_brought_up(
         assert f"{APP} gave way: {NEW} took the foreground" in journal.story(USER, APP)[-1]
 
 
-async def two_standard_apps_ran(store: MemoryStore) -> None:
-    """What a server of before the rule has left: the newer of the two is ``NEW``."""
+async def two_background_apps_ran(store: MemoryStore) -> None:
+    """Up to the death of their server; the newer of the two is ``NEW``."""
     async with open_household(store=store) as house:
         for package in (APP, NEW):
             await house.add_app(package, kind="background")
@@ -647,6 +647,11 @@ async def two_standard_apps_ran(store: MemoryStore) -> None:
         await house.running_app()
         await house.running_app(package=NEW)
         await house.directory.surroundings.keeper.finish()
+
+
+async def two_standard_apps_ran(store: MemoryStore) -> None:
+    """What a server of before the rule has left: the newer of the two is ``NEW``."""
+    await two_background_apps_ran(store)
     for package in (APP, NEW):
         await as_standard(store, package)
 
@@ -712,13 +717,7 @@ async def test_a_stop_is_not_forgotten_while_it_is_found_out_who_is_brought_back
 ) -> None:
     store = SlowToRead()
     store.delays = {}
-    async with open_household(store=store) as house:
-        for package in (APP, NEW):
-            await house.add_app(package, kind="background")
-        await house.attached_glasses()
-        await house.running_app()
-        await house.running_app(package=NEW)
-        await house.directory.surroundings.keeper.finish()
+    await two_background_apps_ran(store)
     store.delays = {NEW: 1}
     environment = virtual_environment(tokens="next")
     async with open_household(store=store, environment=environment) as house:
