@@ -196,7 +196,7 @@ ASKS: Final[dict[Callable[..., object], Callable[[Scene], Awaitable[None]]]] = {
 async def test_who_asks_and_does_not_wait_for_the_answer(
     function: Callable[..., object], autojump_clock: MockClock
 ) -> None:
-    every = 1 if function is SdkAppServer.stop else 7
+    every = 1 if function is SdkAppServer.stop else 13
     assert await cancel_at_every_moment(scene, ASKS[function], is_well, every=every) > 0
 
 
