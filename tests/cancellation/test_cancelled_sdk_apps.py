@@ -201,7 +201,7 @@ async def test_who_asks_and_does_not_wait_for_the_answer(
     async def is_answered_and_well(scene: Scene) -> None:
         await trio.sleep(20)
         answered = [one.call for one in scene.server.diary.of(Answered)]
-        assert answered == ["session_request", call], "it goes on without the one who asked"
+        assert answered[:2] == ["session_request", call], "it goes on without the one who asked"
         await is_well(scene)
 
     every = 1 if function is SdkAppServer.stop else 13
