@@ -239,7 +239,7 @@ async def test_a_recovery_that_is_given_up_goes_on_without_its_caller(
         await wait_all_tasks_blocked()
         await nothing_is_left(house)
 
-    assert await cancel_at_every_moment(world, recover, check) > 10
+    assert await cancel_at_every_moment(world, recover, check, every=2) > 10
 
 
 # -- Endpoint.turn -------------------------------------------------------------------------------

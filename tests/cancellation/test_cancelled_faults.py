@@ -124,7 +124,8 @@ DOES: Final[dict[str, Callable[[World], Awaitable[None]]]] = {
 @pytest.mark.parametrize("name", DOES)
 @cancels(Process.start)
 async def test_a_process_that_starts_or_ends(name: str, autojump_clock: MockClock) -> None:
-    assert await cancel_at_every_moment(world, DOES[name], everybody_is_well, every=5) > 0
+    every = 3 if "app" in name else 9
+    assert await cancel_at_every_moment(world, DOES[name], everybody_is_well, every=every) > 0
 
 
 @pytest.mark.parametrize("call", [wear_another, until_attached], ids=lambda call: call.__name__)

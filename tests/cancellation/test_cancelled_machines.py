@@ -65,7 +65,7 @@ async def live(machine: Watched) -> None:
 
 async def nothing_is_left(machine: Watched) -> None:
     if hasattr(machine, "glasses"):
-        assert not [link.name for link in machine.all_links if link.is_open]
+        assert not [link for link in machine.all_links if link.is_open]
         assert not machine.oracle.callers, "nobody waits for an answer"
         assert not any(machine.oracle.calls.values())
         assert machine.webhooks.in_flight == 0

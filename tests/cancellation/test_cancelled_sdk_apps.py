@@ -17,7 +17,7 @@ from mentra_trio.clients.app_webhook import read_body, respond
 from mentra_trio.clients.noticing_stream import NoticingStream
 from mentra_trio.testing import sdk_script
 from mentra_trio.testing.app_server import SdkApp, SdkAppServer, SdkEndpoint
-from mentra_trio.testing.sdk_diary import Began, Dialled, Diary, Heard
+from mentra_trio.testing.sdk_diary import Answered, Began, Dialled, Diary, Heard
 from mentra_trio.testing.sdk_script import (
     AuthorError,
     Disconnect,
@@ -196,8 +196,17 @@ ASKS: Final[dict[Callable[..., object], Callable[[Scene], Awaitable[None]]]] = {
 async def test_who_asks_and_does_not_wait_for_the_answer(
     function: Callable[..., object], autojump_clock: MockClock
 ) -> None:
-    every = 1 if function is SdkAppServer.stop else 7
-    assert await cancel_at_every_moment(scene, ASKS[function], is_well, every=every) > 0
+    call = "stop_request" if function is SdkAppServer.stop else "session_request"
+
+    async def is_answered_and_well(scene: Scene) -> None:
+        await trio.sleep(20)
+        answered = [one.call for one in scene.server.diary.of(Answered)]
+        assert answered[:2] == ["session_request", call], "it goes on without the one who asked"
+        await is_well(scene)
+
+    every = 1 if function is SdkAppServer.stop else 13
+    moments = await cancel_at_every_moment(scene, ASKS[function], is_answered_and_well, every=every)
+    assert moments > 0
 
 
 HEAD: Final = b"POST /tool HTTP/1.1\r\nHost: app\r\nContent-Length: 22\r\n\r\n"
