@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.testing.machines.one_app import OneApp
 from mentra_trio.testing.machines.peopled import UNSAVED_S, PeopledMachine
-from mentra_trio.testing.machines.surroundings import MortalStore, WatchedWebhooks
+from mentra_trio.testing.machines.surroundings import WatchedWebhooks
 
 
 class Watched(OneApp):
@@ -76,8 +76,6 @@ async def nothing_is_left(machine: Watched) -> None:
     PeopledMachine.world,
     WatchedWebhooks.start,
     WatchedWebhooks.health,
-    MortalStore.save_sessions,
-    MortalStore.set_wanted,
 )
 async def test_the_world_of_a_machine(autojump_clock: MockClock) -> None:
     assert await cancel_at_every_moment(machine, live, nothing_is_left, every=9) > 200

@@ -17,7 +17,6 @@ from mentra_trio.ports import SessionChange, Store
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.storage.sqlite_store import SqliteStore, open_sqlite_store
 from mentra_trio.storage.writer import InlineRunner, ThreadRunner, thread_runner
-from mentra_trio.testing.machines import surroundings
 from mentra_trio.testing.mortal import MortalStore, Pulse
 
 USER = user_id("u-1@x.org")
@@ -47,7 +46,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "saved_users": (),
     "saved_session": (USER,),
 }
-KINDS = (MemoryStore, SqliteStore, MortalStore, surroundings.MortalStore)
+KINDS = (MemoryStore, SqliteStore, MortalStore)
 METHODS = [
     vars(kind)[name] for kind in KINDS for name in CALLS if name in vars(kind)
 ]  # what a kind only inherits is looked at in the kind that it comes from
