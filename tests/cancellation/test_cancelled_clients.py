@@ -210,7 +210,6 @@ LONG = {
     AppServer.next_session,
     AppServer.start,
     ClientLink.close,
-    ClientLink.receive,
     Server.start_app,
     open_glasses,
     open_websocket,
@@ -236,5 +235,5 @@ async def test_who_gives_up_doing_something(
             await DOES[function](scene)
 
     short = function in {Glasses.next, Glasses.expect, Glasses.close}
-    every = 7 if function in LONG else 2 if short else 3
+    every = 9 if function in LONG else 2 if short else 4
     assert await cancel_at_every_moment(scene, call, all_of_it_works, every=every) > 0

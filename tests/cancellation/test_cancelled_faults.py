@@ -124,7 +124,7 @@ DOES: Final[dict[str, Callable[[World], Awaitable[None]]]] = {
 @pytest.mark.parametrize("name", DOES)
 @cancels(Process.start)
 async def test_a_process_that_starts_or_ends(name: str, autojump_clock: MockClock) -> None:
-    every = 3 if "app" in name else 9
+    every = 13 if "server" in name else 3
     assert await cancel_at_every_moment(world, DOES[name], everybody_is_well, every=every) > 0
 
 
@@ -133,7 +133,7 @@ async def test_a_process_that_starts_or_ends(name: str, autojump_clock: MockCloc
 async def test_a_phone_that_is_waited_for(
     call: Callable[[World], Awaitable[None]], autojump_clock: MockClock
 ) -> None:
-    assert await cancel_at_every_moment(world, call, everybody_is_well, every=7) > 0
+    assert await cancel_at_every_moment(world, call, everybody_is_well, every=13) > 0
 
 
 @cancels(World.wear)
