@@ -31,6 +31,8 @@ EXCEPTIONS: Final = {
     "testing.certification.app_socket.Wire.wait_send_all_might_not_block": BELOW,
     "testing.conditions.Conditions.during": "waits for nothing: a fault is on, or it is not",
     "testing.machine.TrioMachine.world": "has no body: every machine has its own",
+    "testing.machines.any_network.AnyNetwork.world": "opens a world, which is cancelled, and waits",
+    "testing.processes.ServerProcess.kill": "tells of it, and is Process.kill, which is cancelled",
     "transport.gated_stream.GatedStream.wait_send_all_might_not_block": BELOW,
     "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
     "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
