@@ -59,16 +59,16 @@ class Script:
 
     @classmethod
     def decode(cls, word: str) -> Script:
-        """The script that ``encode`` made ``word`` of.
+        """The script that ``encode`` made ``word`` of; load its machine first.
 
         Raises:
-            ScriptError: none did.
+            ScriptError: none did, or what its rules were given is not there any more.
         """
         try:
             packed = urlsafe_b64decode(word + "=" * (-len(word) % 4))
             plain = ast.literal_eval(zlib.decompress(packed).decode())
             return cls(tuple(Step(rule, from_literal(values)) for rule, values in plain))
-        except (ValueError, TypeError, SyntaxError, zlib.error, ImportError, AttributeError) as bad:
+        except (ValueError, TypeError, SyntaxError, zlib.error, LookupError, AttributeError) as bad:
             raise ScriptError(f"this is not a script of a machine: {word[:40]}") from bad
 
     def play(self, machine: TrioMachine) -> None:
