@@ -8,6 +8,7 @@ was done, so that a failure can be replayed and exported.
 from __future__ import annotations
 
 import inspect
+import random
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -21,10 +22,9 @@ import trio
 from hypothesis import currently_in_test_context, note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
-from hypothesis.stateful import precondition as precondition
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from .schedule import seed_schedule
+from .schedule import seed_schedule, seeded_schedule
 from .script import Script, command_for
 from .trace import Trace
 
@@ -34,7 +34,8 @@ R = TypeVar("R", bound=Callable[..., None])
 SCHEDULES: Final = 2**16
 """How many orders of ready tasks are told apart."""
 
-_RULE: Final = "hypothesis_stateful_rule"
+_INITIAL: Final = "hypothesis_stateful_initialize_rule"
+_RULES: Final = ("hypothesis_stateful_rule", _INITIAL)
 """By this Hypothesis knows its rules; without it foreign ones just go unnoticed."""
 _RECORDED: Final = "is_recorded_rule"
 _CHECK: Final = "is_recorded_invariant"
@@ -75,6 +76,23 @@ def invariant() -> Callable[[R], R]:
     return decorate
 
 
+def precondition(condition: Callable[[Any], bool]) -> Callable[[R], R]:
+    """As ``hypothesis.stateful.precondition``: for a ``rule`` or an ``invariant``, above it."""
+
+    def decorate(function: R) -> R:
+        if not hasattr(function, _CHECK):
+            return stateful.precondition(condition)(function)
+
+        @wraps(function)
+        def check(machine: TrioMachine) -> None:
+            if condition(machine):
+                function(machine)
+
+        return cast("R", check)
+
+    return decorate
+
+
 def _recorded(function: Callable[..., None]) -> Callable[..., None]:
     """``function``, noted with its arguments unless another rule has called it."""
     names = list(inspect.signature(function).parameters)[1:]
@@ -89,6 +107,13 @@ def _recorded(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @cache
+def _first_rules_of(machine: type) -> frozenset[str]:
+    return frozenset(
+        name for name in dir(machine) if hasattr(getattr(machine, name, None), _INITIAL)
+    )
+
+
+@cache
 def _invariants_of(machine: type) -> tuple[str, ...]:
     """By name, so that a subclass may override one."""
     return tuple(
@@ -99,6 +124,10 @@ def _invariants_of(machine: type) -> tuple[str, ...]:
 def _marked(function: Callable[..., Any], mark: str) -> Callable[..., Any]:
     setattr(function, mark, True)
     return function
+
+
+class WorldEnded(RuntimeError):
+    """The world of a machine has ended, or crashed before: nothing more can be done in it."""
 
 
 class TrioMachine(RuleBasedStateMachine):
@@ -125,6 +154,7 @@ class TrioMachine(RuleBasedStateMachine):
         self._inside = self._replays = False
         self._jobs: SimpleQueue[Callable[[], Awaitable[Any]] | None] = SimpleQueue()
         self._results: SimpleQueue[outcome.Outcome[Any]] = SimpleQueue()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run_trio, daemon=True)
         self._thread.start()
         self._results.get().unwrap()
@@ -147,8 +177,12 @@ class TrioMachine(RuleBasedStateMachine):
         """Run ``job`` on the Trio thread, let every task settle, and return its result.
 
         Raises:
-            BaseException: what ``job`` raised.
+            BaseException: what ``job`` raised; the world goes on.
+            BaseExceptionGroup: what another task crashed with; the world has ended.
+            WorldEnded: it has ended before.
         """
+        if self._ended.is_set():
+            raise WorldEnded(f"the world of {type(self).__name__} has ended")
         self._jobs.put(job)
         result: T = self._results.get().unwrap()
         return result
@@ -173,8 +207,13 @@ class TrioMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """End the world. A crash of it is a failure of the example."""
-        if currently_in_test_context():
-            note(self.how_to_replay())  # is shown for the failing example only
+        try:
+            if currently_in_test_context():
+                note(self.how_to_replay())  # is shown for the failing example only
+        finally:
+            self._end_world()
+
+    def _end_world(self) -> None:
         self._jobs.put(None)
         self._thread.join()
         while not self._results.empty():
@@ -187,16 +226,22 @@ class TrioMachine(RuleBasedStateMachine):
     def replayed(cls) -> Generator[Self]:
         """A machine whose rules are called by hand, without Hypothesis, in a test of its own.
 
-        Invariants are checked after every rule, and the world is ended with the block.
+        Invariants are checked after every rule, once all those have been called with which an
+        example begins, or any other; the world is ended with the block. Trio's order of tasks and
+        ``random`` are seeded meanwhile, as Hypothesis does.
         """
-        seed_schedule(0)  # as Hypothesis does before every example
-        machine = cls()
-        machine._replays = True
+        state = random.getstate()
+        random.seed(0)
         try:
-            machine.everything_holds()
-            yield machine
+            with seeded_schedule(0):
+                machine = cls()
+                machine._replays = True
+                try:
+                    yield machine
+                finally:
+                    machine.teardown()
         finally:
-            machine.teardown()
+            random.setstate(state)
 
     @stateful.invariant()
     def everything_holds(self) -> None:
@@ -210,7 +255,7 @@ class TrioMachine(RuleBasedStateMachine):
         foreign = [
             name
             for name, function in functions
-            if hasattr(function, _RULE) and not hasattr(function, _RECORDED)
+            if any(hasattr(function, mark) for mark in _RULES) and not hasattr(function, _RECORDED)
         ]
         if foreign:
             return (
@@ -231,30 +276,29 @@ class TrioMachine(RuleBasedStateMachine):
             yield
         finally:
             self._inside = False
-        if self._replays:
+        if self._replays and not self._still_begins(name):
             self.everything_holds()
+
+    def _still_begins(self, name: str) -> bool:
+        """Whether ``name``, which was called last, was not the last of the first rules."""
+        first = _first_rules_of(type(self))
+        return name in first and not first <= {step.rule for step in self.script.steps}
 
     # -- the world's thread ------------------------------------------------------------
 
     def _run_trio(self) -> None:
         instruments = [self.trace] if self.traced else []
         main = partial(trio.run, self._main, clock=self._clock, instruments=instruments)
-        self._results.put(outcome.capture(main))
+        result = outcome.capture(main)
+        self._ended.set()
+        self._results.put(result)
 
     async def _main(self) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.world)
             self._results.put(outcome.Value(None))
             while (job := self._jobs.get()) is not None:
-                result = await _captured(job)
+                result = await outcome.acapture(job)
                 await wait_all_tasks_blocked()
                 self._results.put(result)
             nursery.cancel_scope.cancel("machine ended")
-
-
-async def _captured(job: Callable[[], Awaitable[Any]]) -> outcome.Outcome[Any]:
-    """``outcome.acapture``, except that cancellation passes through."""
-    try:
-        return outcome.Value(await job())
-    except (AssertionError, LookupError, ValueError, RuntimeError, trio.TooSlowError) as error:
-        return outcome.Error(error)

@@ -85,7 +85,8 @@ class Script:
 
     def as_test(self, machine: type[TrioMachine]) -> str:
         """A plain test in Python that does the same, without Hypothesis choosing anything."""
-        imports, lines = {f"from {_module_of(machine)} import {machine.__name__}"}, []
+        outer = machine.__qualname__.partition(".")[0]
+        imports, lines = {f"from {machine.__module__} import {outer}"}, []
         for step in self.steps:
             coded = {name: as_code(value) for name, value in step.values.items()}
             imports.update(*(needed for _, needed in coded.values()))
@@ -98,7 +99,7 @@ class Script:
         return _TEST.format(
             imports="\n".join(sorted(imports)),
             name=f"test_what_{machine.__name__.lower()}_found",
-            machine=machine.__name__,
+            machine=machine.__qualname__,
             steps="\n".join(lines) or "        machine.everything_holds()",
         )
 
@@ -117,6 +118,8 @@ def {name}() -> None:
 
 def command_for(machine: type[TrioMachine], script: Script) -> str:
     """The command line that replays ``script``, or why there is none."""
+    if "<locals>" in machine.__qualname__:
+        return f"No command replays this: {machine.__qualname__} is defined in a function."
     try:
         word = script.encode()
     except NotALiteral as reason:
@@ -151,7 +154,9 @@ def load_machine(name: str) -> type[TrioMachine]:
         module = _module_at(Path(where)) if where.endswith(".py") else import_module(where)
     except (ImportError, OSError) as error:
         raise ScriptError(f"{where} cannot be imported: {error}") from error
-    found = getattr(module, path, None)
+    found: Any = module
+    for step in path.split("."):
+        found = getattr(found, step, None)
     if not (isinstance(found, type) and issubclass(found, TrioMachine)):
         raise ScriptError(f"{where} has no machine called {path}")
     return found
@@ -163,7 +168,3 @@ def _module_at(file: Path) -> Any:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return import_module(file.stem)
-
-
-def _module_of(machine: type[TrioMachine]) -> str:
-    return machine.__module__

@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
 from counting_machine import Counting, Stroke
 from hypothesis import seed, settings
+from hypothesis.stateful import initialize as foreign_initialize
 from hypothesis.stateful import rule as foreign_rule
 from hypothesis.stateful import run_state_machine_as_test
 
 from mentra_trio.cli import main
-from mentra_trio.testing.machine import TrioMachine
+from mentra_trio.testing.machine import (
+    TrioMachine,
+    WorldEnded,
+    initialize,
+    invariant,
+    precondition,
+)
 from mentra_trio.testing.machines.one_app import OneApp
 from mentra_trio.testing.machines.restarts import Restarts
 from mentra_trio.testing.script import Script, ScriptError, Step, load_machine, name_of
 
 HERE = Path(__file__).parent
 QUICK = settings(max_examples=200, stateful_step_count=20, deadline=None, database=None)
+
+
+class Conditional(Counting):
+    @precondition(lambda self: self.count > 1)
+    @invariant()
+    def it_stays_small(self) -> None:
+        assert self.count == 0
+
+
+class Inside:
+    class Counting(Counting):
+        """A machine inside another class."""
 
 
 def failure_of(machine: type[TrioMachine]) -> str:
@@ -90,6 +112,99 @@ def test_what_a_rule_of_hypothesis_did_cannot_be_replayed() -> None:
     assert "unseen is decorated with a rule of Hypothesis" in failure_of(Foreign)
 
 
+def test_what_hypothesis_began_with_cannot_be_replayed() -> None:
+    class Foreign(Counting):
+        @foreign_initialize()
+        def unseen(self) -> None:
+            self.count = 2
+
+    assert "unseen is decorated with a rule of Hypothesis" in failure_of(Foreign)
+
+
+def test_a_machine_in_a_function_cannot_be_found_again() -> None:
+    class Local(Counting):
+        """Nobody can import it."""
+
+    assert "Local is defined in a function" in failure_of(Local)
+
+
+def test_an_invariant_with_a_precondition_is_checked_where_that_holds() -> None:
+    with Conditional.replayed() as machine:
+        machine.it_is_counted(Stroke(1), 0.5)
+        machine.time_passes(1)
+        machine.count = 2
+        with pytest.raises(AssertionError):
+            machine.everything_holds()
+    assert "mentra-trio replay" in failure_of(Conditional)
+
+
+def test_a_replay_checks_nothing_before_everything_is_initialized() -> None:
+    class Initialized(Counting):
+        @initialize()
+        def begin(self) -> None:
+            self.most = 3
+
+        @invariant()
+        def it_is_not_more_than_that(self) -> None:
+            assert self.count <= self.most
+
+    run_state_machine_as_test(Initialized, settings=settings(QUICK, max_examples=1))
+    with Initialized.replayed() as machine:
+        machine.schedule(1)
+        machine.begin()
+        machine.most = -1
+        with pytest.raises(AssertionError):
+            machine.time_passes(1)
+
+
+def test_a_replay_leaves_no_trace_in_the_order_of_tasks_or_in_random() -> None:
+    order = trio._core._run._r
+    before = random.getstate(), order.getstate()
+    drawn = []
+    for _ in range(2):
+        with Counting.replayed() as machine:
+            machine.schedule(3)
+            drawn.append(random.random())
+    assert drawn[0] == drawn[1]
+    assert before == (random.getstate(), order.getstate())
+
+
+@pytest.mark.parametrize("error", [OSError("x"), TypeError("x"), KeyboardInterrupt()])
+def test_what_a_job_raises_is_raised_and_the_world_goes_on(error: BaseException) -> None:
+    async def job() -> None:
+        raise error
+
+    with Counting.replayed() as machine:
+        with pytest.raises(type(error)):
+            machine.do(job)
+        machine.time_passes(1)
+
+
+def test_a_world_that_has_ended_takes_no_more_jobs() -> None:
+    async def crash() -> None:
+        raise KeyError("planted")
+
+    with Counting.replayed() as machine:
+        with pytest.raises(ExceptionGroup):
+            machine.act(lambda: machine.nursery.start_soon(crash))
+        with pytest.raises(WorldEnded):
+            machine.settle()
+
+
+def test_the_world_is_ended_whatever_happens_to_its_note() -> None:
+    class Unspeakable(Counting):
+        def how_to_replay(self) -> str:
+            raise LookupError("planted")
+
+        def it_stays_small(self) -> None:
+            """Whatever it is."""
+
+    before = threading.active_count()
+    with pytest.raises(LookupError):
+        run_state_machine_as_test(Unspeakable, settings=settings(QUICK, max_examples=1))
+    assert threading.active_count() == before
+
+
 def test_a_crash_of_the_world_is_a_failure_of_the_example() -> None:
     machine = Counting()
 
@@ -123,6 +238,7 @@ def test_machines_are_found_by_their_names(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_machine(name_of(Counting)) is Counting
     assert name_of(OneApp) == "mentra_trio.testing.machines.one_app:OneApp"
     assert load_machine(name_of(OneApp)) is OneApp
+    assert load_machine(name_of(Inside.Counting)) is Inside.Counting
     with pytest.raises(ScriptError, match="no machine called Stroke"):
         load_machine("counting_machine.py::Stroke")
 
