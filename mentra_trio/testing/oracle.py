@@ -60,7 +60,7 @@ class Oracle:
         asked: see ``Asked``; absent where nobody can know.
         said: how many events each user's glasses have sent.
         heard, heard_at: the numbers of those that each app has received, and when.
-        repeatable: numbers that may be heard twice: a server died before it wrote them down.
+        repeatable: numbers that may be heard once more: a server died before it wrote them down.
         callers: since when those wait who have asked for something.
         deaths: how often the server has died.
         violations: what should never have happened, in words.
@@ -255,8 +255,10 @@ class Oracle:
         """The app of ``key`` has received event ``number`` of ``user``."""
         self._expect(user == key[0], key, f"heard what {user} said")
         heard = self.heard.setdefault(key, [])
-        latest = heard[-1] if heard else 0
-        repeated = number in self.repeatable.get(key, ())
+        latest = max(heard, default=0)
+        repeatable = self.repeatable.get(key, set())
+        repeated = number in repeatable
+        repeatable.discard(number)
         self._expect(number > latest or repeated, key, f"heard {number} after {latest}")
         self._expect(number <= self.said.get(key[0], 0), key, f"heard {number}, never said")
         heard.append(number)

@@ -196,6 +196,21 @@ def test_what_a_dying_server_had_not_written_down_may_be_heard_twice() -> None:
     oracle.check()
 
 
+@pytest.mark.parametrize(("again", "problem"), [(1, "heard 1 after 2"), (2, "heard 2 after 2")])
+def test_but_not_three_times_nor_what_was_heard_since(again: int, problem: str) -> None:
+    oracle = Oracle()
+    for number in (1, 2):
+        oracle.speaks(USER)
+        oracle.hears(KEY, USER, number)
+        if number == 1:
+            oracle.server_died(0.1)
+    oracle.hears(KEY, USER, 1)
+    oracle.check()
+    oracle.hears(KEY, USER, again)
+    with pytest.raises(AssertionError, match=problem):
+        oracle.check()
+
+
 def test_who_starts_one_standard_app_does_not_want_the_other_any_more() -> None:
     oracle = Oracle(exclusive=frozenset({APP, OTHER}))
     oracle.commanded(KEY, True)
