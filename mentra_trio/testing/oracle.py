@@ -26,7 +26,7 @@ from ..domain.facts import (
     UserStateChanged,
 )
 from ..domain.ids import PackageName, UserId
-from ..domain.lifecycle import OVER, RESTING, TRANSITIONS, AppEvent, AppState
+from ..domain.lifecycle import AWAY, OVER, RESTING, TRANSITIONS, AppEvent, AppState
 from ..ports import SessionCall
 
 Key = tuple[UserId, PackageName]
@@ -34,6 +34,9 @@ Key = tuple[UserId, PackageName]
 
 CALLED_IN: Final = frozenset({AppState.CONNECTING, AppState.RESURRECTING})
 """States in which an app's server is called: never in grace, at rest, or after a stop."""
+
+FIRST: Final = frozenset({AppState.CONNECTING, *AWAY})
+"""States in which an app may begin of which nothing was known: an app is not there yet."""
 
 
 @attrs.define
@@ -123,6 +126,7 @@ class Oracle:
             before = fact.old
         if fact.old is None:
             self._expect(before is None, key, f"began as {fact.new.name} while {before}")
+            self._expect(fact.new in FIRST, key, f"began as {fact.new.name}, out of nothing")
         else:
             self._expect(before is fact.old, key, f"left {fact.old.name}, but was {before}")
             self._expect(self._is_a_way(fact), key, f"moved off the table: {fact}")

@@ -101,6 +101,7 @@ def test_what_is_in_order_is_not_objected_to(facts: tuple[Fact, ...]) -> None:
     ("facts", "problem"),
     [
         ((*RUNS, moved(None, AppState.CONNECTING)), "began as CONNECTING while"),
+        ((moved(None, AppState.RUNNING),), "began as RUNNING, out of nothing"),
         ((*RUNS, moved(AppState.GRACE_PERIOD, AppState.RUNNING)), "left GRACE_PERIOD, but was"),
         (
             (*RUNS, moved(AppState.RUNNING, AppState.BACKOFF, AppEvent.LINK_LOST)),
