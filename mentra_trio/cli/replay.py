@@ -24,12 +24,11 @@ def replay(name: str, word: str, export: Path | None, say: Callable[[str], None]
     except ImportError as missing:
         raise ConfigError(f"{missing}: pip install 'mentra-trio[testing]'") from missing
     try:
-        machine, script = load_machine(name), Script.decode(word)
+        machine = load_machine(name)
+        script = Script.decode(word)
+        script.check(machine)
     except ScriptError as wrong:
         raise ConfigError(str(wrong)) from wrong
-    for step in script.steps:
-        if not hasattr(machine, step.rule):
-            raise ConfigError(f"{name} has no rule {step.rule}: is the script older than it?")
     if export is not None:
         _export(script.as_test(machine), export)
         say(f"{len(script.steps)} steps written to {export}: run it with pytest")
@@ -38,7 +37,7 @@ def replay(name: str, word: str, export: Path | None, say: Callable[[str], None]
     with traced.replayed() as world:
         for step in script.steps:
             say(f"{world.now:10.3f} s  {step}")
-            getattr(world, step.rule)(**step.values)
+            step.call(world)
         say(f"All held. Course {world.trace.digest} after {world.trace.steps} steps of tasks.")
 
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from .schedule import seed_schedule, seeded_schedule
-from .script import Script, command_for
+from .script import RECORDED, Script, command_for
 from .trace import Trace
 
 T = TypeVar("T")
@@ -37,7 +37,6 @@ SCHEDULES: Final = 2**16
 _INITIAL: Final = "hypothesis_stateful_initialize_rule"
 _RULES: Final = ("hypothesis_stateful_rule", _INITIAL)
 """By this Hypothesis knows its rules; without it foreign ones just go unnoticed."""
-_RECORDED: Final = "is_recorded_rule"
 _CHECK: Final = "is_recorded_invariant"
 
 
@@ -47,7 +46,7 @@ def rule(**strategies: st.SearchStrategy[Any]) -> Callable[[R], R]:
     def decorate(function: R) -> R:
         as_rule: Any = stateful.rule
         decorated = as_rule(**strategies)(_recorded(function))
-        return cast("R", _marked(decorated, _RECORDED))
+        return cast("R", _marked(decorated, RECORDED))
 
     return decorate
 
@@ -58,7 +57,7 @@ def initialize(**strategies: st.SearchStrategy[Any]) -> Callable[[R], R]:
     def decorate(function: R) -> R:
         as_first_rule: Any = stateful.initialize
         decorated = as_first_rule(**strategies)(_recorded(function))
-        return cast("R", _marked(decorated, _RECORDED))
+        return cast("R", _marked(decorated, RECORDED))
 
     return decorate
 
@@ -255,7 +254,7 @@ class TrioMachine(RuleBasedStateMachine):
         foreign = [
             name
             for name, function in functions
-            if any(hasattr(function, mark) for mark in _RULES) and not hasattr(function, _RECORDED)
+            if any(hasattr(function, mark) for mark in _RULES) and not hasattr(function, RECORDED)
         ]
         if foreign:
             return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import sys
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .machine import TrioMachine
 
 LINE: Final = 100
+RECORDED: Final = "is_recorded_rule"
+"""By this mark a rule is known that can be called again."""
 
 
 class ScriptError(ValueError):
@@ -32,6 +35,10 @@ class Step:
 
     rule: str
     values: Mapping[str, Any]
+
+    def call(self, machine: TrioMachine) -> None:
+        """Call the rule on ``machine``; raises what it raises."""
+        getattr(machine, self.rule)(**self.values)
 
     def __str__(self) -> str:
         parts = ", ".join(f"{name}={value!r}" for name, value in self.values.items())
@@ -75,13 +82,28 @@ class Script:
         """Call the rules on ``machine``, which raises what they raise.
 
         Raises:
-            ScriptError: it has no such rule.
+            ScriptError: they do not fit; see ``check``.
+        """
+        self.check(type(machine))
+        for step in self.steps:
+            step.call(machine)
+
+    def check(self, machine: type[TrioMachine]) -> None:
+        """Return if ``machine`` has these rules, and they take these arguments.
+
+        Raises:
+            ScriptError: not so; the machine may have been changed since.
         """
         for step in self.steps:
             rule = getattr(machine, step.rule, None)
-            if rule is None:
-                raise ScriptError(f"{type(machine).__name__} has no rule {step.rule}")
-            rule(**step.values)
+            if not hasattr(rule, RECORDED):
+                raise ScriptError(f"{machine.__name__} has no rule {step.rule} (any more)")
+            try:
+                inspect.signature(rule).bind(None, **step.values)
+            except TypeError as wrong:
+                raise ScriptError(
+                    f"{machine.__name__}.{step.rule} is called wrongly: {wrong}"
+                ) from wrong
 
     def as_test(self, machine: type[TrioMachine]) -> str:
         """A plain test in Python that does the same, without Hypothesis choosing anything."""

@@ -230,6 +230,10 @@ def test_a_word_that_is_no_script_is_one_line(capsys: pytest.CaptureFixture[str]
     assert "not a script" in capsys.readouterr().err
     assert main(["replay", name, Script((Step("gone", {}),)).encode()]) == 2
     assert "no rule gone" in capsys.readouterr().err
+    assert main(["replay", name, Script((Step("teardown", {}),)).encode()]) == 2
+    assert "no rule teardown" in capsys.readouterr().err
+    assert main(["replay", name, Script((Step("time_passes", {"gone": 1}),)).encode()]) == 2
+    assert "time_passes is called wrongly" in capsys.readouterr().err
 
 
 def test_machines_are_found_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
