@@ -95,7 +95,7 @@ class Script:
             ScriptError: not so; the machine may have been changed since.
         """
         for step in self.steps:
-            rule = getattr(machine, step.rule, None)
+            rule: Any = getattr(machine, step.rule, None)
             if not hasattr(rule, RECORDED):
                 raise ScriptError(f"{machine.__name__} has no rule {step.rule} (any more)")
             try:

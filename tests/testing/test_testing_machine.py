@@ -185,7 +185,7 @@ def test_a_world_that_has_ended_takes_no_more_jobs() -> None:
         raise KeyError("planted")
 
     with Counting.replayed() as machine:
-        with pytest.raises(ExceptionGroup):
+        with pytest.RaisesGroup(pytest.RaisesGroup(KeyError)):
             machine.act(lambda: machine.nursery.start_soon(crash))
         with pytest.raises(WorldEnded):
             machine.settle()
@@ -211,7 +211,7 @@ def test_a_crash_of_the_world_is_a_failure_of_the_example() -> None:
     async def crash() -> None:
         raise KeyError("planted")
 
-    with pytest.raises(ExceptionGroup):
+    with pytest.RaisesGroup(pytest.RaisesGroup(KeyError)):
         machine.act(lambda: machine.nursery.start_soon(crash))
 
 
