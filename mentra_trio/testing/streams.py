@@ -100,13 +100,19 @@ class _Pipe:
             self.chunks.append((self.last_at, piece))
 
     def change(self, travel: Travel) -> None:
-        """From now on bytes travel so; what is under way arrives no later than if sent now."""
+        """From now on bytes travel so; what is under way arrives no later than if sent now.
+
+        So does the end, but for what ``closes_after`` it has been given.
+        """
         if travel == self.travel:
             return
         soonest = trio.current_time() + travel.latency
         if travel.bytes_per_s == 0 and self.last_at > soonest:
             self.chunks = deque((min(at, soonest), piece) for at, piece in self.chunks)
             self.last_at = self.passing_until = soonest
+        if self.ended:
+            late = max(soonest + self.travel.closes_after, self.last_at)
+            self.ends_at = min(self.ends_at, late)
         self.travel = travel
         self.wake()
 

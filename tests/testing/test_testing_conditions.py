@@ -269,6 +269,19 @@ async def test_a_slow_close_is_late_and_what_was_sent_is_not(
             await server.send_all(b"no")
 
 
+async def test_the_end_is_late_no_longer_than_the_bytes_before_it(
+    net: Net, autojump_clock: object
+) -> None:
+    client, server = await net.connect()
+    async with net.during(Latency(seconds=600)):
+        await client.send_all(b"bye")
+        await client.aclose()
+        await trio.sleep(1)
+    assert await server.receive_some() == b"bye"
+    assert await server.receive_some() == b""
+    assert trio.current_time() == 1
+
+
 async def test_a_sender_that_waits_learns_of_a_slow_close(net: Net, autojump_clock: object) -> None:
     client, server = await net.connect()
     async with net.during(SlowClose(seconds=5)):
