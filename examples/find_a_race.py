@@ -143,6 +143,7 @@ def main() -> None:
         deadline=None,
         database=None,
         report_multiple_bugs=False,
+        print_blob=False,
     )
     try:
         run_state_machine_as_test(seed(1)(Taps), settings=quick)

@@ -12,7 +12,7 @@ import trio
 
 from ..concurrency.race import race
 from ..domain.breaker import Sign, sign_of
-from ..domain.errors import StoreFailed, WebhookFailed
+from ..domain.errors import StoreFailed, WebhookFailed, WebhookFailure
 from ..domain.lifecycle import AppEvent, AppState, StopCause
 from ..domain.restarts import retry_delay
 from ..domain.starting import StartStage, failed
@@ -105,6 +105,9 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     stage, message, sign = _why_not(app, attempt)
     app.endpoint.tell(sign)
     app.failures = app.failures + 1 if sign is Sign.FAILED else 0
+    if _leaves_a_ghost(attempt):
+        app.floor = max(app.floor, attempt.serial + 1)
+        app.note()
     app.settle_outcome(failed(stage, message))
     return False
 
@@ -220,6 +223,16 @@ async def _until_too_late(app: AppSession, attempt: Attempt) -> None:
         await attempt.delivered.wait()
     if not delivery.cancelled_caught:
         await trio.sleep(lifecycle.connect_s)
+
+
+def _leaves_a_ghost(attempt: Attempt) -> bool:
+    """Whether an app may still come of a failed attempt that would never do anything.
+
+    An SDK that had no ack in time answers its webhook with 500, never runs its author's code,
+    and yet goes on connecting (protocol.md 2.2).
+    """
+    failure = attempt.failure.peek()
+    return failure is not None and failure.failure is WebhookFailure.ERROR
 
 
 def _why_not(app: AppSession, attempt: Attempt) -> tuple[StartStage, str, Sign]:

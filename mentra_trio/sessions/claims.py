@@ -92,10 +92,15 @@ def about_to_change(app: AppSession | None) -> bool:
 
 
 def _check_attempt(roster: Roster, claim: AppClaim, serial: int | None, floor: int) -> None:
-    """A later attempt was delivered: this is a late socket of a runtime that was replaced."""
+    """A later attempt was delivered: this is a late socket of a runtime that was replaced.
+
+    Or the app itself has said that this attempt has failed.
+    """
     if serial is None or serial >= floor:
         return
     app = roster.apps.get(claim.package)
+    if app is not None and app.attempt is not None and app.attempt.serial == serial:
+        raise InitRefused("", "the start that it comes of has failed", APP_STOPPED)
     known = app is not None and serial in {app.runtime, app.former}
     if app is not None and known and serial not in app.replaced:
         app.replaced.add(serial)

@@ -19,12 +19,12 @@ from profiles import machine_settings
 from several_lives import SeveralLives
 
 from mentra_trio.domain.breaker import Breaker, Sign
-from mentra_trio.domain.close_reasons import STALE_TOKEN, SUPERSEDED
+from mentra_trio.domain.close_reasons import APP_STOPPED, STALE_TOKEN, SUPERSEDED
 from mentra_trio.domain.errors import SessionEnded, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import AppStateChanged
 from mentra_trio.domain.lifecycle import AWAY, TRANSITIONS, AppEvent, AppState
 from mentra_trio.domain.records import TOKENS_KEPT
-from mentra_trio.domain.timings import SAVE_DELAY_S, Lifecycle
+from mentra_trio.domain.timings import PROOF_S, SAVE_DELAY_S, Lifecycle
 from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.app_session import AppSession
 from mentra_trio.sessions.directory import AppClaim
@@ -81,6 +81,8 @@ class Witness(FakeWebhooks):
     def __init__(self) -> None:
         super().__init__()
         self.delivered: list[str] = []
+        self.gave_up: set[str] = set()
+        """Attempts whose app said that they have failed: what comes of them is a ghost."""
         self.look: Callable[[str], None] = lambda token: None
 
     async def start(self, call: SessionCall, *, delivered: Callable[[], None]) -> None:
@@ -91,7 +93,12 @@ class Witness(FakeWebhooks):
             self.delivered.append(token)
             delivered()
 
-        await super().start(call, delivered=note)
+        try:
+            await super().start(call, delivered=note)
+        except WebhookFailed as failed:
+            if failed.failure is WebhookFailure.ERROR:
+                self.gave_up.add(token)
+            raise
 
 
 def token_of(call: SessionCall) -> str:
@@ -403,6 +410,9 @@ class ComingBack(SeveralLives):
         if which is not None and which < self.newest_delivered:
             forgotten = self.lives > 1 and which < len(self.tokens) - TOKENS_KEPT
             return None if self.unsure or forgotten else False
+        ghost = which is not None and self.tokens[which] in self.webhooks.gave_up
+        if ghost and self.tokens[which or 0] not in self.attached:
+            return None if self.unsure else False
         if claim.reconnect_token:
             if self.unsure or self.stale_before == len(self.reconnect_tokens):
                 return None
@@ -422,11 +432,11 @@ class ComingBack(SeveralLives):
             self.attached.add(claim.token)
             assert self.state == "running"
             assert not any(older.is_open for older in before)
-            self.unsure = False
+            self.unsure = self.unsure and claim.token is None  # a token tells how far it is
         else:
             assert all(older.is_open for older in before), "it disturbed the one that is there"
             if had_session:
-                assert link.closed_with in {SUPERSEDED, STALE_TOKEN}
+                assert link.closed_with in {SUPERSEDED, STALE_TOKEN, APP_STOPPED}
 
     @precondition(lambda self: self.served)
     @rule(empty_first=st.booleans())
@@ -542,6 +552,7 @@ class ComingBack(SeveralLives):
         server = endpoints.known(APP)
         breaker = server.breaker if server is not None else Breaker()
         away = {
+            "running": PROOF_S,  # as far as it is known: it may have to prove it
             "grace_period": TIMES.grace_s + TIMES.grace_jitter_s,
             "disconnected": TIMES.grace_jitter_s,
             "resurrecting": TIMES.webhook_s + TIMES.connect_s,

@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.breaker import CALL_EVERY, BreakerState, Sign
-from mentra_trio.domain.close_reasons import STALE_TOKEN, SUPERSEDED
+from mentra_trio.domain.close_reasons import APP_STOPPED, STALE_TOKEN, SUPERSEDED
 from mentra_trio.domain.errors import WebhookFailed
 from mentra_trio.domain.facts import AppStateChanged, FalseResurrection, WebhookCalled
 from mentra_trio.domain.ids import user_id
@@ -175,6 +175,24 @@ async def test_an_init_of_the_newest_attempt_attaches_during_backoff(
         assert house.state() == "running"
         await trio.sleep(100)
         assert len(house.webhooks.starts) == 2, "what was pending is not sent any more"
+
+
+async def test_what_comes_of_an_attempt_that_the_app_itself_gave_up_is_a_ghost(
+    autojump_clock: MockClock,
+) -> None:
+    """An SDK without an ack in time answers 500, never runs its author's code, and goes on."""
+    async with open_one_app() as (house, _glasses, link):
+        house.webhooks.plan(APP, WebhookScript(answer_after=5, failure=ERROR), WebhookScript())
+        link.cut()
+        call = await house.webhooks.next_start()
+        await trio.sleep(5.1)
+        assert house.state() == "backoff"
+        assert await house.answer(call).closed() == APP_STOPPED
+        assert house.state() == "backoff"
+        again = await house.webhooks.next_start()
+        assert await house.answer(call).closed() == SUPERSEDED
+        await house.answer(again).expect("tpa_connection_ack")
+        assert house.state() == "running"
 
 
 @pytest.mark.parametrize("away", [1, 5, 25, 60, 120, 170])

@@ -11,8 +11,9 @@ from ...domain.lifecycle import AWAY, AppState
 from ..machine import precondition, rule
 from .sessions import SessionMachine
 
-IN_VAIN_MOST: Final = 13
-"""Calls of a server that is away, for all of its users together, as long as nobody commands."""
+IN_VAIN_MOST: Final = 30
+"""Calls of a server that is away, for all of its users together, as long as nobody commands
+(pains.md C1)."""
 
 
 class ManyUsers(SessionMachine):
