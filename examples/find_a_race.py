@@ -37,7 +37,7 @@ def make_app(*, mended: bool) -> App:
     sessions: dict[str, AppSession] = {}
 
     @app.session
-    async def begin(session: AppSession) -> None:
+    def begin(session: AppSession) -> None:
         counts.setdefault(session.user, saved.get(session.user, 0))
         sessions[session.user] = session
 

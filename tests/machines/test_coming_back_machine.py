@@ -137,6 +137,8 @@ class ComingBack(SeveralLives):
         self.due: list[int] = []
         """Presses that the app has to hear of, as far as it was not told that it missed some."""
         self.told = self.missed = self.stale_before = 0
+        self.vague = False
+        """Whether something was said of which nobody can know whether the app wanted it."""
         self.moved: list[AppStateChanged] = []
 
     async def live(self) -> None:
@@ -365,6 +367,7 @@ class ComingBack(SeveralLives):
             self.act(partial(self.glasses[-1].say, press))
             if held and self.subscribed:
                 self.due.append(number)
+            self.vague = self.vague or (held and self.subscribed is None)
 
     # -- rules: the app ----------------------------------------------------------------
 
@@ -641,6 +644,8 @@ class ComingBack(SeveralLives):
             assert all(now - self.said[number] > TIMES.kept_s for number in missing), missing
         self.missed += len(missing)
         self.due = []
+        if self.vague:
+            self.told, self.missed, self.vague = self.count_told(), 0, False
         if self.served is not None:
             assert self.count_told() - self.told == self.missed, "it was told of the gap"
 

@@ -71,16 +71,17 @@ class PeopledMachine(TrioMachine):
         self.attached_at: dict[Key, float] = {}
         self.lives, self._reborn = 0, trio.Event()
         async with trio.open_nursery() as lives:
-            await lives.start(self._one_life_after_the_other)
+            lives.start_soon(self._one_life_after_the_other)
+            await self._reborn.wait()
             task_status.started()
 
-    async def _one_life_after_the_other(self, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _one_life_after_the_other(self) -> None:
         while True:
             self.lives += 1
             with trio.CancelScope() as self.life:
-                await self._live(task_status if self.lives == 1 else trio.TASK_STATUS_IGNORED)
+                await self._live()
 
-    async def _live(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(self) -> None:
         self.pulse = Pulse()
         environment = attrs.evolve(
             virtual_environment(self.lives, tokens=f"life{self.lives}-"),
@@ -103,7 +104,6 @@ class PeopledMachine(TrioMachine):
                     await self.house.add_app(package, kind=kind)
             self.patience: list[tuple[Key, trio.CancelScope]] = []
             self._reborn.set()
-            task_status.started()
             await trio.sleep_forever()
 
     def note(self, fact: Fact) -> None:
