@@ -105,6 +105,8 @@ async def test_without_a_valid_init_the_start_times_out_ten_seconds_after_delive
         assert house.state() is None
         assert glasses.of_type("app_state_change")[-1]["error"] == result.message
         assert house.webhooks.in_flight == 0, "nothing of the attempt runs on"
+        await trio.sleep(1)
+        assert list(await house.store.wanted_apps(USER)) == [APP], "a failure changes no wish"
 
 
 @pytest.mark.parametrize(
