@@ -45,6 +45,11 @@ def virtual_environment(seed: int = 0, *, tokens: str = "t") -> Environment:
     )
 
 
+def token_of(call: SessionCall) -> str:
+    """The token of the attempt, as it stands in the URL that the app server is given."""
+    return call.websocket_url.split("/")[-2]
+
+
 @attrs.define(eq=False, kw_only=True)
 class Household:
     """A directory with fake webhooks and a store in memory, and links made by the test."""
@@ -117,8 +122,7 @@ class Household:
 
     def answer(self, call: SessionCall) -> MemoryLink:
         """A link of the app server that was called, over the URL that it was given."""
-        token = call.websocket_url.split("/")[-2]
-        return self.app(call.user, call.package, token=token)
+        return self.app(call.user, call.package, token=token_of(call))
 
     def connect_when_called(
         self, package: PackageName = APP, *, after: float = 0.0

@@ -181,11 +181,11 @@ class Oracle:
             del self.epochs[key]
 
     def _expect_user_way(self, fact: UserStateChanged) -> None:
-        ways = {*attachment.OVER}
-        if fact.old is not None:
-            ways |= set(attachment.TRANSITIONS[fact.old].values())
-            if fact.new not in ways:
-                self._wrong(f"{fact.user} moved off the table: {fact}")
+        if fact.old is None:
+            return
+        ways = {*attachment.OVER, *attachment.TRANSITIONS[fact.old].values()}
+        if fact.new not in ways:
+            self._wrong(f"{fact.user} moved off the table: {fact}")
 
     def _attached(self, fact: LinkAttached) -> None:
         if fact.package is None:

@@ -96,7 +96,8 @@ class RaceWatch:
     _returns: dict[Key, int] = attrs.field(factory=dict, init=False)
     _joined: dict[Key, int] = attrs.field(factory=dict, init=False)
     _attached_at: dict[Key, float] = attrs.field(factory=dict, init=False)
-    _losses: dict[str, list[tuple[float, Key]]] = attrs.field(factory=dict, init=False)
+    _losses: dict[str, tuple[float, set[Key]]] = attrs.field(factory=dict, init=False)
+    """When an app was lost last, and by whom in that moment."""
     _ended_at: dict[str, float] = attrs.field(factory=dict, init=False)
     _said_at: dict[tuple[str, int], float] = attrs.field(factory=dict, init=False)
     _nothing_yet: set[Key] = attrs.field(factory=set, init=False)
@@ -140,9 +141,9 @@ class RaceWatch:
         match fact.event:
             case AppEvent.LINK_LOST:
                 self._lost_at[key] = now
-                losses = self._losses.setdefault(key[1], [])
-                losses.append((now, key))
-                together = {who for at, who in losses if at == now}
+                at, together = self._losses.get(key[1], (now, set()))
+                together = {key} if at != now else together | {key}
+                self._losses[key[1]] = (now, together)
                 if len(together) > 1:
                     self.races.reached("herd")
             case AppEvent.ATTEMPT_FAILED:

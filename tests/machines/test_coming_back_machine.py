@@ -35,6 +35,7 @@ from mentra_trio.testing.household import (
     USER,
     Household,
     open_household,
+    token_of,
     virtual_environment,
 )
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
@@ -99,10 +100,6 @@ class Witness(FakeWebhooks):
             if failed.failure is WebhookFailure.ERROR:
                 self.gave_up.add(token)
             raise
-
-
-def token_of(call: SessionCall) -> str:
-    return call.websocket_url.split("/")[-2]
 
 
 def pressed(links: Sequence[MemoryLink]) -> list[int]:

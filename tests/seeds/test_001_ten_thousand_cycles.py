@@ -18,7 +18,7 @@ from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.app_session import AppSession
 from mentra_trio.sessions.attempts import Attempt
-from mentra_trio.testing.household import APP, Household, open_household
+from mentra_trio.testing.household import APP, Household, open_household, token_of
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
 USERS: Final = 100
@@ -141,7 +141,7 @@ async def test_ten_thousand_random_releases_starts_and_drops(autojump_clock: Moc
         wearers: dict[UserId, Wearer] = {}
 
         def connect(call: SessionCall) -> None:
-            wearers[call.user].connect(call.websocket_url.split("/")[-2])
+            wearers[call.user].connect(token_of(call))
 
         house.webhooks.plan(APP, WebhookScript(on_delivered=connect))
         for n in range(USERS):

@@ -23,7 +23,14 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.storage.memory_store import MemoryStore
-from mentra_trio.testing.household import APP, USER, open_household, open_one_app, open_wearer
+from mentra_trio.testing.household import (
+    APP,
+    USER,
+    open_household,
+    open_one_app,
+    open_wearer,
+    token_of,
+)
 
 FROM_BEFORE = "token-of-the-server-before-us"
 
@@ -79,7 +86,7 @@ async def test_the_token_of_another_app_opens_nothing(autojump_clock: MockClock)
     async with open_one_app() as (house, _glasses, app):
         other = await house.add_app("com.t.b", kind="background")
         await house.running_app(package=other)
-        token = house.webhooks.starts[1].websocket_url.split("/")[-2]
+        token = token_of(house.webhooks.starts[1])
         assert await house.app(token=token).closed() == NOT_STARTED
         assert app.is_open
 
@@ -88,7 +95,7 @@ async def test_after_the_end_of_the_user_session_its_apps_are_told_so(
     autojump_clock: MockClock,
 ) -> None:
     async with open_one_app(lifecycle=Lifecycle(user_grace_s=2)) as (house, glasses, app):
-        token = house.webhooks.starts[0].websocket_url.split("/")[-2]
+        token = token_of(house.webhooks.starts[0])
         app.cut()
         glasses.cut()
         await trio.sleep(3)

@@ -30,6 +30,7 @@ from mentra_trio.testing.household import (
     open_household,
     open_one_app,
     open_wearer,
+    token_of,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
@@ -266,7 +267,7 @@ async def test_late_sockets_of_a_start_that_was_given_up_hear_app_stopped(
 
 async def test_sockets_of_an_older_life_are_superseded(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _glasses, first):
-        token = house.webhooks.starts[0].websocket_url.split("/")[-2]
+        token = token_of(house.webhooks.starts[0])
         await house.directory.stop_app(USER, APP)
         assert first.closed_with == APP_STOPPED
         current = await house.running_app()

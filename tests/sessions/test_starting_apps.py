@@ -24,6 +24,7 @@ from mentra_trio.testing.household import (
     open_household,
     open_one_app,
     open_wearer,
+    token_of,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 
@@ -164,7 +165,7 @@ async def test_a_wrong_key_over_the_attempts_own_url_ends_the_wait(
         async with trio.open_nursery() as callers:
             callers.start_soon(start_into, house, results)
             call = await house.webhooks.next_start()
-            token = call.websocket_url.split("/")[-2]
+            token = token_of(call)
             house.directory.key_rejected(APP, call.session_id, None, "another token")
             await wait_all_tasks_blocked()
             assert house.state() == "connecting", "only the attempt's own token counts"

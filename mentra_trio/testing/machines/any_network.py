@@ -26,8 +26,8 @@ from ..sdk_diary import Heard
 from ..sdk_script import Script, Subscribe
 from ..strategies import fault_plans
 from ..world import open_world
+from .peopled import BUTTON
 
-BUTTON: Final = "button_press"
 WITHIN_S: Final = 60.0
 """Every plan is over by then."""
 RECOVERED_S: Final = 240.0

@@ -19,13 +19,14 @@ from ...domain.lifecycle import TRANSITIONS, AppEvent, AppState
 from ...domain.timings import SAVE_DELAY_S, Lifecycle
 from ...ports import SessionCall
 from ...storage.memory_store import MemoryStore
-from ..household import EPOCH, open_household, virtual_environment
+from ..household import open_household, token_of, virtual_environment
 from ..links import MemoryLink, RecordingTelemetry
 from ..machine import TrioMachine
 from ..mortal import MortalStore, Pulse
 from ..oracle import Key, Oracle
 from ..races import RACES, RaceWatch
 from ..sometimes import Sometimes
+from ..wall_clock import WallClock
 from .surroundings import WatchedWebhooks
 
 UNSAVED_S: Final = SAVE_DELAY_S + 0.01
@@ -66,6 +67,7 @@ class PeopledMachine(TrioMachine):
         self.webhooks = WatchedWebhooks(oracle=self.oracle)
         self.webhooks.connect = self.answer_call
         self.store = MemoryStore()  # the disk
+        self.wall = WallClock()  # goes on while a server is dead
         self.glasses: dict[UserId, list[MemoryLink]] = {user: [] for user in self.users}
         self.links: dict[Key, list[MemoryLink]] = {key: [] for key in self.keys}
         self.attached_at: dict[Key, float] = {}
@@ -84,10 +86,7 @@ class PeopledMachine(TrioMachine):
     async def _live(self) -> None:
         self.pulse = Pulse()
         environment = attrs.evolve(
-            virtual_environment(self.lives, tokens=f"life{self.lives}-"),
-            utcnow=lambda: EPOCH.fromtimestamp(
-                EPOCH.timestamp() + trio.current_time(), EPOCH.tzinfo
-            ),
+            virtual_environment(self.lives, tokens=f"life{self.lives}-"), utcnow=self.wall.now
         )
         async with (
             open_household(
@@ -168,8 +167,7 @@ class PeopledMachine(TrioMachine):
 
     def answer_call(self, call: SessionCall) -> None:
         """The app comes over the URL that it was called with."""
-        token = call.websocket_url.split("/")[-2]
-        self.connect((call.user, call.package), token=token)
+        self.connect((call.user, call.package), token=token_of(call))
 
     def answer(self, key: Key, which: int = -1) -> None:
         """The app comes over the URL of one of the calls that it ever got."""

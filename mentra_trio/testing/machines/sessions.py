@@ -45,7 +45,7 @@ class SessionMachine(CheckedMachine):
             "answer_oldest": partial(self.answer, which=0),
             "come_without_token": self.connect,
             "give_up_waiting": lambda key: self.give_up(),
-            "recover": lambda key: self.recover(key),
+            "recover": self.recover,
         }
 
     @rule(
