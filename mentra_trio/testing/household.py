@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from random import Random
@@ -23,8 +22,9 @@ from ..sessions.snapshots import AppSnapshot
 from ..sessions.surroundings import Surroundings
 from ..storage.memory_store import MemoryStore
 from .links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
+from .wall_clock import EPOCH as EPOCH
+from .wall_clock import WallClock
 
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 USER = user_id("u-1@x.org")
 APP = package_name("com.t.a")
 ALL = ("ALL",)
@@ -36,9 +36,8 @@ def virtual_environment(seed: int = 0, *, tokens: str = "t") -> Environment:
     ``tokens`` replaces the ``t``, for a server that comes after another.
     """
     names = count(1)
-    began = trio.current_time()
     return Environment(
-        utcnow=lambda: EPOCH + timedelta(seconds=trio.current_time() - began),
+        utcnow=WallClock().now,
         random=Random(seed),
         perf_counter=None,  # no virtual time passes during a step
         new_token=lambda: f"{tokens}{next(names)}",
