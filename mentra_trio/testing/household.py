@@ -22,7 +22,6 @@ from ..sessions.snapshots import AppSnapshot
 from ..sessions.surroundings import Surroundings
 from ..storage.memory_store import MemoryStore
 from .links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
-from .wall_clock import EPOCH as EPOCH
 from .wall_clock import WallClock
 
 USER = user_id("u-1@x.org")
