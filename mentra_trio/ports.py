@@ -87,6 +87,32 @@ class StopCall:
     timestamp: str
 
 
+@attrs.frozen(kw_only=True)
+class AppCall:
+    """A POST to an app server that is no lifecycle webhook: ``/settings``, ``/tool`` and such.
+
+    Attributes:
+        url: the app server's base URL, or a whole URL where ``path`` is empty.
+        body: JSON object.
+        headers: further ones, such as ``X-App-API-Key``.
+        answer_s: how long the answer is awaited, from the moment at which the request is written.
+    """
+
+    url: str
+    path: str
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    answer_s: float = 20.0
+
+
+@attrs.frozen(kw_only=True)
+class AppAnswer:
+    """What an app server answered: any status, and the first 1 MiB of the body."""
+
+    status: int
+    body: bytes
+
+
 class Webhooks(Protocol):
     """Calls to app servers. Each method makes one HTTP request and never repeats it."""
 
@@ -106,6 +132,14 @@ class Webhooks(Protocol):
 
         Raises:
             WebhookFailed: as for ``start``.
+        """
+        ...
+
+    async def post(self, call: AppCall) -> AppAnswer:
+        """Make ``call``, once; the answer, whatever its status.
+
+        Raises:
+            WebhookFailed: there was no answer, or the URL cannot be used.
         """
         ...
 

@@ -32,6 +32,7 @@ MAY_SPAWN = {
     "sessions/app_phases.py",
     "sessions/app_returning.py",
     "sessions/directory.py",
+    "sessions/errands.py",
     "sessions/health.py",
     "sessions/roster.py",
     "sessions/user_phases.py",

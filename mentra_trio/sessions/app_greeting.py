@@ -62,6 +62,7 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
         app.settling = app.subscriptions
     else:
         flush(app)
+    app.desk.app_attached(app)
 
 
 def _was_given_up(app: AppSession) -> bool:

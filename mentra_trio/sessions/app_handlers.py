@@ -65,6 +65,8 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
             app.released = message.reason or UNSAID  # it will go away by itself (2.10)
         case Unrecognized():
             _ignore(app, "a message of a type that is not known here")
+        case _ if app.desk.app_says(app, message):
+            pass  # one of the subsystems has taken it
         case _:
             answer = refusal_of(message, app.surroundings.environment.timestamp())
             if answer is None:
@@ -110,7 +112,16 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
     app.listed = trio.Event()
     app.note()
     app.desk.apps_changed()
+    _report_added(app)
     return app.subscriptions
+
+
+def _report_added(app: AppSession) -> None:
+    """Let subsystems know what is new, so that they tell the app what it missed (4.11)."""
+    added = [one for one in app.subscriptions.subscriptions if one.text not in app.asked_for]
+    app.asked_for = frozenset(app.subscriptions.texts)
+    if added:
+        app.desk.app_listed(app, added)
 
 
 def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> None:

@@ -47,7 +47,7 @@ from .arrivals import Arrival
 from .attempts import Attempt, AttemptBook
 from .desk import Desk
 from .endpoint import Endpoint, Turn
-from .saving import change_of
+from .saving import change_of, record_of
 from .sending import send_frame
 from .snapshots import AppSnapshot, app_snapshot
 from .surroundings import Surroundings
@@ -113,6 +113,8 @@ class AppSession:
     """Attempts whose runtimes were found alive after they had been replaced."""
     reported: set[str] = attrs.field(factory=set, init=False)
     """Streams whose rejection the app was told over the present link."""
+    asked_for: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    """Streams in the latest list of the present runtime."""
     link: Link | None = attrs.field(default=None, init=False)
     """Where messages for the app go; ``None`` while none is attached."""
     remains: AppRecord | None = attrs.field(default=None, init=False)
@@ -272,6 +274,8 @@ class AppSession:
         if (arrival.serial is not None or not same) and self.runtime != self.floor:
             self.former, self.runtime = self.runtime, self.floor
         self.list_due_at = None
+        if not same:
+            self.asked_for = frozenset()
         if self.attempt is not None and not self.attempt.delivered.is_set():
             self.attempt.calling.cancel("the app is here already")
         self.surroundings.telemetry.emit(
@@ -313,6 +317,7 @@ class AppSession:
         self.give_up_at = self.retry_at = None
         if self.outcome.settled:
             self._await_outcome()
+        self.desk.app_lost(self)
 
     # -- the end ------------------------------------------------------------------
 
@@ -323,6 +328,7 @@ class AppSession:
         self.detach(APP_STOPPED)
         self.offers.refuse(APP_STOPPED)
         self.end_turn()
+        self.desk.app_rests(self.package)
 
     def _say_farewell(self, cause: StopCause) -> None:
         farewell = FAREWELLS[cause]
@@ -337,7 +343,7 @@ class AppSession:
         self.end_turn()
         self.subscriptions = NOTHING
         if cause is not StopCause.CRASHED:
-            self.desk.screen.remove(self.package)
+            self.desk.app_over(self.package)
 
     def _update_failed(self, error: BaseException) -> None:
         self.surroundings.telemetry.emit(
@@ -361,18 +367,7 @@ class AppSession:
 
     def record(self) -> AppRecord:
         """What would have to be known of this session if it ended now."""
-        return AppRecord(
-            state=self.state,
-            cause=self.cause,
-            since=self._since,
-            epoch=self.epoch,
-            floor=self.floor,
-            runtime=self.runtime,
-            serial=self.book.newest(self.package),
-            tokens=self.book.of(self.package),
-            subscriptions=self.subscriptions,
-            reconnect_hash=self.reconnect_hash,
-        )
+        return record_of(self, self._since)
 
     def note(self) -> None:
         """Have what this session is now written down, unless it is over."""

@@ -7,7 +7,7 @@ when it is back they go out in their order, before anything newer.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
@@ -19,8 +19,10 @@ from ..domain.streams import StreamEvent
 from ..environment import wire_time
 from ..wire.codec import encode
 from ..wire.to_app import MISSED, CustomMessage
-from .app_session import AppSession
 from .wall_time import wall
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
 
 NOT_EXPECTED: Final = "the app is not expected back"
 NOT_KEPT: Final = "messages of this kind are not kept"

@@ -179,7 +179,7 @@ class Directory:
         """
         if user not in self._users:
             await self._known(package)
-        return await self._live(user).roster.start(package)
+        return await self.live(user).roster.start(package)
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:
         """Stop an app as its user wants it; ``False`` if it was not running.
@@ -189,7 +189,7 @@ class Directory:
             SessionEnded: the user has no session.
         """
         await self._known(package)
-        return await self._live(user).roster.stop(package)
+        return await self.live(user).roster.stop(package)
 
     def app_removed(self, package: PackageName) -> None:
         """An app's registration is gone: end it for every user."""
@@ -381,7 +381,8 @@ class Directory:
         user = _user_of(claim)
         return self._users.get(user) if user is not None else None
 
-    def _live(self, user: UserId) -> UserSession:
+    def live(self, user: UserId) -> UserSession:
+        """The session that ``user`` has now; raises ``SessionEnded`` if there is none."""
         session = self._users.get(user)
         if session is None or session.over:
             raise SessionEnded(f"user {user} has no session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,8 +11,10 @@ from ..domain.permissions import permits
 from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
 from ..wire.to_app import DataStream
-from .app_session import AppSession
 from .delivery import Outcome, awaited, deliver
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
 
 AUDIO: Final = StreamEvent(stream=AUDIO_CHUNK)
 

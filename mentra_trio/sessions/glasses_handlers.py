@@ -38,8 +38,14 @@ def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
     except DecodeError as error:
         _ignore(user, error.problem)
         return
+    hear(user, message, frame)
+
+
+def hear(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
+    """Act on what the phone says, over whichever way; ``frame`` is how it wrote it."""
     act(user, message)
-    relay(user, message, frame)
+    if isinstance(message, Unrecognized) or not user.desk.glasses_say(message):
+        relay(user, message, frame)
 
 
 def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:

@@ -157,7 +157,7 @@ class Roster:
         rested = self.resting.stop(package, cause, because)
         if rested:
             self._forget(package)
-            self.desk.screen.remove(package)
+            self.desk.app_over(package)
             self.desk.apps_changed()
         if app is None or app.state in ENDED:
             return rested

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -14,6 +15,9 @@ from ..domain.timings import Lifecycle
 from ..environment import Environment
 from ..ports import SavedApp, SessionChange
 
+if TYPE_CHECKING:
+    from .app_session import AppSession
+
 
 def fresh_backlog(lifecycle: Lifecycle) -> Backlog:
     """An empty one, with the bounds of the settings."""
@@ -21,6 +25,22 @@ def fresh_backlog(lifecycle: Lifecycle) -> Backlog:
         messages_max=lifecycle.kept_messages,
         bytes_max=lifecycle.kept_bytes,
         seconds_max=lifecycle.kept_s,
+    )
+
+
+def record_of(app: AppSession, since: datetime) -> AppRecord:
+    """What would have to be known of ``app``, in its state ``since`` then, if it ended now."""
+    return AppRecord(
+        state=app.state,
+        cause=app.cause,
+        since=since,
+        epoch=app.epoch,
+        floor=app.floor,
+        runtime=app.runtime,
+        serial=app.book.newest(app.package),
+        tokens=app.book.of(app.package),
+        subscriptions=app.subscriptions,
+        reconnect_hash=app.reconnect_hash,
     )
 
 

@@ -37,6 +37,8 @@ async def run_user(user: UserSession) -> None:
                 nursery.start_soon(user.desk.screen.run, name="screen")
                 nursery.start_soon(user.microphone.run, name="microphone")
                 nursery.start_soon(user.announcements.run, name="announcements")
+                user.desk.place.errands.open(nursery)
+                user.desk.opened()
                 user.roster.open(nursery)
                 user.recall(saved, wanted)
                 nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")

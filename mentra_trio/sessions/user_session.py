@@ -33,11 +33,13 @@ from ..wire.to_app import AugmentosSettingsUpdate, CapabilitiesUpdate
 from ..wire.to_glasses import AppStateChange, ConnectionAck
 from .desk import Desk
 from .device import Device
+from .errands import Errands
 from .eyepiece import Eyepiece
 from .microphone import Microphone
 from .roster import Roster
 from .screen import Screen
 from .snapshots import UserSnapshot
+from .subsystem import Workplace
 from .surroundings import Surroundings
 from .wall_time import wall
 
@@ -82,11 +84,18 @@ class UserSession:
         self.offers = Offers(GLASSES_REPLACED)
         self.microphone = Microphone(self.user, eyepiece, self._microphone_demand, timestamp)
         self.announcements = Coalesced(self._announce, STATE_CHANGE_DELAY_S)
-        self.desk = Desk(
+        place = Workplace(
+            user=self.user,
+            surroundings=around,
             eyepiece=eyepiece,
-            screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
             device=Device(),
-            apps_changed=self._apps_changed,
+            errands=Errands(),
+            apps=lambda: self.roster.apps.values(),
+        )
+        self.desk = Desk(
+            place,
+            screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
+            announce=self._apps_changed,
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
         came = self.state is UserState.INITIALIZING
@@ -111,14 +120,14 @@ class UserSession:
         self.acknowledge()
         self.desk.screen.resend()
         self.microphone.resend()
-        self.desk.here.set(True)
+        self.desk.glasses_attached()
         self.roster.returns.user_returned()
         return link
 
     def detach(self, reason: CloseReason) -> None:
         """Give the glasses' link back with ``reason``."""
         self.desk.eyepiece.detach()
-        self.desk.here.set(False)
+        self.desk.glasses_detached()
         if self._loan is None:
             return
         loan, self._loan = self._loan, None
@@ -162,6 +171,7 @@ class UserSession:
                 session_id=app.session_id, settings=self.settings, timestamp=timestamp
             )
             app.send(encode(update))
+        self.desk.settings_changed(self.settings)
 
     # -- life ------------------------------------------------------------------------
 
@@ -186,6 +196,7 @@ class UserSession:
             crashed = cause is StopCause.CRASHED
             self.advance(UserEvent.CRASHED if crashed else UserEvent.ENDED, cause.value)
         self.living.cancel(cause.value)  # first: nothing of it shall wake up for what follows
+        self.desk.place.errands.close()
         self.roster.end(cause)
         self.recalled.set()
         reason = GLASSES_FAREWELLS.get(cause, CRASHED)

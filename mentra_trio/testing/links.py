@@ -14,7 +14,7 @@ from ..concurrency.oneshot import OneShot
 from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, CloseReason
 from ..domain.errors import InitRefused, LinkClosed, WebhookFailed
 from ..domain.facts import Crashed, Fact
-from ..ports import SessionCall, StopCall
+from ..ports import AppAnswer, AppCall, SessionCall, StopCall
 from .ledger import current_ledger
 
 F = TypeVar("F", bound=Fact)
@@ -217,6 +217,10 @@ class WebhookScript:
     on_answered: Callable[[SessionCall], None] | None = None
 
 
+WELL: Final = AppAnswer(status=200, body=b'{"status":"success"}')
+"""What an app server says when all is well."""
+
+
 @attrs.define(eq=False)
 class FakeWebhooks:
     """``ports.Webhooks`` that records every call and answers as it was told to.
@@ -231,11 +235,16 @@ class FakeWebhooks:
     health_after: float = 0.0
     health_failure: WebhookFailed | None = None
     health_checks: list[str] = attrs.field(factory=list, init=False)
+    post_after: float = 0.0
+    post_failure: WebhookFailed | None = None
+    post_answer: AppAnswer = WELL
+    posts: list[AppCall] = attrs.field(factory=list, init=False)
     starts: list[SessionCall] = attrs.field(factory=list, init=False)
     stops: list[StopCall] = attrs.field(factory=list, init=False)
     in_flight: int = attrs.field(default=0, init=False)
     _plans: dict[str, list[WebhookScript]] = attrs.field(factory=dict, init=False)
     _new_starts: Inbox[SessionCall] = attrs.field(factory=Inbox, init=False)
+    _new_posts: Inbox[AppCall] = attrs.field(factory=Inbox, init=False)
     _new_stops: Inbox[StopCall] = attrs.field(factory=Inbox, init=False)
 
     def plan(self, package: str, *scripts: WebhookScript) -> None:
@@ -270,6 +279,20 @@ class FakeWebhooks:
         await trio.sleep(self.stop_after)
         if self.stop_failure is not None:
             raise self.stop_failure
+
+    async def post(self, call: AppCall) -> AppAnswer:
+        """Record the call; answer with ``post_answer``, or fail."""
+        self.posts.append(call)
+        self._new_posts.put(call)
+        await trio.sleep(self.post_after)
+        if self.post_failure is not None:
+            raise self.post_failure
+        return self.post_answer
+
+    async def next_post(self, *, within: float = PATIENCE_S) -> AppCall:
+        """As ``next_start``, for calls that are no lifecycle webhooks."""
+        with trio.fail_after(within):
+            return await self._new_posts.take()
 
     async def health(self, url: str) -> None:
         """Record the call; answer after ``health_after`` seconds, or fail."""

@@ -3,7 +3,7 @@
 Every call is one request on one fresh connection. A pool would save little, because an app
 answers its session webhook only when its own start is over, and a pool's slot is lost whenever
 a request is cancelled on Trio. The request goes to ``httpcore``, below the client of httpx: of
-an answer only the status counts, and that client also reads redirects and cookies in it.
+an answer the status counts, and sometimes the body; that client also reads redirects and cookies.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -22,7 +22,7 @@ import msgspec
 import trio
 
 from ..domain.errors import WebhookFailed, WebhookFailure
-from ..ports import SessionCall, StopCall
+from ..ports import AppAnswer, AppCall, SessionCall, StopCall
 from ..wire.webhook_bodies import SessionRequest, StopRequest
 from .connecting import CheckedDial, Connections, Dial, open_connections
 
@@ -42,6 +42,9 @@ _TROUBLE: Final = (
     httpcore.ProxyError,
 )
 """Everything that ``httpcore`` raises."""
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+ANSWER_BYTES_MAX: Final = 1_048_576
+"""Of a longer answer the rest is read and forgotten."""
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]+")
 _BY_STATUS: Final = MappingProxyType(
     {
@@ -101,16 +104,43 @@ class HttpWebhooks:
         if exchange.status is None or _failure_of(exchange.status) is WebhookFailure.UNAVAILABLE:
             exchange.judge(_peer(app_url(url, "/health")))
 
+    async def post(self, call: AppCall) -> AppAnswer:
+        """See ``ports.Webhooks`` (protocol.md 1.5)."""
+        target = app_url(call.url, call.path)
+        exchange = await self._exchange(
+            "POST",
+            target,
+            msgspec.json.encode(call.body),
+            _nobody_waits,
+            call.headers,
+            call.answer_s,
+        )
+        if exchange.status is None:
+            exchange.judge(_peer(target))
+            raise AssertionError("without a status there is a reason")
+        return AppAnswer(status=exchange.status, body=bytes(exchange.answer))
+
     async def _post(self, url: str, body: bytes, delivered: Callable[[], None]) -> None:
         target = app_url(url, "/webhook")
         exchange = await self._exchange("POST", target, body, delivered)
         exchange.judge(_peer(target))
 
     async def _exchange(
-        self, method: str, target: httpx.URL, body: bytes | None, delivered: Callable[[], None]
+        self,
+        method: str,
+        target: httpx.URL,
+        body: bytes | None,
+        delivered: Callable[[], None],
+        headers: Mapping[str, str] = _NO_HEADERS,
+        read_s: float | None = None,
     ) -> _Exchange:
         dial = self.dial or self._checked_dial
-        exchange = _Exchange(method=method, read_s=self.read_s, on_delivered=delivered)
+        exchange = _Exchange(
+            method=method,
+            read_s=self.read_s if read_s is None else read_s,
+            on_delivered=delivered,
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        )
         context = self._trust if target.scheme == "https" else None
         async with open_connections(dial) as network:
             with trio.move_on_after(self.connect_s) as exchange.limit:
@@ -154,6 +184,8 @@ class _Exchange:
     method: str
     read_s: float
     on_delivered: Callable[[], None]
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    answer: bytearray = attrs.field(factory=bytearray, init=False)
     limit: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     connected: bool = attrs.field(default=False, init=False)
     delivered: bool = attrs.field(default=False, init=False)
@@ -179,6 +211,7 @@ class _Exchange:
             headers=[
                 (b"host", url.netloc),
                 *_HEADERS,
+                *self.headers,
                 *([] if body is None else [(b"content-length", str(len(body)).encode())]),
             ],
             content=_Body(b"" if body is None else body),
@@ -188,8 +221,8 @@ class _Exchange:
             async with pool:
                 response = await pool.handle_async_request(request)
                 self.status = response.status
-                async for _ in response.aiter_stream():
-                    pass  # let the app finish its answer; the status alone has a meaning
+                async for piece in response.aiter_stream():  # to its end, whatever is kept of it
+                    self.answer += piece[: ANSWER_BYTES_MAX - len(self.answer)]
         except _TROUBLE:
             self.broken = True
 

@@ -1,0 +1,43 @@
+"""Work that outlives the message that asked for it, and never the user session."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+import trio
+
+Job = Callable[[], Awaitable[object]]
+
+
+@attrs.define(eq=False, repr=False)
+class Errands:
+    """Tasks of a user session that its subsystems begin: time limits, calls, pumps.
+
+    A job that crashes takes the user session with it, as everything else of the session does.
+    """
+
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """Let jobs run in ``nursery`` from now on."""
+        self._nursery = nursery
+
+    def close(self) -> None:
+        """Begin nothing any more; what runs ends with its nursery."""
+        self._nursery = None
+
+    def begin(self, job: Job, *, name: str) -> trio.CancelScope:
+        """Run ``job`` in a task of its own; what is returned ends it early.
+
+        Nothing is begun before the session is open, or once it is over.
+        """
+        scope = trio.CancelScope()
+        if self._nursery is not None:
+            self._nursery.start_soon(_within, scope, job, name=name)
+        return scope
+
+
+async def _within(scope: trio.CancelScope, job: Job) -> None:
+    with scope:
+        await job()

@@ -1,0 +1,97 @@
+"""What the subsystems of a user session have in common: what they are given, and when called.
+
+A subsystem is one thing that apps can ask for: photos, sound, the dashboard ... None of them
+knows another one. Each says by class tables which messages it takes; ``desk`` is their list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import attrs
+
+from ..domain.ids import PackageName, UserId
+from ..domain.streams import Subscription
+from ..wire.message import Message
+from .device import Device
+from .errands import Errands
+from .eyepiece import Eyepiece
+from .surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
+
+AppHandlers: TypeAlias = Mapping[type[Message], Callable[..., None]]
+"""By kind of message: a method that is called with the app session and the message."""
+GlassesHandlers: TypeAlias = Mapping[type[Message], Callable[..., Any]]
+"""By kind of message: a method that is called with the message. Where it returns ``True``, the
+message was for it alone, and is not relayed to the apps."""
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Workplace:
+    """What every subsystem of one user is given.
+
+    ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
+    """
+
+    user: UserId
+    surroundings: Surroundings
+    eyepiece: Eyepiece
+    device: Device
+    errands: Errands
+    apps: Callable[[], Collection[AppSession]]
+
+    def timestamp(self) -> str:
+        """Now, as it stands in messages."""
+        return self.surroundings.environment.timestamp()
+
+    def tell(self, frame: str) -> None:
+        """Send ``frame`` to every attached app."""
+        for app in self.apps():
+            app.send(frame)
+
+
+@attrs.define(eq=False, repr=False)
+class Subsystem:
+    """Every hook does nothing here; all are synchronous, and called in the order of the list.
+
+    What takes time is begun with ``place.errands``.
+    """
+
+    place: Workplace
+
+    FROM_APP: ClassVar[AppHandlers] = MappingProxyType({})
+    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType({})
+
+    def opened(self) -> None:
+        """The session begins: errands are run from now on."""
+
+    def glasses_attached(self) -> None:
+        """Glasses are linked, and were greeted: tell them what they must know."""
+
+    def glasses_detached(self) -> None:
+        """The glasses' link is gone; they may come back for as long as the session lives."""
+
+    def apps_changed(self) -> None:
+        """Some app's state or subscriptions may have changed."""
+
+    def app_attached(self, app: AppSession) -> None:
+        """``app`` has a link and was greeted, for the first time or again."""
+
+    def app_listed(self, app: AppSession, added: Collection[Subscription]) -> None:
+        """``app`` asks for ``added`` for the first time in the life of its runtime."""
+
+    def app_lost(self, app: AppSession) -> None:
+        """The link of ``app`` is gone; it is expected back."""
+
+    def app_rests(self, package: PackageName) -> None:
+        """The app is away and nobody waits for it: dormant or evicted. It may come back."""
+
+    def app_over(self, package: PackageName) -> None:
+        """The app was stopped: nothing of it remains."""
+
+    def settings_changed(self, settings: Mapping[str, Any]) -> None:
+        """The user's MentraOS settings have changed; all of them, in the apps' names."""
