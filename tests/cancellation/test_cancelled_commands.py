@@ -18,6 +18,7 @@ from mentra_trio.domain.facts import AppStateChanged
 from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
+from mentra_trio.ports import AppCall
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.sessions.directory import AppClaim, Directory
 from mentra_trio.sessions.endpoint import Endpoint
@@ -116,6 +117,13 @@ async def until_told_to_stop(house: Household) -> None:
         await house.webhooks.next_stop()
 
 
+async def until_posted_to(house: Household) -> None:
+    house.webhooks.post_after = 0.1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.webhooks.post, AppCall(url="", path="/tool", body={}))
+        await house.webhooks.next_post()
+
+
 async def until_a_fact(house: Household) -> None:
     house.telemetry._new = type(house.telemetry._new)()
     async with trio.open_nursery() as nursery:
@@ -138,6 +146,8 @@ async def run_for_others(house: Household) -> None:
 WAITS: dict[Callable[..., object], Call] = {
     FakeWebhooks.next_start: until_called,
     FakeWebhooks.next_stop: until_told_to_stop,
+    FakeWebhooks.next_post: until_posted_to,
+    FakeWebhooks.post: until_posted_to,
     RecordingTelemetry.next: until_a_fact,
     Household.running_app: run_again,
     Household.running_apps: run_for_others,

@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from mentra_trio.clients.app import App
 from mentra_trio.clients.app_port import answering, listening
 from mentra_trio.domain.errors import WebhookFailed
+from mentra_trio.ports import AppCall
 from mentra_trio.testing.certification.rest import answer_rest
 from mentra_trio.testing.conditions import Conditions
 from mentra_trio.testing.faults import (
@@ -296,8 +297,19 @@ async def test_an_app_that_listens_at_a_socket() -> None:
     assert await cancel_at_every_moment(world, serve, call) > 1
 
 
-@cancels(HttpWebhooks.health)
-async def test_a_question_for_health(autojump_clock: MockClock) -> None:
+CALLS: dict[Callable[..., object], Callable[[HttpWebhooks], Awaitable[object]]] = {
+    HttpWebhooks.health: lambda webhooks: webhooks.health("http://app"),
+    HttpWebhooks.post: lambda webhooks: webhooks.post(
+        AppCall(url="http://app", path="/settings", body={})
+    ),
+}
+
+
+@pytest.mark.parametrize("method", CALLS, ids=lambda method: method.__name__)
+@cancels(*CALLS)
+async def test_a_question_to_an_app_server(
+    method: Callable[..., object], autojump_clock: MockClock
+) -> None:
     @asynccontextmanager
     async def world() -> AsyncGenerator[MemoryNetwork]:
         yield MemoryNetwork()
@@ -314,7 +326,7 @@ async def test_a_question_for_health(autojump_clock: MockClock) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(trio.serve_listeners, answer, [network.listen("app", 80)])
             with suppress(WebhookFailed):
-                await webhooks.health("http://app")
+                await CALLS[method](webhooks)
             nursery.cancel_scope.cancel("done")
 
     async def check(network: MemoryNetwork) -> None:

@@ -249,7 +249,7 @@ LIFE_OF_AN_APP: Final = (
     bug(
         "a_stopped_app_stays_on_the_display",
         "app_session",
-        "            self.desk.screen.remove(self.package)\n",
+        "            self.desk.app_over(self.package)\n",
         "            pass\n",
         "screen",
     ),
