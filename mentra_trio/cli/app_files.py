@@ -59,9 +59,10 @@ def registration_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _values_in(file: Path) -> dict[str, Any]:
+    content = _json_in(file)
     try:
-        return registration_values(_json_in(file))
-    except ValueError as error:
+        return registration_values(content)
+    except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from .apps import AppRegistration
+from .errors import ConfigError
 
 TOOLS_MAX: Final = 128
 TOOL_ID_CHARACTERS_MAX: Final = 128
@@ -26,15 +27,15 @@ def registration_values(config: object) -> dict[str, Any]:
     """What of a registration the file states: arguments of ``AppCatalog.add``, unchecked.
 
     Raises:
-        ValueError: it is not such a file; one line that names the place.
+        ConfigError: it is not such a file; one line that names the place.
     """
     if not isinstance(config, Mapping):
-        raise ValueError("an app's configuration must be a JSON object")
+        raise ConfigError("an app's configuration must be a JSON object")
     values: dict[str, Any] = {}
     for name in _TEXTS:
         if config.get(name) is not None:
             if not isinstance(config[name], str):
-                raise ValueError(f"{name} must be text")
+                raise ConfigError(f"{name} must be text")
             values[name] = config[name]
     for name, ours in _LISTS.items():
         if config.get(name) is not None:
@@ -46,7 +47,7 @@ def registration_values(config: object) -> dict[str, Any]:
 
 def _list(config: Mapping[str, Any], name: str) -> list[Any]:
     if not isinstance(config[name], list):
-        raise ValueError(f"{name} must be a list")
+        raise ConfigError(f"{name} must be a list")
     return list(config[name])
 
 
@@ -54,7 +55,7 @@ def permission_values(entries: Iterable[object]) -> dict[str, Any]:
     """``permissions`` and ``permission_texts`` of names, or of ``{type, description?}``.
 
     Raises:
-        ValueError: an entry is neither.
+        ConfigError: an entry is neither.
     """
     names: list[str] = []
     texts: dict[str, str] = {}
@@ -62,7 +63,7 @@ def permission_values(entries: Iterable[object]) -> dict[str, Any]:
         name = entry.get("type") if isinstance(entry, Mapping) else entry
         text = (entry.get("description") or "") if isinstance(entry, Mapping) else ""
         if not isinstance(name, str) or not isinstance(text, str):
-            raise ValueError(f"permissions[{number}] must be a name, or an object with a 'type'")
+            raise ConfigError(f"permissions[{number}] must be a name, or an object with a 'type'")
         names.append(name)
         if text:
             texts[name.strip().upper()] = text

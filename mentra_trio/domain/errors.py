@@ -10,6 +10,7 @@ MentraTrioError
  ├─ StoreFailed          the store could not do what was asked
  ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
+ ├─ TooManyCalls         as many calls to app servers are under way as the bound allows
  ├─ UnknownApp           no app is registered under that package name
  └─ SessionEnded         the session ended before the operation could complete
 
@@ -120,6 +121,10 @@ class SettingRefused(MentraTrioError):
 
 class UpdatesOverflow(MentraTrioError):
     """More subscription updates of one app wait than the bound allows."""
+
+
+class TooManyCalls(MentraTrioError):
+    """As many calls to app servers are under way for a user as the bound allows."""
 
 
 class UnknownApp(MentraTrioError):

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import attrs
 
+from .errors import ConfigError
+
 DESCRIPTION_CHARACTERS_MAX: Final = 1_000
 
 
@@ -69,14 +71,14 @@ def requirement_of(plain: object) -> HardwareRequirement:
     """The requirement that a JSON object ``{type, level?, description?}`` states.
 
     Raises:
-        ValueError: it is not one; the text says why, in one line.
+        ConfigError: it is not one; the text says why, in one line.
     """
     if not isinstance(plain, Mapping):
-        raise ValueError("a hardware requirement must be an object with a 'type'")
+        raise ConfigError("a hardware requirement must be an object with a 'type'")
     description = plain.get("description") or ""
     if not isinstance(description, str) or len(description) > DESCRIPTION_CHARACTERS_MAX:
         most = DESCRIPTION_CHARACTERS_MAX
-        raise ValueError(f"the description of a hardware requirement must be text, at most {most}")
+        raise ConfigError(f"the description of a hardware requirement must be text, at most {most}")
     return HardwareRequirement(
         type=_named(HardwareType, plain.get("type"), "a type of hardware"),
         level=_named(HardwareLevel, plain.get("level", "REQUIRED"), "a level of hardware"),
@@ -89,7 +91,7 @@ def _named(kind: Any, name: object, what: str) -> Any:
         return kind[name.strip().upper()]
     known = ", ".join(kind.__members__)
     shown = repr(name[:40]) if isinstance(name, str) else "that"
-    raise ValueError(f"{shown} is not {what}: use one of {known}")
+    raise ConfigError(f"{shown} is not {what}: use one of {known}")
 
 
 def missing(

@@ -236,10 +236,7 @@ def checked_hardware(entries: Iterable[object]) -> tuple[HardwareRequirement, ..
     """``entries`` as hardware requirements, one per type, or a ConfigError."""
     found: dict[str, HardwareRequirement] = {}
     for entry in entries:
-        try:
-            one = requirement_of(entry)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        one = requirement_of(entry)
         if one.type.value in found:
             raise ConfigError(f"the hardware {one.type.value} is there twice")
         found[one.type.value] = one

@@ -17,7 +17,7 @@ from typing import Any, Final
 import attrs
 
 from ..domain.apps import AppKind, AppRegistration
-from ..domain.errors import StoreFailed
+from ..domain.errors import ConfigError, StoreFailed
 from ..domain.hardware import requirement_of
 from ..domain.ids import PackageName, UserId
 from ..ports import SavedUser, SessionChange
@@ -195,7 +195,7 @@ def _registration(row: tuple[Any, ...]) -> AppRegistration:
     try:
         known_kind = AppKind(kind)
         required = tuple(map(requirement_of, list_from_json(hardware)))
-    except ValueError:
+    except (ValueError, ConfigError):
         raise StoreFailed(f"the registration of {package} is damaged") from None
     return AppRegistration(
         package=PackageName(package),

@@ -243,7 +243,7 @@ async def add_app(request: Request) -> Response:
             version=new.version,
             **permission_values(new.permissions),
         )
-    except (ValueError, ConfigError) as error:
+    except (msgspec.ValidationError, ConfigError) as error:
         return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
     answer: Mapping[str, Any] = {
         **registration_json(added.registration),
