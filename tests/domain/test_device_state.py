@@ -38,7 +38,9 @@ EVERYTHING: dict[str, Any] = {
     "hotspotGatewayIp": "192.0.2.2",
     "timestamp": "2026-01-01T00:00:00.000Z",
 }
-any_value = st.none() | st.booleans() | st.integers(-5, 200) | st.text(max_size=6) | st.just([])
+any_value: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-5, 200) | st.text(max_size=6) | st.just([1])
+)
 news = st.dictionaries(st.sampled_from([*EVERYTHING, "unknown"]), any_value, max_size=6)
 good_news = st.fixed_dictionaries(
     {},
