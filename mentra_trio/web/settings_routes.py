@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -10,13 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..domain.app_settings import checked_changes, merged_settings
+from ..domain.apps import AppRegistration
 from ..domain.errors import SettingRefused
 from ..domain.ids import UserId
 from ..domain.user_settings import complete_settings, from_phone, setting_name
 from ..sessions.app_settings import change_app_settings as store_app_settings
 from . import sdk_routes
 from .answers import Json, Problem, app_not_found, read_json, read_object, refused
-from .identity import for_user
+from .identity import Endpoint, for_user
 from .services import services_of
 
 # -- the user's own --------------------------------------------------------------------
@@ -70,14 +71,28 @@ async def _store(request: Request, user: UserId, changes: Mapping[str, Any]) -> 
 # -- those of apps ---------------------------------------------------------------------
 
 
-@for_user
-async def get_app_settings(request: Request, user: UserId) -> Response:
+def _of_app(
+    endpoint: Callable[[Request, UserId, AppRegistration], Awaitable[Response]],
+) -> Endpoint:
+    """``endpoint``, called with the user and the app that the path names; else 401 or 404."""
+
+    @for_user
+    async def found(request: Request, user: UserId) -> Response:
+        package = request.path_params["package"]
+        registration = await services_of(request).catalog.get(package)
+        if registration is None:
+            return app_not_found(package).answer()
+        return await endpoint(request, user, registration)
+
+    return found
+
+
+@_of_app
+async def get_app_settings(
+    request: Request, user: UserId, registration: AppRegistration
+) -> Response:
     """The user's settings of an app, defaults filled in, and what the app is."""
-    services, package = services_of(request), request.path_params["package"]
-    registration = await services.catalog.get(package)
-    if registration is None:
-        return app_not_found(package).answer()
-    own = await services.store.app_settings(user, registration.package)
+    own = await services_of(request).store.app_settings(user, registration.package)
     return Json(
         {
             "success": True,
@@ -91,19 +106,17 @@ async def get_app_settings(request: Request, user: UserId) -> Response:
     )
 
 
-@for_user
-async def change_app_settings(request: Request, user: UserId) -> Response:
+@_of_app
+async def change_app_settings(
+    request: Request, user: UserId, registration: AppRegistration
+) -> Response:
     """Store one ``{key, value}``, or an array of them; the app is told, if it runs."""
-    services, package = services_of(request), request.path_params["package"]
-    registration = await services.catalog.get(package)
-    if registration is None:
-        return app_not_found(package).answer()
     body = await read_json(request)
     if isinstance(body, Problem):
         return body.answer()
     try:
         changes = checked_changes(registration.settings, body)
-        await store_app_settings(services.directory, registration, user, changes)
+        await store_app_settings(services_of(request).directory, registration, user, changes)
     except SettingRefused as error:
         return refused(error).answer()
     return Json({"success": True, "message": "Settings updated successfully"})

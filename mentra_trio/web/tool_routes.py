@@ -43,9 +43,8 @@ async def user_tools(request: Request) -> Response:
 async def app_tools(request: Request) -> Response:
     """The tools of one app."""
     services, package = services_of(request), request.path_params["package"]
-    registration, token = await services.catalog.get(package), bearer(request)
-    known = _core_user(services, token) is not None or _is_admin(services, token)
-    if not known and not _is_app(registration, token):
+    registration = await services.catalog.get(package)
+    if not _is_known(services, bearer(request), registration):
         return _NOT_YOURS.answer()
     if registration is None:
         return app_not_found(package).answer()
@@ -56,9 +55,8 @@ async def call_tool(request: Request) -> Response:
     """Have an app carry out one of its tools; status and body are those of the app's answer."""
     services, package = services_of(request), request.path_params["package"]
     registration, token = await services.catalog.get(package), bearer(request)
-    known = _core_user(services, token) is not None or _is_admin(services, token)
-    if not known and not _is_app(registration, token):
-        return _NOT_YOURS.answer()
+    if not _is_known(services, token, registration):
+        return _NOT_YOURS.answer(error=True)
     body = await read_object(request)
     if isinstance(body, Problem):
         return body.answer(error=True)
@@ -135,6 +133,12 @@ def _is_app(registration: AppRegistration | None, token: str) -> bool:
     package, _, key = token.partition(":")
     matches = key_matches(key, registration)
     return matches and registration is not None and package == registration.package
+
+
+def _is_known(services: Services, token: str, registration: AppRegistration | None) -> bool:
+    """Whether ``token`` is of a user, whoever it is, of an operator, or of that app."""
+    known = _core_user(services, token) is not None or _is_admin(services, token)
+    return known or _is_app(registration, token)
 
 
 def _may_act_for(services: Services, token: str, user: UserId) -> bool:

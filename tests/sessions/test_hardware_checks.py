@@ -38,6 +38,14 @@ async def add_snaps(house: Household, **more: Any) -> None:
     await house.add_app(SNAPS, hardware=CAMERA, **more)
 
 
+async def running_snaps(house: Household) -> tuple[MemoryLink, MemoryLink]:
+    """The links of glasses with a camera, and of the app that needs one."""
+    await add_snaps(house)
+    glasses = await house.attached_glasses()
+    wear(house, LIVE)
+    return glasses, await house.running_app(package=SNAPS)
+
+
 async def test_a_start_that_cannot_work_stops_nobody_and_calls_nobody(
     autojump_clock: MockClock,
 ) -> None:
@@ -78,10 +86,7 @@ async def test_a_running_app_is_stopped_when_the_glasses_change_and_comes_back(
     journal = Journal()
     telemetry = RecordingTelemetry(on_fact=journal.emit)
     async with open_household(telemetry=telemetry) as house:
-        await add_snaps(house)
-        glasses = await house.attached_glasses()
-        wear(house, LIVE)
-        app = await house.running_app(package=SNAPS)
+        glasses, app = await running_snaps(house)
         wear(house, G1)
         closed = await app.closed()
         assert (closed.code, closed.text) == (1000, "App stopped")
@@ -106,10 +111,7 @@ async def test_glasses_that_change_back_while_it_is_still_being_stopped(
     autojump_clock: MockClock,
 ) -> None:
     async with open_household() as house:
-        await add_snaps(house)
-        await house.attached_glasses()
-        wear(house, LIVE)
-        await house.running_app(package=SNAPS)
+        await running_snaps(house)
         house.webhooks.stop_after = 3.0
         house.connect_when_called(SNAPS)
         wear(house, G1)
@@ -124,10 +126,7 @@ async def test_an_app_whose_user_stopped_it_meanwhile_does_not_come_back(
     autojump_clock: MockClock,
 ) -> None:
     async with open_household() as house:
-        await add_snaps(house)
-        await house.attached_glasses()
-        wear(house, LIVE)
-        await house.running_app(package=SNAPS)
+        await running_snaps(house)
         wear(house, G1)
         await trio.sleep(1)
         await house.directory.stop_app(USER, SNAPS)
@@ -141,11 +140,8 @@ async def test_an_app_that_another_took_the_foreground_from_does_not_come_back(
     autojump_clock: MockClock,
 ) -> None:
     async with open_household() as house:
-        await add_snaps(house)
+        await running_snaps(house)
         await house.add_app()
-        await house.attached_glasses()
-        wear(house, LIVE)
-        await house.running_app(package=SNAPS)
         wear(house, G1)
         await trio.sleep(1)
         await house.running_app()
@@ -172,10 +168,7 @@ async def test_a_lost_app_is_not_called_back_while_the_glasses_lack_it(
     autojump_clock: MockClock,
 ) -> None:
     async with open_household() as house:
-        await add_snaps(house)
-        await house.attached_glasses()
-        wear(house, LIVE)
-        app = await house.running_app(package=SNAPS)
+        _, app = await running_snaps(house)
         app.cut()
         await trio.sleep(1)
         assert house.state(package=SNAPS) == "grace_period"
@@ -207,10 +200,7 @@ async def test_a_start_that_waits_for_the_app_is_told(autojump_clock: MockClock)
 async def test_a_dormant_app_is_not_called_with_other_glasses(autojump_clock: MockClock) -> None:
     lifecycle = Lifecycle(user_grace_s=1_000.0)
     async with open_household(lifecycle=lifecycle) as house:
-        await add_snaps(house)
-        glasses = await house.attached_glasses()
-        wear(house, LIVE)
-        app = await house.running_app(package=SNAPS)
+        glasses, app = await running_snaps(house)
         glasses.hang_up()
         app.cut()
         await trio.sleep(60)
