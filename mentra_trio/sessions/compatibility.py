@@ -38,6 +38,8 @@ class Compatibility:
 
     def lacks(self, registration: AppRegistration) -> str | None:
         """What these glasses lack that the app requires, in words; ``None``: nothing known."""
+        if not registration.hardware:
+            return None
         device = self.roster.desk.device
         lacking = required_but_missing(registration.hardware, device.capabilities)
         return what_is_lacking(lacking, device.model_name) if lacking else None
@@ -92,7 +94,8 @@ class Compatibility:
     def _warn(self, app: AppSession, registration: AppRegistration) -> None:
         """Say what an app has to do without."""
         device = self.roster.desk.device
-        lacking = missing(registration.hardware, device.capabilities)
+        needs = registration.hardware
+        lacking = missing(needs, device.capabilities) if needs else ()
         if lacking:
             self.roster.surroundings.telemetry.emit(
                 HardwareMissing(

@@ -25,15 +25,17 @@ SCHEMA = [{"type": "slider", "key": "size", "min": 1, "max": 5, "defaultValue": 
 
 
 class CountingStore(MemoryStore):
-    """Counts the writes of a user's settings; ``fails`` of them fail."""
+    """Keeps the writes of a user's settings; each ``takes_s``, and ``fails`` of them fail."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[dict[str, Any]] = []
         self.fails = 0
+        self.takes_s = 0.0
 
     async def put_user_settings(self, user: UserId, changes: Mapping[str, Any]) -> None:
         self.writes.append(dict(changes))
+        await trio.sleep(self.takes_s)
         if self.fails:
             self.fails -= 1
             raise StoreFailed("the disk is full")
@@ -230,6 +232,23 @@ async def test_a_slider_is_written_seldom_and_ends_where_it_stopped(
         assert len(store.writes) <= 12
         assert updates(app)[-1]["brightness"] == 100
         assert (await store.user_settings(USER))["brightness"] == 100
+
+
+async def test_what_is_stated_while_the_store_writes_is_stored_next(
+    autojump_clock: MockClock,
+) -> None:
+    store = CountingStore()
+    store.takes_s = 2.0
+    async with open_one_app(store=store) as (_, glasses, app):
+        glasses.say(core_status(metric_system_enabled=True, sensing_enabled=False))
+        await trio.sleep(1)
+        glasses.say(core_status(metric_system_enabled=True, sensing_enabled=True))
+        await trio.sleep(10)
+        assert store.writes == [
+            {"metricSystemEnabled": True, "sensingEnabled": False},
+            {"sensingEnabled": True},
+        ]
+        assert [one["sensingEnabled"] for one in updates(app)] == [False, True]
 
 
 async def test_what_was_stated_and_taken_back_in_time_is_never_written(

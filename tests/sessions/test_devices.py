@@ -164,6 +164,8 @@ async def test_the_default_wearable_is_the_current_model_before_it_is_there(
     async with open_one_app(store=store) as (house, _, app):
         (ack,) = app.of_type("tpa_connection_ack")
         assert ack["capabilities"]["modelName"] == "Mentra Live"
+        (snapshot,) = app.of_type("device_state_update")
+        assert snapshot["state"] == {"connected": False, "modelName": "Mentra Live"}
         change = house.directory.change_user_settings
         await change(USER, {"defaultWearable": "Vuzix Z100"}, by_phone=True)
         await change(USER, {"brightness": 3}, by_phone=True)

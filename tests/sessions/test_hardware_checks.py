@@ -178,6 +178,23 @@ async def test_a_lost_app_is_not_called_back_while_the_glasses_lack_it(
         assert house.state(package=SNAPS) is None
 
 
+async def test_an_app_that_was_registered_anew_with_needs_is_not_called_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app(SNAPS)
+        await house.attached_glasses()
+        wear(house, G1)
+        app = await house.running_app(package=SNAPS)
+        await add_snaps(house)
+        await trio.sleep(60)
+        assert house.state(package=SNAPS) == "running"
+        app.cut()
+        await trio.sleep(600)
+        assert len(house.webhooks.starts) == 1
+        assert house.state(package=SNAPS) is None
+
+
 async def test_a_start_that_waits_for_the_app_is_told(autojump_clock: MockClock) -> None:
     async with open_household() as house:
         await add_snaps(house)
@@ -214,6 +231,41 @@ async def test_a_dormant_app_is_not_called_with_other_glasses(autojump_clock: Mo
         wear(house, LIVE)
         await trio.sleep(60)
         assert house.state(package=SNAPS) == "running"
+
+
+async def test_a_dormant_app_that_comes_by_itself_is_turned_away(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household(lifecycle=Lifecycle(user_grace_s=1_000.0)) as house:
+        glasses, app = await running_snaps(house)
+        glasses.hang_up()
+        app.cut()
+        await trio.sleep(60)
+        wear(house, G1)
+        again = house.app(package=SNAPS)
+        closed = await again.closed()
+        assert (closed.code, closed.text) == (1000, "App stopped")
+        assert again.of_type("tpa_connection_ack") == []
+        await trio.sleep(10)
+        assert house.state(package=SNAPS) is None
+
+
+async def test_an_app_of_before_that_waits_gives_way_as_any_other(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    await store.put_user_settings(USER, {"defaultWearable": G1})
+    async with open_household(store=store) as house:
+        await add_snaps(house)
+        await house.add_app()
+        await store.set_wanted(USER, SNAPS, wanted=True)
+        await house.attached_glasses()
+        await trio.sleep(10)
+        await house.running_app()
+        assert await store.wanted_apps(USER) == [APP]
+        wear(house, LIVE)
+        await trio.sleep(30)
+        assert (house.state(), house.state(package=SNAPS)) == ("running", None)
 
 
 async def test_what_was_wanted_before_is_not_called_and_stays_wanted(
