@@ -22,6 +22,7 @@ CHANGES_MAX: Final = 256
 """Settings that one request may change."""
 KEYS_MAX: Final = 1_024
 """Settings that are stored of one user and app, beside those of the schema."""
+NUMBER_MAX: Final = 2**53
 ENTRIES_MAX: Final = 256
 """Entries of a schema."""
 
@@ -88,8 +89,10 @@ def as_json(value: object) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a JSON number; ``true`` is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether ``value`` is a number that JavaScript knows exactly; ``true`` is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -NUMBER_MAX <= value <= NUMBER_MAX
 
 
 def _anything(entry: Mapping[str, Any], value: object) -> str | None:

@@ -56,6 +56,8 @@ json_values = st.recursive(
         ("size", None, "a number"),
         ("many", 1_000_000, None),
         ("many", -1, "at least 0"),
+        ("many", 2**53, None),
+        ("many", 10**400, "a number"),
         ("when", 3_600, None),
         ("one", "two", None),
         ("one", 1, None),

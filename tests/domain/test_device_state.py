@@ -49,7 +49,7 @@ good_news = st.fixed_dictionaries(
         "modelName": st.sampled_from(["G1", "Live", "", None]),
         "batteryLevel": st.integers(-1, 100) | st.none(),
         "caseOpen": st.booleans(),
-        "timestamp": st.integers(),
+        "timestamp": st.integers(0, 10**13),
     },
 )
 

@@ -81,6 +81,7 @@ def test_our_own_names_stay(name: str) -> None:
         ("metricSystemEnabled", None),
         ("brightness", True),
         ("brightness", "50"),
+        ("brightness", 10**400),
         ("headUpAngle", None),
         ("defaultWearable", 7),
         ("defaultWearable", "x" * 257),

@@ -99,7 +99,7 @@ async def test_a_running_app_is_stopped_when_the_glasses_change_and_comes_back(
         assert len(house.webhooks.starts) == 1
         assert errors(glasses) == [f"App {SNAPS}: {LACKS}"]
         assert house.state(package=SNAPS) is None
-        assert f"stopped by the glasses: {LACKS}" in "\n".join(journal.story(USER, SNAPS))
+        assert f"stopped for want of hardware: {LACKS}" in "\n".join(journal.story(USER, SNAPS))
         house.connect_when_called(SNAPS)
         wear(house, LIVE)
         await trio.sleep(5)
