@@ -28,6 +28,7 @@ from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
+from .sessions.tool_calls import ToolCalls
 from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -220,6 +221,7 @@ def _port(
         recover=directory.recover_app,
         why=server.why,
         draining=lambda: directory.draining,
+        tools=ToolCalls(directory.surroundings),
         closing=closing,
         version=VERSION,
         hosts=_public_hosts(parts.config),

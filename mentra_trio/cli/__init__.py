@@ -21,6 +21,7 @@ from ..config import LIKENESS
 from ..domain import ids
 from ..domain.apps import AppKind
 from ..domain.errors import MentraTrioError
+from .app_files import describes_app, registration_of
 
 WRONG_CALL: Final = 2
 INTERRUPTED: Final = 130
@@ -335,10 +336,11 @@ def apps(context: click.Context) -> None:
     metavar="URL",
     help="Further base URL of the app's servers, for people; may be repeated.",
 )
+@describes_app
 @_with_data_dir
 def apps_add(package: str, data_dir: Path | None, **values: Any) -> None:
     """Register the app PACKAGE, or replace its registration."""
-    _manage("add", data_dir, package, **values)
+    _manage("add", data_dir, package, **registration_of(values))
 
 
 @apps.command("list")

@@ -13,7 +13,9 @@ import trio
 from ..config import Config
 from ..domain.apps import AppRegistration
 from ..domain.errors import ConfigError, UnknownApp
+from ..domain.hardware import HardwareRequirement
 from ..domain.ids import user_id
+from ..domain.wording import printable
 from ..environment import Environment
 from ..sessions.catalog import AppCatalog
 from ..storage.secrets import jwt_secret
@@ -75,10 +77,18 @@ async def show(package: str, catalog: AppCatalog) -> list[str]:
         "server urls": " ".join(app.server_urls) or "none",
         "allowed from": " ".join(app.allowed_networks) or "anywhere",
         "permissions": " ".join(sorted(app.permissions)) or "none",
+        "hardware": " ".join(map(_hardware, app.hardware)) or "any",
         "settings": str(len(app.settings)),
+        "tools": " ".join(str(tool["id"]) for tool in app.tools) or "none",
+        "version": app.version or "none",
+        "description": printable(app.description) or "none",
         "api key": "set; only its hash is kept",
     }
     return [f"{name + ':':14}{value}" for name, value in values.items()]
+
+
+def _hardware(one: HardwareRequirement) -> str:
+    return one.type.value if one.required else f"{one.type.value}:optional"
 
 
 async def remove(package: str, catalog: AppCatalog) -> list[str]:

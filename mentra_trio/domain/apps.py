@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from .hardware import HardwareRequirement
 from .ids import PackageName
 
 PERMISSIONS: Final = frozenset(
@@ -48,6 +49,9 @@ class AppRegistration:
     ``registration_id`` names this registration to the app server itself (seed 004), made once
     when the app is added. ``server_urls`` are further addresses of the app's servers, for people.
     ``allowed_networks`` are the CIDR networks from which the app may connect; none: from anywhere.
+
+    ``hardware`` is what the app uses of the glasses. ``tools`` are its tool schemas: JSON objects
+    with at least ``id``. ``permission_texts`` say to people what a permission is for, by its name.
     """
 
     package: PackageName
@@ -60,6 +64,11 @@ class AppRegistration:
     registration_id: str = ""
     server_urls: tuple[str, ...] = ()
     allowed_networks: tuple[str, ...] = ()
+    hardware: tuple[HardwareRequirement, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    description: str = ""
+    version: str = ""
+    permission_texts: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def webhook_url(self) -> str:

@@ -8,7 +8,9 @@ MentraTrioError
  ├─ InitRefused          an app's init is not accepted; carries the wire code and the close
  ├─ WebhookFailed        an app server could not be called, or said no
  ├─ StoreFailed          the store could not do what was asked
+ ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
+ ├─ TooManyCalls         as many calls to app servers are under way as the bound allows
  ├─ UnknownApp           no app is registered under that package name
  └─ SessionEnded         the session ended before the operation could complete
 
@@ -106,8 +108,23 @@ class StoreFailed(MentraTrioError):
     """The store could not do what was asked; nothing was changed."""
 
 
+class SettingRefused(MentraTrioError):
+    """A setting, or a state of the glasses, has a value that it cannot have.
+
+    ``path`` is the JSON path of the value, such as ``$[0].value``; the value is not in the text.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path} {problem}")
+        self.path = path
+
+
 class UpdatesOverflow(MentraTrioError):
     """More subscription updates of one app wait than the bound allows."""
+
+
+class TooManyCalls(MentraTrioError):
+    """As many calls to app servers are under way for a user as the bound allows."""
 
 
 class UnknownApp(MentraTrioError):

@@ -118,6 +118,15 @@ class GaveWay(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class HardwareMissing(Fact):
+    """An app runs on glasses that lack something that it uses, but does not require."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
 class MessagesMissed(Fact):
     """An app is back and was told that it missed ``count`` messages, and why."""
 
@@ -197,8 +206,8 @@ class FrameDropped(Fact):
 
 @attrs.frozen(kw_only=True)
 class WebhookCalled(Fact):
-    """A call to an app server ended. ``kind`` is ``session`` or ``stop``; ``result`` is ``ok``
-    or the value of a ``WebhookFailure``."""
+    """A call to an app server ended. ``kind`` is ``session``, ``stop``, ``settings`` or ``tool``;
+    ``result`` is ``ok`` or the value of a ``WebhookFailure``."""
 
     user: UserId
     package: PackageName

@@ -161,6 +161,8 @@ class StopCause(enum.Enum):
     USER = "stopped by the user"
     FOREGROUND = "stopped"
     """Another standard app was started; which one is told with it."""
+    HARDWARE = "stopped for want of hardware"
+    """They lack something that the app requires; what it is is told with it."""
     REMOVED = "the app was removed"
     START_FAILED = "the start failed"
     USER_SESSION_ENDED = "the user session ended"

@@ -32,6 +32,7 @@ FAREWELLS: Final[Mapping[StopCause, Farewell]] = MappingProxyType(
     {
         StopCause.USER: Farewell(close=APP_STOPPED, call_webhook=True),
         StopCause.FOREGROUND: Farewell(close=APP_STOPPED, call_webhook=True),
+        StopCause.HARDWARE: Farewell(close=APP_STOPPED, call_webhook=True),
         StopCause.REMOVED: Farewell(close=APP_STOPPED, call_webhook=True),
         StopCause.START_FAILED: Farewell(close=APP_STOPPED),
         # 1008 and not 1000: the SDK then runs the author's onStop once (protocol.md 2.8).

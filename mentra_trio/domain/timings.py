@@ -172,3 +172,15 @@ RECALL_PAUSE_S: Final = 0.02
 LAST_CLOSE_S: Final = 1.0
 """A server that ends waits so long for its links to close, from the moment that all were given
 back. Apps that were told first try again 1 s and 3 s later, and then no more (protocol.md 2.9)."""
+
+DEVICE_STATE_DELAY_S: Final = 0.15
+"""News of the glasses that can wait are told together after this time (protocol.md 6.10)."""
+
+SETTINGS_DELAY_S: Final = 0.1
+"""Settings in the phone's status are stored together after this time: a slider says many."""
+
+TOOL_ANSWER_S: Final = 20.0
+"""How long the answer to a tool call is awaited (protocol.md 1.5)."""
+
+SETTINGS_ANSWER_S: Final = 10.0
+"""How long an app server is waited for that is told of changed settings."""

@@ -1,4 +1,4 @@
-"""A user's MentraOS settings: their defaults, and the names under which phones store them."""
+"""A user's MentraOS settings: their defaults, their bounds, and the names that phones use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
+
+from .app_settings import KEY_CHARACTERS_MAX, as_json, is_number
+from .errors import SettingRefused
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -22,6 +25,20 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Every setting that apps are told, with the value of a user who changed nothing (6.9)."""
+
+DEFAULT_WEARABLE: Final = "defaultWearable"
+"""The model of the glasses that the user has; no default (6.10)."""
+
+CHANGES_MAX: Final = 256
+"""Settings that one request may change."""
+KEYS_MAX: Final = 1_024
+"""Settings that are stored of one user."""
+VALUE_CHARACTERS_MAX: Final = 16_384
+"""Of the JSON text of a value; phones store settings of their own, too."""
+WEARABLE_CHARACTERS_MAX: Final = 256
+
+_STATUS_SECTIONS: Final = ("core_info", "glasses_settings")
+"""Where settings stand in a ``core_status_update``."""
 
 _PHONE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -57,3 +74,67 @@ def setting_name(phone_name: str) -> str:
 def from_phone(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A phone's settings under the names that apps know."""
     return {setting_name(name): value for name, value in settings.items()}
+
+
+def checked_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``changes`` (camelCase keys), if every value is one that its setting can have.
+
+    Raises:
+        SettingRefused: one is not, or there are too many.
+    """
+    if len(changes) > CHANGES_MAX:
+        raise SettingRefused("$", f"has more than {CHANGES_MAX} settings")
+    for name, value in changes.items():
+        if not 0 < len(name) <= KEY_CHARACTERS_MAX:
+            raise SettingRefused("$", f"has a name that is not of 1 to {KEY_CHARACTERS_MAX}")
+        problem = problem_of_setting(name, value)
+        if problem is not None:
+            raise SettingRefused(f"$.{name}", problem)
+    return dict(changes)
+
+
+def problem_of_setting(name: str, value: object) -> str | None:
+    """Why a setting cannot have ``value``; ``None`` if it can."""
+    if name == DEFAULT_WEARABLE:
+        fits = value is None or (isinstance(value, str) and len(value) <= WEARABLE_CHARACTERS_MAX)
+        return None if fits else "must be the name of a model"
+    default = DEFAULTS.get(name)
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else "must be true or false"
+    if default is not None:
+        return None if is_number(value) else "must be a number"
+    try:
+        fits = len(as_json(value)) <= VALUE_CHARACTERS_MAX
+    except RecursionError:
+        fits = False
+    return None if fits else f"must be at most {VALUE_CHARACTERS_MAX} characters of JSON"
+
+
+def differing(known: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
+    """What of ``news`` is not in ``known``, or there with another value; ``1`` is not ``true``."""
+    return {
+        name: value
+        for name, value in news.items()
+        if name not in known or as_json(known[name]) != as_json(value)
+    }
+
+
+def settings_in_status(status: object) -> dict[str, Any]:
+    """The settings that a phone states in its status (6.9), under the names that apps know.
+
+    What is of the wrong kind there is left out: it is a report, and nobody waits for an answer.
+    """
+    if isinstance(status, Mapping) and isinstance(status.get("status"), Mapping):
+        status = status["status"]
+    if not isinstance(status, Mapping):
+        return {}
+    found: dict[str, Any] = {}
+    for section in _STATUS_SECTIONS:
+        stated = status.get(section)
+        found |= from_phone(stated) if isinstance(stated, Mapping) else {}
+    known = DEFAULTS.keys() | {DEFAULT_WEARABLE}
+    return {
+        name: value
+        for name, value in found.items()
+        if name in known and problem_of_setting(name, value) is None
+    }

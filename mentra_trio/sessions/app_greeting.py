@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import trio
 
+from ..domain.app_config import ack_config
+from ..domain.app_settings import merged_settings
 from ..domain.errors import StoreFailed
 from ..domain.lifecycle import AppState
 from ..domain.user_settings import complete_settings
@@ -49,6 +48,7 @@ async def greet(app: AppSession, arrival: Arrival, *, same_runtime: bool) -> Non
         mentraos_settings=general,
         augmentos_settings=general,
         capabilities=app.desk.device.capabilities,
+        config=ack_config(app.registration) if app.registration is not None else None,
         timestamp=timestamp,
         reconnect_token=renew(app),
         user_id=app.user,
@@ -84,19 +84,3 @@ def _in_new_words(app: AppSession, ack: TpaConnectionAck) -> ReconnectAck:
         reconnect_token=ack.reconnect_token,
         timestamp=ack.timestamp,
     )
-
-
-def merged_settings(
-    defaults: tuple[Mapping[str, Any], ...], own: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The app's settings as the SDK reads them: the user's values over the defaults.
-
-    A value whose key the schema does not know is kept: the app may have stored it for itself.
-    """
-    known = [
-        {**entry, "value": own.get(entry["key"], entry.get("value", entry.get("defaultValue")))}
-        for entry in defaults
-        if "key" in entry
-    ]
-    keys = {entry["key"] for entry in known}
-    return known + [{"key": key, "value": value} for key, value in own.items() if key not in keys]

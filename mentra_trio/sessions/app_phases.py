@@ -155,6 +155,8 @@ async def _go_on(app: AppSession) -> None:
     app.registration = await registration_of(app.surroundings, app.user, app.package)
     if app.registration is None:
         app.stop(StopCause.REMOVED)
+    else:
+        app.desk.admits(app)
 
 
 async def _use(app: AppSession) -> CloseReason:

@@ -138,7 +138,7 @@ async def _read_registration(app: AppSession) -> bool:
         return False
     app.registration = found
     app.surroundings.endpoints.found_at(app.package, found.url)
-    return True
+    return app.desk.admits(app)
 
 
 def _decided(app: AppSession) -> AppEvent | None:

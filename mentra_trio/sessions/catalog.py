@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import attrs
 
+from ..domain.app_config import problem_of_tools
+from ..domain.app_settings import problem_of_schema
 from ..domain.apps import PERMISSIONS, AppKind, AppRegistration, hash_api_key
 from ..domain.errors import ConfigError, UnknownApp
+from ..domain.hardware import HardwareRequirement, requirement_of
 from ..domain.ids import PackageName, package_name
 from ..domain.networks import network
 from ..ports import Store
@@ -33,6 +36,20 @@ class AddedApp:
     anew: bool = False
 
 
+class AppDetails(TypedDict, total=False):
+    """What else may be registered of an app.
+
+    ``hardware`` and ``tools`` are JSON objects as MentraOS apps write them down (protocol.md
+    1.6, Appendix B); ``permission_texts`` say what permissions are for, by their names.
+    """
+
+    hardware: Iterable[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]]
+    description: str
+    version: str
+    permission_texts: Mapping[str, str]
+
+
 @attrs.define(eq=False)
 class AppCatalog:
     """Registrations in ``store``. With a ``directory``, running apps follow what changes."""
@@ -52,6 +69,7 @@ class AppCatalog:
         settings: Sequence[Mapping[str, Any]] = (),
         server_urls: Iterable[str] = (),
         allowed_networks: Iterable[str] = (),
+        **details: Unpack[AppDetails],
     ) -> AddedApp:
         """Register an app server, or replace the registration of the same package.
 
@@ -76,10 +94,15 @@ class AppCatalog:
             name=name,
             kind=checked_kind(kind),
             permissions=checked_permissions(permissions),
-            settings=tuple(settings),
+            settings=checked_settings(settings),
             registration_id=(known.registration_id if known else "") or make_registration_id(),
             server_urls=tuple(dict.fromkeys(map(checked_url, server_urls))),
             allowed_networks=tuple(dict.fromkeys(map(checked_network, allowed_networks))),
+            hardware=checked_hardware(details.get("hardware", ())),
+            tools=checked_tools(details.get("tools", ())),
+            description=details.get("description", ""),
+            version=details.get("version", ""),
+            permission_texts=details.get("permission_texts", {}),
         )
         await self.store.put_app(registration)
         if self.directory is not None:
@@ -193,3 +216,28 @@ def checked_permissions(names: Iterable[str]) -> frozenset[str]:
         known = ", ".join(sorted(PERMISSIONS))
         raise ConfigError(f"{unknown[0][:40]!r} is not a permission: use {known}")
     return upper
+
+
+def checked_settings(schema: Sequence[object]) -> tuple[Mapping[str, Any], ...]:
+    """``schema`` as a settings schema, or a ConfigError that names the place."""
+    if (problem := problem_of_schema(schema)) is not None:
+        raise ConfigError(problem)
+    return tuple(entry for entry in schema if isinstance(entry, Mapping))
+
+
+def checked_tools(tools: Sequence[object]) -> tuple[Mapping[str, Any], ...]:
+    """``tools`` as tool schemas, or a ConfigError that names the place."""
+    if (problem := problem_of_tools(tools)) is not None:
+        raise ConfigError(problem)
+    return tuple(tool for tool in tools if isinstance(tool, Mapping))
+
+
+def checked_hardware(entries: Iterable[object]) -> tuple[HardwareRequirement, ...]:
+    """``entries`` as hardware requirements, one per type, or a ConfigError."""
+    found: dict[str, HardwareRequirement] = {}
+    for entry in entries:
+        one = requirement_of(entry)
+        if one.type.value in found:
+            raise ConfigError(f"the hardware {one.type.value} is there twice")
+        found[one.type.value] = one
+    return tuple(found.values())

@@ -16,8 +16,10 @@ from ..domain.ids import PackageName
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .device import Device
+from .devices import Devices
 from .eyepiece import Eyepiece
 from .screen import Screen
+from .settings import Settings
 from .subsystem import Subsystem, Workplace
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = ()
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Devices, Settings)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
@@ -49,12 +51,14 @@ class Desk:
     """Given to every app session of a user; it knows no app by itself.
 
     ``here`` is whether the user is: with glasses that are attached. ``announce`` has the phone
-    told that something about the apps changed; it is coalesced behind that.
+    told that something about the apps changed; it is coalesced behind that. ``admits`` says
+    whether an app may go on with the present glasses, and stops it if not.
     """
 
     place: Workplace
     screen: Screen
     announce: Callable[[], None]
+    admits: Callable[[AppSession], bool]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
     _parts: dict[type[Subsystem], Subsystem] = attrs.field(init=False)
 

@@ -8,14 +8,14 @@ from typing import Any
 import attrs
 
 from ..domain.capabilities import capabilities_of
-from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
+from ..domain.device_state import CONNECTED, MODEL_NAME, changes_in
 
 
 @attrs.define(eq=False, repr=False)
 class Device:
     """The state of the glasses in the wire's words (GlassesInfo of protocol.md 6.10)."""
 
-    _state: dict[str, Any] = attrs.field(factory=lambda: {"connected": False}, init=False)
+    _state: dict[str, Any] = attrs.field(factory=lambda: {CONNECTED: False}, init=False)
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -23,9 +23,14 @@ class Device:
         return dict(self._state)
 
     @property
+    def connected(self) -> bool:
+        """Whether the phone says that the glasses are there."""
+        return bool(self._state[CONNECTED])
+
+    @property
     def model_name(self) -> str | None:
         """The model, where it is known."""
-        model = self._state.get("modelName")
+        model = self._state.get(MODEL_NAME)
         return model if isinstance(model, str) else None
 
     @property
@@ -36,23 +41,10 @@ class Device:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """What was known before; whether the glasses are there is for them to say."""
         self._state.update(saved)
-        self._state["connected"] = False
+        self._state[CONNECTED] = False
 
-    def note_connection(self, message: GlassesConnectionState) -> dict[str, Any]:
-        """Take note of a connection state; returns what changed."""
-        news: dict[str, Any] = {"connected": message.status != "DISCONNECTED"}
-        if message.model_name:
-            news["modelName"] = message.model_name
-        if message.wifi is not None:
-            news["wifiConnected"] = message.wifi.connected
-            news["wifiSsid"] = message.wifi.ssid
-        return self._apply(news)
-
-    def note_battery(self, message: GlassesBatteryUpdate) -> dict[str, Any]:
-        """Take note of the glasses' battery; returns what changed."""
-        return self._apply({"batteryLevel": message.level, "charging": message.charging})
-
-    def _apply(self, news: Mapping[str, Any]) -> dict[str, Any]:
-        changed = {key: value for key, value in news.items() if self._state.get(key) != value}
+    def apply(self, news: Mapping[str, Any]) -> dict[str, Any]:
+        """Take note of ``news``, which ``checked_state`` has made; returns what changed."""
+        changed = changes_in(self._state, news)
         self._state.update(changed)
         return changed

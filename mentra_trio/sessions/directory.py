@@ -34,6 +34,7 @@ from .claims import about_to_change, admit
 from .endpoint import EndpointSnapshot
 from .health import watch_health
 from .prospects import explanation
+from .settings import store_user_settings
 from .snapshots import UserSnapshot, page_of
 from .surroundings import Surroundings
 from .user_phases import run_user
@@ -221,15 +222,16 @@ class Directory:
         return sum(result is not None and result.success for result in known)
 
     async def change_user_settings(
-        self, user: UserId, changes: Mapping[str, Any]
+        self, user: UserId, changes: Mapping[str, Any], *, by_phone: bool = False
     ) -> Mapping[str, Any]:
-        """Store ``changes`` (camelCase keys) and tell the user's apps; returns what is stored."""
-        store = self.surroundings.store
-        await store.put_user_settings(user, changes)
-        stored = await store.user_settings(user)
+        """Store ``changes`` (camelCase keys); tell apps, and the phone unless it is ``by_phone``.
+
+        Returns what is stored, and raises, as ``settings.store_user_settings``.
+        """
+        stored = await store_user_settings(self.surroundings.store, user, changes)
         session = self._users.get(user)
         if session is not None:
-            session.change_settings(dict(stored))
+            session.change_settings(stored, by_phone=by_phone)
         return stored
 
     def users(self, *, after: str = "", limit: int | None = None) -> list[UserSnapshot]:

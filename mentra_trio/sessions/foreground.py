@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from ..domain.apps import AppKind
+from ..domain.apps import AppKind, AppRegistration
 from ..domain.errors import UnknownApp, UpdatesOverflow
 from ..domain.facts import GaveWay
 from ..domain.foreground import Contender, in_foreground, who_gives_way
@@ -25,8 +25,8 @@ from ..domain.starting import StartResult, StartStage, failed, superseded, took_
 if TYPE_CHECKING:
     from .roster import Roster
 
-Kinds: TypeAlias = Mapping[PackageName, AppKind | None]
-"""The kinds of apps as they are registered; ``None`` for one that is not."""
+Known: TypeAlias = Mapping[PackageName, AppRegistration | None]
+"""Apps as they are registered; ``None`` for one that is not."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -50,8 +50,8 @@ class Foreground:
         """By which command ``package`` was asked for last; a higher number is a later one."""
         return self._asked.get(package, 0)
 
-    async def look(self, package: PackageName) -> Kinds:
-        """Wait until ``package`` may begin; the kinds of it and of those it may compete with.
+    async def look(self, package: PackageName) -> Known:
+        """Wait until ``package`` may begin; what is known of it and of those it may compete with.
 
         Where it has a session that goes on, nothing has to be known. What is returned holds
         until the caller waits for anything.
@@ -60,24 +60,28 @@ class Foreground:
             UnknownApp: no such app is registered.
             StoreFailed: it is not known whether one is.
         """
-        kinds: dict[PackageName, AppKind | None] = {}
+        known: dict[PackageName, AppRegistration | None] = {}
         while True:
             await self.roster.until_clear(package)
-            unknown = self._next_unknown(package, kinds)
+            unknown = self._next_unknown(package, known)
             if unknown is None:
-                return kinds
-            kinds[unknown] = await self._kind_of(unknown)
-            if kinds.get(package, AppKind.STANDARD) is None:
+                return known
+            known[unknown] = await self.roster.surroundings.store.app(unknown)
+            if package in known and known[package] is None:
                 self._asked.pop(package, None)
                 raise UnknownApp(f"App {package} not found")
 
-    def take(self, package: PackageName, kinds: Kinds) -> StartResult | None:
+    def take(self, package: PackageName, known: Known) -> StartResult | None:
         """Stop every standard app that has to give way to ``package``, which begins now.
 
         Returns why it must not begin, if it must not; then nobody was stopped.
         """
-        leaving, foremost = self._who_gives_way({package, *self._standing()}, kinds)
-        standard = self._is_standard(package, kinds)
+        refused = self._lacks(package, known)
+        if refused is not None:
+            self._asked.pop(package, None)
+            return refused
+        leaving, foremost = self._who_gives_way({package, *self._standing()}, known)
+        standard = self._is_standard(package, known)
         asked, (latest, taken_by) = self.command_of(package), self._taken
         if standard and asked < latest:  # it gave way while it waited, whoever is there now
             leaving, foremost = (package,), taken_by
@@ -90,6 +94,7 @@ class Foreground:
             return failed(StartStage.INTERNAL_ERROR, str(error))
         if standard:
             self._taken = (asked, package)
+        self.roster.compatibility.forget(package)
         for one in leaving:
             self._stop(one, package)
         return None
@@ -106,11 +111,11 @@ class Foreground:
         """
         for age, package in enumerate(reversed(wanted)):
             self._asked.setdefault(package, -age)
-        kinds: dict[PackageName, AppKind | None] = {}
-        while unknown := self._rivals(wanted) - kinds.keys():
+        known: dict[PackageName, AppRegistration | None] = {}
+        while unknown := self._rivals(wanted) - known.keys():
             one = min(unknown)
-            kinds[one] = await self._kind_of(one)
-        leaving, foremost = self._who_gives_way(self._rivals(wanted), kinds)
+            known[one] = await self.roster.surroundings.store.app(one)
+        leaving, foremost = self._who_gives_way(self._rivals(wanted), known)
         if foremost is not None and leaving:
             self._give_up(foremost, leaving)
             for one in leaving:
@@ -130,34 +135,37 @@ class Foreground:
     def _standing(self) -> set[PackageName]:
         """The apps that the user has in whatever state, or wants although a start failed."""
         alive = {package for package, app in self.roster.apps.items() if app.state not in ENDED}
-        return alive | {rest.package for rest in self.roster.resting} | self.roster.wishes.wanted
+        kept = self.roster.wishes.wanted | self.roster.compatibility.waiting
+        return alive | {rest.package for rest in self.roster.resting} | kept
 
-    def _next_unknown(self, package: PackageName, kinds: Kinds) -> PackageName | None:
-        """Whose kind is still to be read before ``package`` may begin."""
+    def _lacks(self, package: PackageName, known: Known) -> StartResult | None:
+        """Why the present glasses cannot serve ``package``, which has no session yet."""
+        registration = known.get(package)
+        if registration is None or package in self.roster.apps:
+            return None
+        return self.roster.compatibility.refuse(registration)
+
+    def _next_unknown(self, package: PackageName, known: Known) -> PackageName | None:
+        """Who is still to be looked up before ``package`` may begin."""
         if package in self.roster.apps:
             return None
-        if package not in kinds:
+        if package not in known:
             return package
-        if kinds[package] is not AppKind.STANDARD:
+        if _kind(known[package]) is not AppKind.STANDARD:
             return None
-        return min(self._standing() - kinds.keys(), default=None)
+        return min(self._standing() - known.keys(), default=None)
 
-    def _is_standard(self, package: PackageName, kinds: Kinds) -> bool:
+    def _is_standard(self, package: PackageName, known: Known) -> bool:
         app = self.roster.apps.get(package)
-        known = app.registration if app is not None else None
-        kind = kinds.get(package) if known is None else known.kind
-        return kind is AppKind.STANDARD
-
-    async def _kind_of(self, package: PackageName) -> AppKind | None:
-        registration = await self.roster.surroundings.store.app(package)
-        return registration.kind if registration is not None else None
+        registration = app.registration if app is not None else None
+        return _kind(registration or known.get(package)) is AppKind.STANDARD
 
     def _who_gives_way(
-        self, packages: Iterable[PackageName], kinds: Kinds
+        self, packages: Iterable[PackageName], known: Known
     ) -> tuple[tuple[PackageName, ...], PackageName | None]:
         """The apps that give way, and the one to which they do."""
         contenders = [
-            Contender(package=one, kind=kinds.get(one), asked=self.command_of(one))
+            Contender(package=one, kind=_kind(known.get(one)), asked=self.command_of(one))
             for one in packages
         ]
         return who_gives_way(contenders), in_foreground(contenders)
@@ -178,3 +186,7 @@ class Foreground:
     def _give_up(self, foremost: PackageName, leaving: Collection[PackageName]) -> None:
         with suppress(UpdatesOverflow):  # whoever reads later what is wanted decides as we do
             self.roster.wishes.note(foremost, wanted=True, instead_of=leaving)
+
+
+def _kind(registration: AppRegistration | None) -> AppKind | None:
+    return registration.kind if registration is not None else None

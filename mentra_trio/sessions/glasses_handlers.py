@@ -20,8 +20,8 @@ from ..wire.codec import decode_from_glasses, encode
 from ..wire.from_glasses import FromGlasses
 from ..wire.message import Unrecognized
 from ..wire.stream_data import Transcription
-from ..wire.to_app import DeviceStateUpdate
-from ..wire.to_glasses import Pong, SettingsUpdate
+from ..wire.to_glasses import Pong
+from .devices import DISCONNECTED
 from .fan_out import fan_out, fan_out_audio
 
 if TYPE_CHECKING:
@@ -59,17 +59,10 @@ def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
             command(user, user.roster.begin_stop, name)
         case said.Ping():
             user.desk.eyepiece.send(Pong(timestamp=_now(user)))
-        case said.RequestSettings() | said.SettingsUpdateRequest():
-            settings = user.settings
-            user.desk.eyepiece.send(
-                SettingsUpdate(session_id=user.user, settings=settings, timestamp=_now(user))
-            )
-        case said.GlassesConnectionState():
-            connection_state(user, message)
-        case said.GlassesBatteryUpdate():
-            tell_device_change(user, user.desk.device.note_battery(message))
+        case said.GlassesConnectionState(status=status) if status.upper() != DISCONNECTED:
+            user.microphone.resend()
         case _:
-            pass  # of interest to apps only
+            pass  # of interest to subsystems and apps only
 
 
 def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
@@ -105,25 +98,6 @@ def transcription_of(message: said.LocalTranscription) -> Transcription:
         speaker_id=message.speaker_id,
         provider=message.provider,
     )
-
-
-def connection_state(user: UserSession, message: said.GlassesConnectionState) -> None:
-    """The glasses came to, or went from, the phone: tell the apps what changed."""
-    model = user.desk.device.model_name
-    tell_device_change(user, user.desk.device.note_connection(message))
-    if user.desk.device.model_name != model:
-        user.tell_capabilities()
-    if message.status != "DISCONNECTED":
-        user.microphone.resend()
-
-
-def tell_device_change(user: UserSession, changed: dict[str, object]) -> None:
-    """Tell every attached app the keys that changed; nothing where nothing did."""
-    if not changed:
-        return
-    user.note()
-    message = encode(DeviceStateUpdate(state=changed, timestamp=_now(user)))
-    user.roster.tell(message)
 
 
 def command(user: UserSession, give: Callable[[PackageName], None], name: str) -> None:

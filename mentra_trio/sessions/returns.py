@@ -55,6 +55,7 @@ class Returns:
             self.roster.surroundings.keeper.forget(app.user, app.package)
             if app.stop_cause is StopCause.START_FAILED:
                 self.roster.start_failed(app.problem)
+            self.roster.compatibility.begin_waiting()
 
     def _rest(self, app: AppSession, record: AppRecord) -> Rest:
         rest = self.roster.resting.put(

@@ -23,9 +23,10 @@ from ..domain.subscriptions import NOTHING
 from .app_phases import run_app
 from .app_session import AppSession
 from .attempts import AttemptBook
+from .compatibility import Compatibility
 from .desk import Desk
 from .endpoint import Turn
-from .foreground import Foreground, Kinds
+from .foreground import Foreground, Known
 from .resting import Rest, Resting
 from .returns import Returns
 from .saving import fresh_backlog
@@ -57,6 +58,7 @@ class Roster:
     """Whether what the user wanted before has been read, and begun."""
     returns: Returns = attrs.field(init=False)
     foreground: Foreground = attrs.field(init=False)
+    compatibility: Compatibility = attrs.field(init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
     _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
     _lives: Counter[PackageName] = attrs.field(factory=Counter, init=False)
@@ -72,6 +74,7 @@ class Roster:
         self.resting = Resting(self.user, self.surroundings)
         self.returns = Returns(self)
         self.foreground = Foreground(self)
+        self.compatibility = Compatibility(self)
 
     # -- commands ------------------------------------------------------------------
 
@@ -154,6 +157,7 @@ class Roster:
     def end_app(self, package: PackageName, cause: StopCause, because: str = "") -> bool:
         """As ``stop_now``, but a start of ``package`` that waits goes on."""
         app = self.apps.get(package)
+        self.compatibility.forget(package)
         rested = self.resting.stop(package, cause, because)
         if rested:
             self._forget(package)
@@ -285,7 +289,7 @@ class Roster:
 
     async def _start_later(self, package: PackageName) -> None:
         try:
-            kinds = await self.foreground.look(package)
+            known = await self.foreground.look(package)
         except (UnknownApp, StoreFailed) as error:
             del self._later[package]
             if isinstance(error, StoreFailed):
@@ -293,10 +297,10 @@ class Roster:
                 error = StoreFailed(f"App {package}: {error}")
             self.start_failed(str(error))
             return
-        app = self._obtain(package, self._later.pop(package), kinds)
+        app = self._obtain(package, self._later.pop(package), known)
         if isinstance(app, AppSession):
             app.ask()
-        elif app.stage is StartStage.INTERNAL_ERROR:
+        elif app.stage in {StartStage.INTERNAL_ERROR, StartStage.HARDWARE_CHECK}:
             self.start_failed(app.message)
 
     def _remember_starts(self) -> None:
@@ -306,7 +310,7 @@ class Roster:
                 with suppress(UpdatesOverflow, SessionEnded):
                     self.wishes.note(package, wanted=True)
 
-    def _obtain(self, package: PackageName, mark: int, kinds: Kinds) -> AppSession | StartResult:
+    def _obtain(self, package: PackageName, mark: int, known: Known) -> AppSession | StartResult:
         """The live session of ``package``, made if there is none; or why there is none.
 
         No await in here between the look-up and the insert: nobody can slip in between.
@@ -315,7 +319,7 @@ class Roster:
         if self._nursery is None or self._stops[package] != mark:
             return stopped
         app = self.apps.get(package)
-        refused = self.foreground.take(package, kinds)
+        refused = self.foreground.take(package, known)
         if refused is not None:
             return refused
         if app is not None:

@@ -62,7 +62,10 @@ class AppSnapshot:
 
 @attrs.frozen(kw_only=True)
 class UserSnapshot:
-    """A user session at one moment; ``last_seen`` is the glasses' latest sign of life."""
+    """A user session at one moment.
+
+    ``last_seen`` is the glasses' latest sign of life; ``model_name`` is which they are.
+    """
 
     user: UserId
     state: str
@@ -70,6 +73,7 @@ class UserSnapshot:
     connected: bool
     last_seen: datetime | None = None
     apps: tuple[AppSnapshot, ...]
+    model_name: str | None = None
 
 
 def page_of(users: Iterable[UserId], after: str, limit: int | None) -> list[UserId]:

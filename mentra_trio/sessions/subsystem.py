@@ -35,6 +35,9 @@ class Workplace:
     """What every subsystem of one user is given.
 
     ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
+    ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
+    ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
+    of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
     """
 
     user: UserId
@@ -43,6 +46,10 @@ class Workplace:
     device: Device
     errands: Errands
     apps: Callable[[], Collection[AppSession]]
+    settings: Callable[[], Mapping[str, Any]]
+    settings_stored: Callable[[Mapping[str, Any]], None]
+    note: Callable[[], None]
+    fit: Callable[[], None]
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -26,10 +27,10 @@ from ..domain.facts import LinkAttached, LinkEnded, UserStateChanged
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import StopCause
 from ..domain.timings import STATE_CHANGE_DELAY_S
-from ..domain.user_settings import complete_settings
+from ..domain.user_settings import complete_settings, differing
 from ..ports import Link, SavedUser, SessionChange
 from ..wire.codec import encode
-from ..wire.to_app import AugmentosSettingsUpdate, CapabilitiesUpdate
+from ..wire.to_app import AugmentosSettingsUpdate
 from ..wire.to_glasses import AppStateChange, ConnectionAck
 from .desk import Desk
 from .device import Device
@@ -38,6 +39,7 @@ from .eyepiece import Eyepiece
 from .microphone import Microphone
 from .roster import Roster
 from .screen import Screen
+from .settings import Settings
 from .snapshots import UserSnapshot
 from .subsystem import Workplace
 from .surroundings import Surroundings
@@ -91,11 +93,16 @@ class UserSession:
             device=Device(),
             errands=Errands(),
             apps=lambda: self.roster.apps.values(),
+            settings=lambda: self.settings,
+            settings_stored=partial(self.change_settings, by_phone=True),
+            note=self.note,
+            fit=lambda: self.roster.compatibility.glasses_changed(),
         )
         self.desk = Desk(
             place,
             screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
             announce=self._apps_changed,
+            admits=lambda app: self.roster.compatibility.admit(app),
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
         came = self.state is UserState.INITIALIZING
@@ -149,22 +156,15 @@ class UserSession:
         )
         self.acknowledged.set()
 
-    def tell_capabilities(self) -> None:
-        """Tell the apps what the present glasses can do."""
-        device = self.desk.device
-        self.roster.tell(
-            encode(
-                CapabilitiesUpdate(
-                    capabilities=device.capabilities,
-                    model_name=device.model_name,
-                    timestamp=self.surroundings.environment.timestamp(),
-                )
-            )
-        )
+    def change_settings(self, stored: Mapping[str, Any], *, by_phone: bool = False) -> None:
+        """Take over the user's settings as stored, and tell every app the full set (4.5).
 
-    def change_settings(self, stored: dict[str, Any]) -> None:
-        """Take over the user's settings as stored, and tell every app the full set (4.5)."""
-        self.settings = complete_settings(stored)
+        The glasses are told as well, unless it was they that changed something.
+        """
+        settings = complete_settings(stored)
+        if not differing(self.settings, settings):
+            return
+        self.settings = settings
         timestamp = self.surroundings.environment.timestamp()
         for app in self.roster.apps.values():
             update = AugmentosSettingsUpdate(
@@ -172,6 +172,8 @@ class UserSession:
             )
             app.send(encode(update))
         self.desk.settings_changed(self.settings)
+        if not by_phone:
+            self.desk.part(Settings).tell_glasses()
 
     # -- life ------------------------------------------------------------------------
 
@@ -230,6 +232,7 @@ class UserSession:
             connected=self.desk.eyepiece.attached,
             last_seen=wall(self.surroundings.environment, self.desk.eyepiece.last_heard),
             apps=tuple(self.roster.snapshots()),
+            model_name=self.desk.device.model_name,
         )
 
     # -- what is written down ---------------------------------------------------------

@@ -70,7 +70,9 @@ class MemoryStore:
     async def put_app(self, registration: AppRegistration) -> None:
         """See ``ports.Store``."""
         await trio.lowlevel.checkpoint()
-        self._schemas[registration.package] = to_json(list(registration.settings))
+        self._schemas[registration.package] = to_json(
+            [registration.settings, registration.tools, dict(registration.permission_texts)]
+        )
         self._apps[registration.package] = registration
 
     async def remove_app(self, package: PackageName) -> bool:
@@ -160,8 +162,13 @@ class MemoryStore:
             self._app_sessions.pop(user, None)
 
     def _registration(self, package: PackageName) -> AppRegistration:
-        schema = tuple(from_json(self._schemas[package]))
-        return attrs.evolve(self._apps[package], settings=schema)
+        settings, tools, texts = from_json(self._schemas[package])
+        return attrs.evolve(
+            self._apps[package],
+            settings=tuple(settings),
+            tools=tuple(tools),
+            permission_texts=texts,
+        )
 
 
 def _texts(changes: Mapping[str, Any]) -> dict[str, str]:

@@ -86,6 +86,13 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX app_sessions_by_package ON app_sessions (package)",
     ),
+    (
+        "ALTER TABLE apps ADD COLUMN hardware TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE apps ADD COLUMN tools TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE apps ADD COLUMN description TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE apps ADD COLUMN version TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE apps ADD COLUMN permission_texts TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 
 

@@ -17,11 +17,12 @@ from typing import Any, Final
 import attrs
 
 from ..domain.apps import AppKind, AppRegistration
-from ..domain.errors import StoreFailed
+from ..domain.errors import ConfigError, StoreFailed
+from ..domain.hardware import requirement_of
 from ..domain.ids import PackageName, UserId
 from ..ports import SavedUser, SessionChange
 from .database import Job
-from .json_text import from_json, list_from_json, to_json
+from .json_text import from_json, list_from_json, object_from_json, to_json
 from .saved_sessions import (
     forget_app,
     read_texts,
@@ -36,7 +37,8 @@ DATABASE_NAME: Final = "mentra.sqlite3"
 
 _APP_COLUMNS: Final = (
     "package, url, key_hash, name, kind, permissions, settings,"
-    " registration_id, server_urls, allowed_networks"
+    " registration_id, server_urls, allowed_networks,"
+    " hardware, tools, description, version, permission_texts"
 )
 
 
@@ -177,14 +179,23 @@ def _row(app: AppRegistration) -> tuple[str, ...]:
         app.registration_id,
         to_json(list(app.server_urls)),
         to_json(list(app.allowed_networks)),
+        to_json([one.to_plain() for one in app.hardware]),
+        to_json(list(app.tools)),
+        app.description,
+        app.version,
+        to_json(dict(app.permission_texts)),
     )
 
 
 def _registration(row: tuple[Any, ...]) -> AppRegistration:
-    package, url, key_hash, name, kind, permissions, settings, identity, servers, networks = row
+    package, url, key_hash, name, kind, permissions, settings, identity, servers, networks = row[
+        :10
+    ]
+    hardware, tools, description, version, permission_texts = row[10:]
     try:
         known_kind = AppKind(kind)
-    except ValueError:
+        required = tuple(map(requirement_of, list_from_json(hardware)))
+    except (ValueError, ConfigError):
         raise StoreFailed(f"the registration of {package} is damaged") from None
     return AppRegistration(
         package=PackageName(package),
@@ -197,6 +208,11 @@ def _registration(row: tuple[Any, ...]) -> AppRegistration:
         registration_id=identity,
         server_urls=tuple(list_from_json(servers)),
         allowed_networks=tuple(list_from_json(networks)),
+        hardware=required,
+        tools=tuple(list_from_json(tools)),
+        description=description,
+        version=version,
+        permission_texts=object_from_json(permission_texts),
     )
 
 

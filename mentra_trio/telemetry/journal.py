@@ -192,6 +192,7 @@ _SENTENCES: Final[Mapping[type[Fact], Callable[[Any], str]]] = MappingProxyType(
         f.FalseResurrection: lambda _: "the runtime that was replaced turned out to be alive",
         f.Quarantined: lambda fact: f"quarantined: {fact.problem}",
         f.GaveWay: lambda fact: f"{fact.package} gave way: {took_the_foreground(fact.to)}",
+        f.HardwareMissing: lambda fact: f"{fact.package} has to do without: {fact.problem}",
         f.MessagesMissed: _missed,
         f.LinkAttached: lambda fact: f"the {fact.endpoint} link was attached",
         f.LinkEnded: lambda fact: f"the {fact.endpoint} link ended: {told(fact.reason)}",

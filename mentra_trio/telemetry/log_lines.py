@@ -58,6 +58,7 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         f.FalseResurrection: ("false resurrection", _fixed("warning")),
         f.Quarantined: ("app quarantined", _fixed("error")),
         f.GaveWay: ("app gave way", _fixed("info")),
+        f.HardwareMissing: ("hardware missing", _fixed("info")),
         f.MessagesMissed: ("messages missed", _fixed("warning")),
         f.EndpointChanged: (
             "app server changed",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Unpack
 
 import attrs
 import trio
@@ -16,7 +16,7 @@ from ..domain.ids import PackageName, UserId, package_name, user_id
 from ..domain.timings import Heartbeat, Lifecycle, Limits
 from ..environment import Environment
 from ..ports import SessionCall, Store
-from ..sessions.catalog import AppCatalog
+from ..sessions.catalog import AppCatalog, AppDetails
 from ..sessions.directory import AppClaim, Directory
 from ..sessions.snapshots import AppSnapshot
 from ..sessions.surroundings import Surroundings
@@ -70,6 +70,7 @@ class Household:
         permissions: Iterable[str] = ALL,
         kind: str = "standard",
         settings: Sequence[Mapping[str, Any]] = (),
+        **details: Unpack[AppDetails],
     ) -> PackageName:
         """Register an app whose server nobody needs."""
         added = await self.catalog.add(
@@ -79,6 +80,7 @@ class Household:
             permissions=permissions,
             kind=kind,
             settings=settings,
+            **details,
         )
         return added.registration.package
 

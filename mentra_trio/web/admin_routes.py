@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..domain.app_config import permission_values
 from ..domain.apps import AppRegistration
 from ..domain.errors import ConfigError, SessionEnded, UnknownApp
 from ..domain.ids import PackageName, UserId, package_name, user_id
@@ -49,10 +50,14 @@ class NewApp(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields
     api_key: str | None = None
     name: str = ""
     type: str = "standard"
-    permissions: list[str] = []
+    permissions: list[str | dict[str, Any]] = []
     settings: list[dict[str, Any]] = []
     server_urls: list[str] = []
     allowed_networks: list[str] = []
+    hardware_requirements: list[dict[str, Any]] = []
+    tools: list[dict[str, Any]] = []
+    description: str = ""
+    version: str = ""
 
 
 # -- users -----------------------------------------------------------------------------
@@ -229,10 +234,14 @@ async def add_app(request: Request) -> Response:
             api_key=new.api_key,
             name=new.name,
             kind=new.type,
-            permissions=new.permissions,
             settings=new.settings,
             server_urls=new.server_urls,
             allowed_networks=new.allowed_networks,
+            hardware=new.hardware_requirements,
+            tools=new.tools,
+            description=new.description,
+            version=new.version,
+            **permission_values(new.permissions),
         )
     except (msgspec.ValidationError, ConfigError) as error:
         return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
@@ -279,7 +288,12 @@ def registration_json(app: AppRegistration) -> dict[str, Any]:
         "name": app.name,
         "type": app.kind.value,
         "permissions": sorted(app.permissions),
+        "permissionDescriptions": dict(app.permission_texts),
         "settings": list(app.settings),
+        "hardwareRequirements": [one.to_plain() for one in app.hardware],
+        "tools": list(app.tools),
+        "description": app.description,
+        "version": app.version,
     }
 
 

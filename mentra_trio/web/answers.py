@@ -12,6 +12,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..domain.errors import SettingRefused
+
 BODY_BYTES_MAX: Final = 1_048_576
 
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
@@ -61,8 +63,30 @@ def app_not_found(package: str) -> Problem:
     )
 
 
+NO_SESSION: Final = Problem(
+    status=409,
+    code="NO_SESSION",
+    message="Session not found",
+    why="an app runs only while its user's glasses are, or were just, connected",
+    fix="connect the glasses first",
+)
+
+
+def refused(error: SettingRefused) -> Problem:
+    """A value in the body cannot be; the message begins with its path."""
+    return Problem(status=400, code="BAD_REQUEST", message=str(error))
+
+
 async def read_object(request: Request) -> dict[str, Any] | Problem:
     """The request's body as a JSON object of at most 1 MiB."""
+    content = await read_json(request)
+    if isinstance(content, dict | Problem):
+        return content
+    return Problem(status=400, code="BAD_REQUEST", message="the body must be a JSON object")
+
+
+async def read_json(request: Request) -> Any:
+    """The request's body as JSON of at most 1 MiB, or a ``Problem``."""
     body = bytearray()
     async with aclosing(request.stream()) as pieces:
         async for piece in pieces:
@@ -70,9 +94,6 @@ async def read_object(request: Request) -> dict[str, Any] | Problem:
             if len(body) > BODY_BYTES_MAX:
                 return Problem(status=413, code="TOO_LARGE", message="the body is above 1 MiB")
     try:
-        content = msgspec.json.decode(bytes(body))
+        return msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        return Problem(status=400, code="BAD_REQUEST", message="the body must be a JSON object")
-    return content
+        return Problem(status=400, code="BAD_REQUEST", message="the body must be JSON")

@@ -18,10 +18,13 @@ from . import (
     admin_routes,
     client_routes,
     console,
+    device_routes,
     journal_stream,
     probes,
     registration_routes,
     sdk_routes,
+    settings_routes,
+    tool_routes,
     websocket_paths,
 )
 from .answers import Problem
@@ -45,6 +48,9 @@ def make_app(services: Services) -> Starlette:
             *sdk_routes.ROUTES,
             *registration_routes.ROUTES,
             *client_routes.ROUTES,
+            *device_routes.ROUTES,
+            *settings_routes.ROUTES,
+            *tool_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,

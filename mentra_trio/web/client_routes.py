@@ -10,23 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..domain.apps import AppRegistration
+from ..domain.capabilities import capabilities_of
 from ..domain.errors import SessionEnded, UnknownApp
+from ..domain.hardware import missing, what_is_lacking
 from ..domain.ids import PackageName, UserId
 from ..domain.starting import StartResult, StartStage
-from ..domain.user_settings import complete_settings, from_phone, setting_name
 from ..sessions.snapshots import AppSnapshot
-from .answers import Json, Problem, app_not_found, read_object
+from .answers import NO_SESSION, Json, Problem, app_not_found
 from .identity import for_user
 from .services import Services, services_of
 
 NOT_RUNNING: Final = "DISCONNECTED"
-_NO_SESSION: Final = Problem(
-    status=409,
-    code="NO_SESSION",
-    message="Session not found",
-    why="an app runs only while its user's glasses are, or were just, connected",
-    fix="connect the glasses first",
-)
 
 
 @for_user
@@ -39,7 +33,7 @@ async def start_app(request: Request, user: UserId) -> Response:
     except UnknownApp:
         return app_not_found(package).answer()
     except SessionEnded:
-        return _NO_SESSION.answer()
+        return NO_SESSION.answer()
     if not result.success:
         return start_problem(result).answer()
     return Json({"success": True, "data": _outcome(services, user, package, "started")})
@@ -55,7 +49,7 @@ async def stop_app(request: Request, user: UserId) -> Response:
     except UnknownApp:
         return app_not_found(package).answer()
     except SessionEnded:
-        return _NO_SESSION.answer()
+        return NO_SESSION.answer()
     return Json({"success": True, "data": _outcome(services, user, package, "stopped")})
 
 
@@ -81,66 +75,50 @@ def apps_of(services: Services, user: UserId) -> Mapping[PackageName, AppSnapsho
 async def list_apps(request: Request, user: UserId) -> Response:
     """All registered apps, and how each is for this user."""
     services = services_of(request)
-    live = apps_of(services, user)
-    apps = [_app(one, live.get(one.package)) for one in await services.catalog.list()]
+    live, model = apps_of(services, user), model_of(services, user)
+    apps = [_app(one, live.get(one.package), model) for one in await services.catalog.list()]
     return Json({"success": True, "data": apps})
 
 
-def _app(registration: AppRegistration, app: AppSnapshot | None) -> dict[str, Any]:
+def model_of(services: Services, user: UserId) -> str | None:
+    """Which glasses the user has, as far as is known."""
+    snapshot = services.directory.user(user)
+    return snapshot.model_name if snapshot is not None else None
+
+
+def compatibility(registration: AppRegistration, model: str | None) -> dict[str, Any]:
+    """Whether the app can run on glasses of ``model``, and what they lack of what it uses."""
+    lacking = missing(registration.hardware, capabilities_of(model))
+    required = [one for one in lacking if one.required]
+    return {
+        "isCompatible": not required,
+        "missingRequired": [one.to_plain() for one in required],
+        "missingOptional": [one.to_plain() for one in lacking if not one.required],
+        "message": what_is_lacking(lacking, model) if lacking else "",
+    }
+
+
+def _app(
+    registration: AppRegistration, app: AppSnapshot | None, model: str | None
+) -> dict[str, Any]:
     return {
         "packageName": registration.package,
         "name": registration.title,
         "publicUrl": registration.url,
         "type": registration.kind.value,
-        "permissions": [{"type": name} for name in sorted(registration.permissions)],
+        "description": registration.description,
+        "version": registration.version,
+        "permissions": [
+            {"type": name, "description": registration.permission_texts.get(name, "")}
+            for name in sorted(registration.permissions)
+        ],
+        "hardwareRequirements": [one.to_plain() for one in registration.hardware],
+        "compatibility": compatibility(registration, model),
         "running": app is not None and app.active,
         "healthy": app is None or app.state != "evicted",
         "appState": app.app_state if app is not None else NOT_RUNNING,
     }
 
-
-@for_user
-async def get_settings(request: Request, user: UserId) -> Response:
-    """All of the user's MentraOS settings, under the names that apps know (6.9)."""
-    stored = await services_of(request).store.user_settings(user)
-    return Json({"success": True, "data": complete_settings(stored)})
-
-
-@for_user
-async def change_settings(request: Request, user: UserId) -> Response:
-    """Merge the given settings, under either spelling, and answer with all of them."""
-    changes = await read_object(request)
-    if isinstance(changes, Problem):
-        return changes.answer()
-    return await _store(request, user, from_phone(changes))
-
-
-@for_user
-async def get_setting(request: Request, user: UserId) -> Response:
-    """One setting; ``null`` where it was never set and has no default."""
-    key = request.path_params["key"]
-    stored = await services_of(request).store.user_settings(user)
-    value = complete_settings(stored).get(setting_name(key))
-    return Json({"success": True, "data": {"key": key, "value": value}})
-
-
-@for_user
-async def change_setting(request: Request, user: UserId) -> Response:
-    """Set one setting to ``value``."""
-    body = await read_object(request)
-    if isinstance(body, Problem):
-        return body.answer()
-    if "value" not in body:
-        return Problem(status=400, code="BAD_REQUEST", message="'value' is missing").answer()
-    return await _store(request, user, from_phone({request.path_params["key"]: body["value"]}))
-
-
-async def _store(request: Request, user: UserId, changes: Mapping[str, Any]) -> Response:
-    stored = await services_of(request).directory.change_user_settings(user, changes)
-    return Json({"success": True, "data": complete_settings(stored)})
-
-
-SETTINGS: Final = "/api/client/user/settings"
 
 ROUTES: Final = (
     *(
@@ -149,8 +127,4 @@ ROUTES: Final = (
         for verb, endpoint in (("start", start_app), ("stop", stop_app))
     ),
     Route("/api/client/apps", list_apps),
-    Route(SETTINGS, get_settings),
-    Route(SETTINGS, change_settings, methods=["PUT", "POST"]),
-    Route(SETTINGS + "/key/{key}", get_setting),
-    Route(SETTINGS + "/key/{key}", change_setting, methods=["PUT", "POST"]),
 )

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..domain.app_settings import merged_settings
 from ..domain.ids import PackageName, UserId, package_name, user_id, user_of_session
-from ..sessions.app_greeting import merged_settings
 from .answers import Json, Problem, app_not_found
 from .identity import bearer
 from .services import Services, services_of
@@ -39,7 +39,11 @@ async def permissions(request: Request) -> Response:
     if registration is None:
         return app_not_found(package).answer()
     declared = [
-        {"type": name, "description": "", "_id": f"{package}:{name}"}
+        {
+            "type": name,
+            "description": registration.permission_texts.get(name, ""),
+            "_id": f"{package}:{name}",
+        }
         for name in sorted(registration.permissions)
     ]
     return Json({"packageName": registration.package, "permissions": declared})

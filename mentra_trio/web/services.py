@@ -15,6 +15,7 @@ from ..environment import Environment
 from ..ports import Store
 from ..sessions.catalog import AppCatalog
 from ..sessions.directory import Directory
+from ..sessions.tool_calls import ToolCalls
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +30,7 @@ class Services:
         follow: facts of a user, or of everybody, as they come; see ``journal_stream``.
         recover: brings back all sessions of an app whose server has restarted, and returns how
             many run again, as far as that is known soon.
+        tools: has apps carry out tools of theirs.
         why: why an app of a user is as it is, in lines for people.
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
@@ -47,6 +49,7 @@ class Services:
     recover: Callable[[PackageName], Awaitable[int]]
     why: Callable[[UserId, PackageName], list[str]]
     draining: Callable[[], bool]
+    tools: ToolCalls
     closing: trio.Event
     version: str
     hosts: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, wait_all_tasks_blocked
 from whole_house import OTHER, SlowStore, lend_until_greeted, nothing_is_left
 
+from mentra_trio.domain.apps import AppRegistration
 from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import APP_STOPPED
 from mentra_trio.domain.facts import AppStateChanged
@@ -19,11 +20,15 @@ from mentra_trio.domain.ids import UserId
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.ports import AppCall
+from mentra_trio.sessions.app_calls import call_app_server
+from mentra_trio.sessions.app_settings import change_app_settings
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.sessions.directory import AppClaim, Directory
 from mentra_trio.sessions.endpoint import Endpoint
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.roster import Roster
+from mentra_trio.sessions.settings import store_user_settings
+from mentra_trio.sessions.tool_calls import ToolCalls
 from mentra_trio.sessions.wishes import Wishes
 from mentra_trio.testing.household import (
     APP,
@@ -35,6 +40,7 @@ from mentra_trio.testing.household import (
 )
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry
 
+A_SERVER = AppRegistration(package=APP, url=f"http://{APP}.test", key_hash="")
 Call = Callable[[Household], Awaitable[object]]
 
 
@@ -64,12 +70,35 @@ async def until_somebody_comes(house: Household) -> None:
     await house.directory.until_here(claim_of(OTHER))
 
 
+async def set_up(house: Household) -> None:
+    await change_app_settings(house.directory, A_SERVER, USER, {"size": 1})
+
+
+async def use_a_tool(house: Household) -> None:
+    house.webhooks.post_after = 0.1
+    calls = ToolCalls(house.directory.surroundings)
+    try:
+        await calls.call(A_SERVER, USER, "note", {})
+    finally:
+        assert not calls._under_way
+
+
+async def call_it(house: Household) -> None:
+    house.webhooks.post_after = 0.1
+    around, call = house.directory.surroundings, AppCall(url="", path="/tool", body={})
+    await call_app_server(around, USER, APP, "tool", call)
+
+
 COMMANDS: dict[Callable[..., object], Call] = {
     Directory.start_app: lambda house: house.directory.start_app(USER, APP),
     Directory.stop_app: lambda house: house.directory.stop_app(USER, APP),
     Directory.change_user_settings: lambda house: house.directory.change_user_settings(
         USER, {"brightness": 1}
     ),
+    store_user_settings: lambda house: store_user_settings(house.store, USER, {"brightness": 1}),
+    change_app_settings: set_up,
+    ToolCalls.call: use_a_tool,
+    call_app_server: call_it,
     Directory.until_here: until_somebody_comes,
     Roster.stop: lambda house: house.directory._users[USER].roster.stop(APP),
     Wishes.write_stop: lambda house: house.directory._users[USER].roster.wishes.write_stop(APP),

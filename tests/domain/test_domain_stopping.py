@@ -22,7 +22,8 @@ def test_only_a_user_is_blamed_for_what_a_user_did() -> None:
 
 def test_the_stop_webhook_is_called_only_where_somebody_wanted_the_stop() -> None:
     called = {cause for cause, farewell in FAREWELLS.items() if farewell.call_webhook}
-    assert called == {StopCause.USER, StopCause.FOREGROUND, StopCause.REMOVED}
+    wanted = {StopCause.USER, StopCause.FOREGROUND, StopCause.HARDWARE, StopCause.REMOVED}
+    assert called == wanted
 
 
 def test_where_the_app_did_nothing_wrong_the_sdk_comes_back_and_otherwise_it_does_not() -> None:

@@ -100,10 +100,10 @@ CANCELLATION_MUTANTS: Final = (
     slip(
         "a_cancelled_transaction_is_half_done",
         "storage/memory_store.py",
-        "        self._schemas[registration.package] = to_json(list(registration.settings))\n",
-        "        self._schemas[registration.package] = to_json(list(registration.settings))\n"
+        "        self._schemas[registration.package] = to_json(\n",
         "        self._apps[registration.package] = attrs.evolve(registration, name='half')\n"
-        "        await trio.lowlevel.checkpoint()\n",
+        "        await trio.lowlevel.checkpoint()\n"
+        "        self._schemas[registration.package] = to_json(\n",
         "stores",
     ),
     slip(

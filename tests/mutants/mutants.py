@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from cancellation_mutants import CANCELLATION_MUTANTS
+from device_mutants import DEVICE_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from session_mutants import SESSION_MUTANTS
 
-MUTANTS: Final = (*DOMAIN_MUTANTS, *SESSION_MUTANTS, *CANCELLATION_MUTANTS)
+MUTANTS: Final = (
+    *DOMAIN_MUTANTS,
+    *SESSION_MUTANTS,
+    *CANCELLATION_MUTANTS,
+    *DEVICE_MUTANTS,
+)

@@ -241,6 +241,8 @@ async def test_a_database_of_step_1_keeps_what_it_holds(
             assert (first.name, first.kind, first.settings) == ("A", AppKind.BACKGROUND, ({},))
             assert first.permissions == {"CAMERA"}
             assert first.server_urls == first.allowed_networks == ()
+            assert (first.hardware, first.tools) == ((), ())
+            assert (first.description, first.version, first.permission_texts) == ("", "", {})
             assert list(await store.wanted_apps(ANN)) == [b, a]
             assert await store.app_settings(ANN, a) == {"size": 3}
             assert await store.user_settings(ANN) == {"brightness": 7}
@@ -253,7 +255,8 @@ async def test_a_database_of_step_1_keeps_what_it_holds(
 
 
 @pytest.mark.parametrize(
-    "column", ["permissions", "settings", "server_urls", "allowed_networks", "kind"]
+    "column",
+    ["permissions", "settings", "server_urls", "allowed_networks", "kind", "hardware", "tools"],
 )
 async def test_a_damaged_registration_cannot_be_read(tmp_path: Path, column: str) -> None:
     path = tmp_path / DATABASE_NAME
@@ -269,6 +272,21 @@ async def test_a_damaged_registration_cannot_be_read(tmp_path: Path, column: str
 
 def _boom(_: sqlite3.Connection) -> None:
     raise LookupError("a bug")
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [("permission_texts", "[]"), ("permission_texts", "x"), ("hardware", '[{"type": "LASER"}]')],
+)
+async def test_a_damaged_detail_cannot_be_read(tmp_path: Path, column: str, text: str) -> None:
+    path = tmp_path / DATABASE_NAME
+    async with open_sqlite_store(path, inline=True) as store:
+        await store.put_app(app("com.a"))
+        with sqlite3.connect(path) as database:
+            database.execute(f"UPDATE apps SET {column} = ?", (text,))
+        database.close()
+        with pytest.raises(StoreFailed, match="damaged"):
+            await store.app(package_name("com.a"))
 
 
 async def test_one_failing_job_does_not_fail_those_beside_it(tmp_path: Path) -> None:

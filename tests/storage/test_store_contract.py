@@ -12,6 +12,7 @@ import trio
 
 from mentra_trio.domain.apps import AppKind, AppRegistration
 from mentra_trio.domain.errors import StoreFailed
+from mentra_trio.domain.hardware import HardwareLevel, HardwareRequirement, HardwareType
 from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.ports import Store
 
@@ -37,12 +38,34 @@ async def test_an_app_is_returned_as_it_was_put(open_store: OpenStore) -> None:
         registration_id="reg_1",
         server_urls=("https://b.example", "https://a.example"),
         allowed_networks=("10.0.0.0/8", "::1/128"),
+        hardware=(
+            HardwareRequirement(type=HardwareType.CAMERA, description="to „see“"),
+            HardwareRequirement(type=HardwareType.IMU, level=HardwareLevel.OPTIONAL),
+        ),
+        tools=({"id": "note", "parameters": {"text": {"type": "string"}}},),
+        description="Writes down what is said",
+        version="1.2.0",
+        permission_texts={"MICROPHONE": "to hear"},
     )
     async with open_store() as store:
         assert await store.app(CAPTIONS) is None
         await store.put_app(app)
         assert await store.app(CAPTIONS) == app
         assert await store.app(NOTES) is None
+
+
+async def test_nobody_reaches_into_what_was_put(open_store: OpenStore) -> None:
+    tool: dict[str, Any] = {"id": "note", "parameters": {}}
+    texts = {"CAMERA": "to see"}
+    async with open_store() as store:
+        await store.put_app(registration(tools=(tool,), permission_texts=texts))
+        tool["parameters"]["x"] = texts["CAMERA"] = "changed"
+        for _ in range(2):
+            found = await store.app(CAPTIONS)
+            assert found is not None
+            assert found.tools == ({"id": "note", "parameters": {}},)
+            assert found.permission_texts == {"CAMERA": "to see"}
+            found.tools[0]["parameters"]["y"] = 1  # type: ignore[index]
 
 
 async def test_putting_again_replaces(open_store: OpenStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -15,12 +15,15 @@ from mentra_trio.domain.errors import SessionEnded, UnknownApp
 from mentra_trio.domain.ids import AppSessionId, PackageName, UserId, app_session_id, package_name
 from mentra_trio.domain.starting import STARTED, StartResult
 from mentra_trio.environment import Environment
+from mentra_trio.ports import Store
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.sessions.directory import Directory
 from mentra_trio.sessions.endpoint import EndpointSnapshot
 from mentra_trio.sessions.snapshots import AppSnapshot, UserSnapshot
+from mentra_trio.sessions.tool_calls import ToolCalls
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.telemetry.journal import Journal
+from mentra_trio.testing.household import Household, open_household
 from mentra_trio.web.asgi import Services, make_app
 from mentra_trio.wire.tokens import mint_core_token
 
@@ -102,7 +105,7 @@ class Sessions:
         return was
 
     async def change_user_settings(
-        self, user: UserId, changes: Mapping[str, Any]
+        self, user: UserId, changes: Mapping[str, Any], *, by_phone: bool = False
     ) -> Mapping[str, Any]:
         await self.store.put_user_settings(user, changes)
         return await self.store.user_settings(user)
@@ -149,7 +152,42 @@ async def open_site() -> AsyncIterator[Site]:
         permissions=["MICROPHONE", "camera"],
         settings=[{"key": "size", "type": "number", "defaultValue": 3}],
     )
-    services = Services(
+    services = services_over(
+        directory, catalog, store, recover=sessions.recover, draining=lambda: draining[0]
+    )
+    async with client_of(services) as client:
+        yield Site(client, services, sessions, store, draining)
+
+
+@asynccontextmanager
+async def open_house_site(
+    **settings: Any,
+) -> AsyncIterator[tuple[Household, httpx.AsyncClient]]:
+    """A site over real sessions, with fake links and app servers; ``settings`` are theirs."""
+    async with open_household(**settings) as house:
+        directory = house.directory
+        services = services_over(
+            directory,
+            house.catalog,
+            house.store,
+            recover=directory.recover_app,
+            draining=lambda: directory.draining,
+            tools=ToolCalls(directory.surroundings),
+        )
+        async with client_of(services) as client:
+            yield house, client
+
+
+def services_over(
+    directory: Directory,
+    catalog: AppCatalog,
+    store: Store,
+    *,
+    recover: Callable[[PackageName], Awaitable[int]],
+    draining: Callable[[], bool],
+    tools: ToolCalls | None = None,
+) -> Services:
+    return Services(
         directory=directory,
         catalog=catalog,
         store=store,
@@ -160,12 +198,17 @@ async def open_site() -> AsyncIterator[Site]:
         journal=lambda user, limit: [{"user": user, "limit": limit}],
         follow=Journal().follow,
         closing=trio.Event(),
-        recover=sessions.recover,
+        recover=recover,
         why=lambda user, package: [f"{user} {package_name(package)}"],
-        draining=lambda: draining[0],
+        draining=draining,
+        tools=tools or cast("ToolCalls", None),
         version="1.2.3",
         hosts=frozenset({"glasses.example.com"}),
     )
+
+
+@asynccontextmanager
+async def client_of(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(make_app(services), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        yield Site(client, services, sessions, store, draining)
+        yield client

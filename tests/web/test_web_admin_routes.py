@@ -252,6 +252,56 @@ async def test_the_servers_and_networks_of_a_registration(site: Site, autojump_c
     assert (await register())["registrationId"] != first["registrationId"]
 
 
+async def test_what_else_a_registration_says(site: Site, autojump_clock: Any) -> None:
+    said = {
+        "hardwareRequirements": [{"type": "CAMERA", "level": "OPTIONAL", "description": "to see"}],
+        "tools": [{"id": "note", "description": "Writes a note"}],
+        "description": "Writes notes",
+        "version": "1.2.0",
+        "settings": [{"type": "toggle", "key": "on", "defaultValue": True}],
+    }
+    new = {
+        "packageName": "com.t.b",
+        "url": "http://b",
+        "permissions": ["LOCATION", {"type": "microphone", "description": "to hear"}],
+        **said,
+    }
+    answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
+    assert answer.status_code == 201
+    shown = (await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)).json()
+    assert {name: shown[name] for name in said} == said
+    assert shown["permissions"] == ["LOCATION", "MICROPHONE"]
+    assert shown["permissionDescriptions"] == {"MICROPHONE": "to hear"}
+    public = (await site.get("/api/public/permissions/com.t.b")).json()["permissions"]
+    assert [one["description"] for one in public] == ["", "to hear"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"hardwareRequirements": [{"type": "LASER"}]}, "'LASER' is not a type of hardware"),
+        ({"hardwareRequirements": [{"type": "IMU"}] * 2}, "the hardware IMU is there twice"),
+        ({"hardwareRequirements": [7]}, "hardwareRequirements[0]"),
+        ({"tools": [{"id": ""}]}, "tools[0].id"),
+        ({"settings": [{"type": "toggle"}]}, "settings[0].key"),
+        ({"settings": [{"key": "a", "type": "slider", "defaultValue": "x"}]}, "defaultValue"),
+        ({"permissions": [{"description": "x"}]}, "permissions[0]"),
+        ({"permissions": [{"type": "FLY"}]}, "'FLY' is not a permission"),
+        ({"description": 7}, "description"),
+        ({"version": 1.0}, "version"),
+    ],
+)
+async def test_a_registration_that_cannot_be_is_one_clear_error(
+    wrong: dict[str, Any], words: str, site: Site, autojump_clock: Any
+) -> None:
+    new = {"packageName": "com.t.b", "url": "http://b", **wrong}
+    answer = await site.post("/api/admin/apps", headers=AS_ADMIN, json=new)
+    assert answer.status_code == 400
+    assert words in answer.json()["message"]
+    assert "\n" not in answer.json()["message"]
+    assert (await site.get("/api/admin/apps/com.t.b", headers=AS_ADMIN)).status_code == 404
+
+
 async def test_how_an_app_server_is(site: Site, autojump_clock: Any) -> None:
     answer = await site.get("/api/admin/apps/com.t.a", headers=AS_ADMIN)
     well = {"breaker": "closed", "waiting": 0, "canary": False, "failures": 0}

@@ -95,6 +95,13 @@ class ScriptedApp extends AppServer {
   }
 }
 
+// What a tool replies is configured as toolReply; one whose parameters have "fail" throws that.
+ScriptedApp.prototype.onToolCall = async ({ toolId, toolParameters, userId, activeSession }) => {
+  emit("tool", { user: userId, tool: toolId, parameters: toolParameters, session: activeSession?.getSessionId() ?? null });
+  if (toolParameters?.fail !== undefined) throw new Error(toolParameters.fail);
+  return app.config.toolReply;
+};
+
 async function carryOut(session, step, sessionId) {
   if (step.wait !== undefined) return new Promise((resolve) => setTimeout(resolve, step.wait));
   if (step.throw !== undefined) throw new Error(step.throw);

@@ -1,0 +1,126 @@
+"""The state of the glasses: from whatever way it comes in, to every app (protocol.md 6.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import attrs
+
+from ..concurrency.coalesced import Coalesced
+from ..domain.device_state import CONNECTED, MODEL_NAME, TIMESTAMP, URGENT, checked_state
+from ..domain.errors import SettingRefused
+from ..domain.facts import FrameIgnored
+from ..domain.timings import DEVICE_STATE_DELAY_S
+from ..domain.user_settings import DEFAULT_WEARABLE
+from ..wire.codec import encode
+from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
+from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
+from .subsystem import GlassesHandlers, Subsystem
+
+DISCONNECTED = "DISCONNECTED"
+
+
+@attrs.define(eq=False, repr=False)
+class Devices(Subsystem):
+    """Tells apps what has changed about the glasses, once, and what they can do.
+
+    Whether they are there, and which they are, is told at once; what else changes waits a moment
+    for more, and is told together. What has changed back meanwhile is not told at all.
+    """
+
+    _untold: dict[str, Any] = attrs.field(factory=dict, init=False)
+    """Keys that have changed since apps were told, with the values that they were told."""
+    _news: Coalesced = attrs.field(init=False)
+    _wearable: object = attrs.field(default=None, init=False)
+    """The user's ``default_wearable``, as it was last."""
+
+    def __attrs_post_init__(self) -> None:
+        self._news = Coalesced(self._tell, DEVICE_STATE_DELAY_S)
+
+    def opened(self) -> None:
+        """Which glasses the user has may be known before they are there."""
+        self.place.errands.begin(self._news.run, name="device state")
+        self._wearable = self.place.settings().get(DEFAULT_WEARABLE)
+        if self.place.device.model_name is None:
+            self._wear(self._wearable)
+
+    def apply(self, news: Mapping[str, Any]) -> None:
+        """Take note of ``news``: some keys of GlassesInfo, from the phone.
+
+        Raises:
+            SettingRefused: a value is of the wrong kind; nothing was taken note of.
+        """
+        known = checked_state(news)
+        before = self.place.device.snapshot
+        changed = self.place.device.apply(known)
+        if not changed:
+            return
+        for key in changed:
+            self._untold.setdefault(key, before.get(key))
+        self.place.note()
+        if URGENT & changed.keys():
+            self._tell()
+        else:
+            self._news.request()
+        if MODEL_NAME in changed or changed.get(CONNECTED):
+            self._tell_capabilities()
+            self.place.fit()
+
+    def settings_changed(self, settings: Mapping[str, Any]) -> None:
+        """The glasses that the user chose are the current ones, also before they are there."""
+        wearable = settings.get(DEFAULT_WEARABLE)
+        if wearable != self._wearable:
+            self._wearable = wearable
+            self._wear(wearable)
+
+    def _wear(self, wearable: object) -> None:
+        if wearable is None or isinstance(wearable, str):
+            self._apply({MODEL_NAME: wearable, CONNECTED: self.place.device.connected})
+
+    def connection_state(self, message: GlassesConnectionState) -> None:
+        """The glasses came to, or went from, the phone."""
+        news: dict[str, Any] = {CONNECTED: message.status.upper() != DISCONNECTED}
+        if message.model_name:
+            news[MODEL_NAME] = message.model_name
+        if message.wifi is not None:
+            news["wifiConnected"] = message.wifi.connected
+            news["wifiSsid"] = message.wifi.ssid
+        self._apply(news)
+
+    def battery(self, message: GlassesBatteryUpdate) -> None:
+        """How full the battery of the glasses is."""
+        news = {"batteryLevel": message.level, "charging": message.charging}
+        self._apply({key: value for key, value in news.items() if value is not None})
+
+    def _apply(self, news: Mapping[str, Any]) -> None:
+        try:
+            self.apply(news)
+        except SettingRefused as error:
+            peer = self.place.eyepiece.peer
+            self.place.surroundings.telemetry.emit(
+                FrameIgnored(endpoint="glasses", peer=peer, problem=str(error))
+            )
+
+    def _tell(self) -> None:
+        """Tell every attached app the keys that differ from what it was told."""
+        state, untold = self.place.device.snapshot, self._untold
+        self._untold = {}
+        changed = {key: state[key] for key, told in untold.items() if state[key] != told}
+        if changed.keys() - {TIMESTAMP}:
+            update = DeviceStateUpdate(state=changed, timestamp=self.place.timestamp())
+            self.place.tell(encode(update))
+
+    def _tell_capabilities(self) -> None:
+        device = self.place.device
+        update = CapabilitiesUpdate(
+            capabilities=device.capabilities,
+            model_name=device.model_name,
+            timestamp=self.place.timestamp(),
+        )
+        self.place.tell(encode(update))
+
+    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
+        {GlassesConnectionState: connection_state, GlassesBatteryUpdate: battery}
+    )
