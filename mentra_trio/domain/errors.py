@@ -8,6 +8,7 @@ MentraTrioError
  ├─ InitRefused          an app's init is not accepted; carries the wire code and the close
  ├─ WebhookFailed        an app server could not be called, or said no
  ├─ StoreFailed          the store could not do what was asked
+ ├─ StorageFull          an app would keep more for a user than the bound allows
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ UnknownApp           no app is registered under that package name
  └─ SessionEnded         the session ended before the operation could complete
@@ -104,6 +105,10 @@ class WebhookFailed(MentraTrioError):
 
 class StoreFailed(MentraTrioError):
     """The store could not do what was asked; nothing was changed."""
+
+
+class StorageFull(MentraTrioError):
+    """An app would keep more for a user than the bound allows; nothing was changed."""
 
 
 class UpdatesOverflow(MentraTrioError):

@@ -86,6 +86,37 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX app_sessions_by_package ON app_sessions (package)",
     ),
+    (
+        # Values may be long, and what they come to is asked for at every write: so with row ids.
+        """
+        CREATE TABLE simple_storage (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            key TEXT NOT NULL,
+            units INTEGER NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (user, package, key)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE uninstalled_apps (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            PRIMARY KEY (user, package)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE feedback (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            user TEXT NOT NULL,
+            at TEXT NOT NULL,
+            text TEXT NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX feedback_by_user ON feedback (user, position)",
+        "CREATE INDEX simple_storage_by_package ON simple_storage (package)",
+        "CREATE INDEX uninstalled_apps_by_package ON uninstalled_apps (package)",
+    ),
 )
 
 

@@ -29,6 +29,7 @@ PAGE: Final = 100
 PAGE_MAX: Final = 1_000
 USERS: Final = "/api/admin/users"
 APPS: Final = "/api/admin/apps"
+FEEDBACK: Final = "/api/admin/feedback"
 
 _UNKNOWN_USER: Final = Problem(
     status=404,
@@ -190,6 +191,18 @@ def _limit(request: Request) -> int | Problem:
     return int(text) if 1 <= int(text) <= PAGE_MAX else _BAD_LIMIT
 
 
+@for_admin
+async def feedback(request: Request) -> Response:
+    """What users have said lately, newest last."""
+    limit = _limit(request)
+    if isinstance(limit, Problem):
+        return limit.answer()
+    found = await services_of(request).store.feedback(limit)
+    return Json(
+        {"feedback": [{"userId": one.user, "at": one.at, "text": one.text} for one in found]}
+    )
+
+
 # -- registrations ------------------------------------------------------------------------
 
 
@@ -294,6 +307,7 @@ ROUTES: Final = (
     Route(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
     Route(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
     Route(_ONE_USER, show_user),
+    Route(FEEDBACK, feedback),
     Route(APPS, list_apps),
     Route(APPS, add_app, methods=["POST"]),
     Route(APPS + "/{package}", show_app),

@@ -61,14 +61,17 @@ def app_not_found(package: str) -> Problem:
     )
 
 
-async def read_object(request: Request) -> dict[str, Any] | Problem:
-    """The request's body as a JSON object of at most 1 MiB."""
+async def read_object(
+    request: Request, bytes_max: int = BODY_BYTES_MAX
+) -> dict[str, Any] | Problem:
+    """The request's body as a JSON object of at most ``bytes_max`` bytes."""
     body = bytearray()
     async with aclosing(request.stream()) as pieces:
         async for piece in pieces:
             body += piece
-            if len(body) > BODY_BYTES_MAX:
-                return Problem(status=413, code="TOO_LARGE", message="the body is above 1 MiB")
+            if len(body) > bytes_max:
+                above = f"the body is above {bytes_max >> 20} MiB"
+                return Problem(status=413, code="TOO_LARGE", message=above)
     try:
         content = msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):

@@ -22,8 +22,12 @@ from . import (
     probes,
     registration_routes,
     sdk_routes,
+    small_routes,
+    storage_routes,
+    token_routes,
     websocket_paths,
 )
+from .aliases import Aliases
 from .answers import Problem
 from .services import Services as Services
 
@@ -43,13 +47,16 @@ def make_app(services: Services) -> Starlette:
             *probes.ROUTES,
             *websocket_paths.ROUTES,
             *sdk_routes.ROUTES,
+            *storage_routes.ROUTES,
+            *token_routes.ROUTES,
+            *small_routes.ROUTES,
             *registration_routes.ROUTES,
             *client_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
         ],
-        middleware=[Middleware(AttemptPrefix), Middleware(SafeHeaders)],
+        middleware=[Middleware(AttemptPrefix), Middleware(Aliases), Middleware(SafeHeaders)],
         exception_handlers={
             HTTPException: _http_error,
             StoreFailed: _store_failed,

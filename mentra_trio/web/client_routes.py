@@ -79,10 +79,19 @@ def apps_of(services: Services, user: UserId) -> Mapping[PackageName, AppSnapsho
 
 @for_user
 async def list_apps(request: Request, user: UserId) -> Response:
-    """All registered apps, and how each is for this user."""
+    """The user's apps and how each is: all registered ones that were not uninstalled, and those
+    which run all the same."""
     services = services_of(request)
+    registered, hidden = (
+        await services.catalog.list(),
+        await services.store.uninstalled_apps(user),
+    )
     live = apps_of(services, user)
-    apps = [_app(one, live.get(one.package)) for one in await services.catalog.list()]
+    apps = [
+        _app(one, live.get(one.package))
+        for one in registered
+        if one.package not in hidden or one.package in live
+    ]
     return Json({"success": True, "data": apps})
 
 
@@ -144,8 +153,7 @@ SETTINGS: Final = "/api/client/user/settings"
 
 ROUTES: Final = (
     *(
-        Route(f"{prefix}/{{package}}/{verb}", endpoint, methods=["POST"])
-        for prefix in ("/apps", "/api/apps")
+        Route(f"/apps/{{package}}/{verb}", endpoint, methods=["POST"])
         for verb, endpoint in (("start", start_app), ("stop", stop_app))
     ),
     Route("/api/client/apps", list_apps),
