@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .errors import DecodeError
+
 VALUE_UNITS_MAX: Final = 100_000
 """One value (protocol.md 6.11)."""
 KEY_UNITS_MAX: Final = 1_024
@@ -37,11 +39,11 @@ def checked_entries(data: object, path: str = "$.data") -> dict[str, str]:
     """``data`` as entries that may be kept.
 
     Raises:
-        ValueError: it is no object, a key is empty or too long, or a value is no text or too
+        DecodeError: it is no object, a key is empty or too long, or a value is no text or too
             long; the message ends in the JSON path of what is wrong.
     """
     if not isinstance(data, Mapping):
-        raise ValueError(f"expected an object of texts - at {path}")
+        raise DecodeError(f"expected an object of texts - at {path}")
     return {key: checked_value(key, value, f"{path}[{key[:60]!r}]") for key, value in data.items()}
 
 
@@ -49,14 +51,14 @@ def checked_value(key: str, value: object, path: str) -> str:
     """``value`` as what may be kept under ``key``.
 
     Raises:
-        ValueError: as ``checked_entries``.
+        DecodeError: as ``checked_entries``.
     """
     if not 1 <= text_units(key) <= KEY_UNITS_MAX:
-        raise ValueError(f"a key has 1 to {KEY_UNITS_MAX:,} characters - at {path}")
+        raise DecodeError(f"a key has 1 to {KEY_UNITS_MAX:,} characters - at {path}")
     if not isinstance(value, str):
-        raise ValueError(f"a value must be a text - at {path}")
+        raise DecodeError(f"a value must be a text - at {path}")
     if text_units(value) > VALUE_UNITS_MAX:
-        raise ValueError(f"a value has at most {VALUE_UNITS_MAX:,} characters - at {path}")
+        raise DecodeError(f"a value has at most {VALUE_UNITS_MAX:,} characters - at {path}")
     return value
 
 

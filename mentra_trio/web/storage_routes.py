@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.apps import key_matches
-from ..domain.errors import StorageFull
+from ..domain.errors import DecodeError, StorageFull
 from ..domain.ids import PackageName, UserId, user_id
 from ..domain.simple_storage import CALLS_MAX, checked_entries, checked_value
 from .answers import Json, Problem, read_object
@@ -92,7 +92,7 @@ async def merge(request: Request, user: UserId, package: PackageName) -> Respons
         return _refused(body)
     try:
         entries = checked_entries(body.get("data"))
-    except ValueError as error:
+    except DecodeError as error:
         return _refused(Problem(status=400, code="BAD_REQUEST", message=str(error)))
     return await _put(request, user, package, entries)
 
@@ -121,7 +121,7 @@ async def put_one(request: Request, user: UserId, package: PackageName) -> Respo
         return _refused(body)
     try:
         value = checked_value(key, body.get("value"), "$.value")
-    except ValueError as error:
+    except DecodeError as error:
         return _refused(Problem(status=400, code="BAD_REQUEST", message=str(error)))
     return await _put(request, user, package, {key: value})
 
