@@ -19,6 +19,7 @@ from . import (
     client_routes,
     console,
     journal_stream,
+    openapi,
     probes,
     registration_routes,
     sdk_routes,
@@ -55,6 +56,7 @@ def make_app(services: Services) -> Starlette:
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
+            *openapi.ROUTES,
         ],
         middleware=[Middleware(AttemptPrefix), Middleware(Aliases), Middleware(SafeHeaders)],
         exception_handlers={
