@@ -212,13 +212,30 @@ def _port(
     metrics: Metrics,
     frames: Mapping[str, FrameCounts],
 ) -> Port:
-    directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
-    journal = server._journal
-    services = Services(
+    directory, closing = server.directory, trio.Event()
+    limits, environment = parts.config.limits, parts.environment
+    secret = server._jwt_secret
+    admission = Admission(
+        directory, parts.store, secret, limits, telemetry, environment, frames=frames
+    )
+    return Port(
+        app=make_app(_services(parts, server, metrics, closing)),
+        websockets=admission,
+        limits=limits,
+        telemetry=telemetry,
+        crowded_until=directory.surroundings.crowded_until,
+        closing=closing,
+    )
+
+
+def _services(parts: _Parts, server: Server, metrics: Metrics, closing: trio.Event) -> Services:
+    """What the routes are given."""
+    directory, journal = server.directory, server._journal
+    return Services(
         directory=directory,
         catalog=server.apps,
         store=parts.store,
-        jwt_secret=secret,
+        jwt_secret=server._jwt_secret,
         admin_token=server.admin_token,
         environment=parts.environment,
         metrics=metrics.render,
@@ -233,18 +250,6 @@ def _port(
         addresses=_addresses(parts.config, server.http_url),
         user_token_key=server._user_token_key,
         supabase_jwt_secret=parts.config.supabase_jwt_secret,
-    )
-    limits, environment = parts.config.limits, parts.environment
-    admission = Admission(
-        directory, parts.store, secret, limits, telemetry, environment, frames=frames
-    )
-    return Port(
-        app=make_app(services),
-        websockets=admission,
-        limits=limits,
-        telemetry=telemetry,
-        crowded_until=directory.surroundings.crowded_until,
-        closing=closing,
     )
 
 

@@ -21,6 +21,7 @@ from ..sessions.snapshots import AppSnapshot, UserSnapshot
 from .answers import Json, Problem, app_not_found, read_object
 from .client_routes import start_problem
 from .identity import for_admin
+from .segments import SegmentRoute
 from .services import services_of
 
 T = TypeVar("T")
@@ -301,15 +302,15 @@ _ONE_USER: Final = USERS + "/{user:path}"
 
 ROUTES: Final = (
     Route(USERS, list_users),
-    Route(_ONE_USER + "/journal", journal),
-    Route(_ONE_USER + "/apps/{package}/why", why),
-    Route(_ONE_USER + "/apps/{package}/start", start_app, methods=["POST"]),
-    Route(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
-    Route(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
-    Route(_ONE_USER, show_user),
+    SegmentRoute(_ONE_USER + "/journal", journal),
+    SegmentRoute(_ONE_USER + "/apps/{package}/why", why),
+    SegmentRoute(_ONE_USER + "/apps/{package}/start", start_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER, show_user),
     Route(FEEDBACK, feedback),
     Route(APPS, list_apps),
     Route(APPS, add_app, methods=["POST"]),
-    Route(APPS + "/{package}", show_app),
-    Route(APPS + "/{package}", remove_app, methods=["DELETE"]),
+    SegmentRoute(APPS + "/{package}", show_app),
+    SegmentRoute(APPS + "/{package}", remove_app, methods=["DELETE"]),
 )

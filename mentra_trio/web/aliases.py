@@ -27,9 +27,13 @@ class Aliases:
         """ASGI."""
         if scope["type"] == "http":
             prefix: str = scope.get("root_path", "")
-            path = scope["path"].removeprefix(prefix)
+            path: str = scope["path"]
+            raw: bytes = scope.get("raw_path") or path.encode()
             for alias, canonical in ALIASES:
-                if path.startswith(alias):
-                    scope = {**scope, "path": prefix + canonical + path.removeprefix(alias)}
+                if path.startswith(prefix + alias):
+                    path = prefix + canonical + path.removeprefix(prefix + alias)
+                    rest = raw.removeprefix((prefix + alias).encode())
+                    raw = (prefix + canonical).encode() + rest
+                    scope = {**scope, "path": path, "raw_path": raw}
                     break
         await self._app(scope, receive, send)

@@ -17,6 +17,7 @@ from ..domain.user_settings import complete_settings, from_phone, setting_name
 from ..sessions.snapshots import AppSnapshot
 from .answers import Json, Problem, app_not_found, read_object
 from .identity import for_user
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 NOT_RUNNING: Final = "DISCONNECTED"
@@ -153,12 +154,12 @@ SETTINGS: Final = "/api/client/user/settings"
 
 ROUTES: Final = (
     *(
-        Route(f"/apps/{{package}}/{verb}", endpoint, methods=["POST"])
+        SegmentRoute(f"/apps/{{package}}/{verb}", endpoint, methods=["POST"])
         for verb, endpoint in (("start", start_app), ("stop", stop_app))
     ),
     Route("/api/client/apps", list_apps),
     Route(SETTINGS, get_settings),
     Route(SETTINGS, change_settings, methods=["PUT", "POST"]),
-    Route(SETTINGS + "/key/{key}", get_setting),
-    Route(SETTINGS + "/key/{key}", change_setting, methods=["PUT", "POST"]),
+    SegmentRoute(SETTINGS + "/key/{key}", get_setting),
+    SegmentRoute(SETTINGS + "/key/{key}", change_setting, methods=["PUT", "POST"]),
 )

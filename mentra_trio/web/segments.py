@@ -1,6 +1,7 @@
-"""Routes whose parameters may have slashes in them: they are taken from the path as it was sent.
+"""Routes with parameters, which are taken from the path as it was sent.
 
-``/x/a%2Fb`` has one parameter, ``a/b``; the routes of Starlette see two, ``a`` and ``b``.
+``/x/a%2Fb`` has one parameter, ``a/b``; the routes of Starlette see two, ``a`` and ``b``, and may
+take it for another route.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -15,6 +17,7 @@ from ..domain.ids import PackageName, UserId
 from ..ports import Feedback
 from .answers import Json, Problem, app_not_found, read_object
 from .identity import for_user
+from .segments import SegmentRoute
 from .services import services_of
 
 CLIENT_REQUIRED: Final = "0.0.0"
@@ -24,7 +27,7 @@ AUDIO_FORMATS: Final = ("pcm",)
 """What phones may send as audio (protocol.md 0.3)."""
 FEEDBACK_CHARACTERS_MAX: Final = 4_000
 
-_NO_STORE: Final = {"cache-control": "no-store"}
+_NO_STORE: Final[Mapping[str, str]] = MappingProxyType({"cache-control": "no-store"})
 
 
 async def client_version(request: Request) -> Response:
@@ -116,6 +119,6 @@ ROUTES: Final = (
     Route("/api/instructions", instructions),
     Route("/api/client/feedback", feedback, methods=["POST"]),
     Route("/api/client/audio/configure", configure_audio, methods=["POST"]),
-    Route("/api/store/install/{package}", install, methods=["POST"]),
-    Route("/api/store/uninstall/{package}", uninstall, methods=["POST"]),
+    SegmentRoute("/api/store/install/{package}", install, methods=["POST"]),
+    SegmentRoute("/api/store/uninstall/{package}", uninstall, methods=["POST"]),
 )

@@ -40,8 +40,8 @@ class RealApp:
 
     It is one Node process at a time: a killed one can be followed by another at the same port,
     whose events come in behind those of the one before. They are read by whichever test uses it
-    now (``watch``); ``seen`` holds those of that test. ``environ`` is for its process. Session ids are ``<user>-<package>``, so
-    tests with users of their own do not meet.
+    now (``watch``); ``seen`` holds those of that test. Session ids are ``<user>-<package>``, so
+    tests with users of their own do not meet. ``environ`` is for its process.
     """
 
     package: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from .real_app import RealApp, Step
 from .running_server import RunningServer
 from .sockets import open_phone
 from .steps import start
+from .timeline import eventually
 
 STORAGE = "/api/sdk/simple-storage"
 
@@ -85,9 +87,10 @@ async def test_78_what_waits_is_written_when_the_app_stops(
     assert (await stored(server, app_a, user)).json()["data"] == {}
     await phone.send("stop_app", packageName=app_a.package)
     await app_a.seen.first(event="stopped", user=user)
-    with trio.fail_after(5):
-        while (await stored(server, app_a, user)).json()["data"] != {"k": "v"}:
-            await trio.sleep(0.05)
+    await eventually(
+        partial(stored, server, app_a, user),
+        lambda answer: answer.json()["data"] == {"k": "v"},
+    )
 
 
 async def test_78_the_sdk_is_told_what_is_too_much(

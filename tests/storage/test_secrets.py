@@ -129,5 +129,5 @@ def test_a_key_that_cannot_be_used_is_refused_in_one_line(
     assert str(refused.value).startswith("MENTRA_TRIO_USER_TOKEN_KEY is not ")
     assert "hunter2" not in str(refused.value)
     (tmp_path / "user-token-key.pem").write_text(pem)
-    with pytest.raises(StoreFailed, match="user-token-key.pem holds no RSA key"):
+    with pytest.raises(StoreFailed, match=r"user-token-key\.pem holds no RSA key"):
         user_token_key(Config(data_dir=tmp_path))

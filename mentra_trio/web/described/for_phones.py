@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..client_routes import SETTINGS
 from .operation import Access, Exact, Open, Operation, Told, Yes
@@ -122,9 +122,9 @@ class GivenFeedback(Open):
 
 
 class AudioFormat(Open):
-    """In which format the phone will send audio."""
+    """In which format the phone will send audio; not all that there are can be taken."""
 
-    format: str
+    format: Literal["pcm", "lc3"]
 
 
 class AudioTaken(Exact):
