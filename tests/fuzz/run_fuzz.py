@@ -35,8 +35,8 @@ from mentra_trio.web.openapi import names_of
 from mentra_trio.wire.tokens import mint_core_token
 
 ROOT: Final = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "web"))
-from not_yet_there import NOT_YET_THERE  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
+from web.not_yet_there import NOT_YET_THERE  # noqa: E402
 
 SECRET, ADMIN = "a secret of a fuzzed server, of no value", "admin-token-of-a-fuzzed-server"
 SUPABASE = "a secret of a project that is not there"

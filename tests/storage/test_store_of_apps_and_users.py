@@ -78,7 +78,7 @@ async def test_too_many_keys_are_refused(open_store: OpenStore) -> None:
 
 
 async def test_two_who_write_at_once_cannot_go_beyond_the_bound(open_store: OpenStore) -> None:
-    refused = []
+    refused: list[int] = []
 
     async def write(number: int) -> None:
         try:

@@ -85,6 +85,7 @@ async def test_uninstalling_stops_and_stays_so(world: World, app: App) -> None:
         assert (await world.server.start_app(USER, PACKAGE)).success
         status, _ = await ask(world, "POST", f"/api/store/uninstall/{PACKAGE}", core)
         assert status == 200
+        await wait_all_tasks_blocked()
         assert world.state(PACKAGE) is None
     async with world.glasses():
         await wait_all_tasks_blocked()

@@ -57,7 +57,8 @@ async def test_feedback_reaches_the_operator(site: Site, autojump_clock: Any) ->
     for given in ("nice\n", {"type": "bug", "ä": [1]}, "x" * 5_000):
         answer = await site.post(path, headers=AS_USER, json={"feedback": given})
         assert (answer.status_code, answer.json()["success"]) == (200, True)
-    for body in ({}, {"feedback": ""}, {"feedback": {}}, []):
+    wrong: tuple[object, ...] = ({}, {"feedback": ""}, {"feedback": {}}, [])
+    for body in wrong:
         assert (await site.post(path, headers=AS_USER, json=body)).status_code == 400
     at = "2026-01-02T03:04:05.000Z"
     assert (await site.store.feedback(9))[0] == Feedback(user=USER, at=at, text="nice\n")

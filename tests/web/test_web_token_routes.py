@@ -258,7 +258,7 @@ async def test_a_core_token_for_a_supabase_token(
         supabase_token(email=None),
         supabase_token(email=""),
         supabase_token(email=7),
-        jwt.encode({"email": USER, "exp": 9e9, "aud": "authenticated"}, None, "none"),
+        jwt.encode({"email": USER, "exp": 9e9, "aud": "authenticated"}, "", "none"),
     ],
 )
 async def test_other_tokens_are_worth_nothing(site: Site, token: str, autojump_clock: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
-from .operation import Access, Exact, Open, Operation, Told, Yes
+from .operation import Access, Exact, Open, Told, Yes, asked_by
 
 
 class Entries(Exact):
@@ -89,95 +90,48 @@ class Recovered(Exact):
 
 
 STORAGE: Final = "/api/sdk/simple-storage/{userId}"
-STORAGE_REFUSALS: Final = (400, 429)
+_stored = partial(asked_by, Access.NAMED_APP, errors=(400, 429))
+_asked = partial(asked_by, Access.APP)
 
 OPERATIONS: Final = (
-    Operation(
-        method="GET",
-        path=STORAGE,
-        summary="Everything that the app keeps for the user",
-        access=Access.NAMED_APP,
-        answer=Kept,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="PUT",
-        path=STORAGE,
-        summary="Keep these entries too",
-        access=Access.NAMED_APP,
-        body=Entries,
-        answer=Told,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="DELETE",
-        path=STORAGE,
-        summary="Forget everything that the app keeps for the user",
-        access=Access.NAMED_APP,
-        answer=Told,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="GET",
-        path=STORAGE + "/{key}",
-        summary="What is kept under one key",
-        access=Access.NAMED_APP,
-        answer=KeptOne,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="PUT",
-        path=STORAGE + "/{key}",
-        summary="Keep a text under one key",
-        access=Access.NAMED_APP,
-        body=Entry,
-        answer=Told,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="DELETE",
-        path=STORAGE + "/{key}",
-        summary="Forget what is kept under one key",
-        access=Access.NAMED_APP,
-        answer=Told,
-        errors=STORAGE_REFUSALS,
-    ),
-    Operation(
-        method="POST",
-        path="/auth/exchange-user-token",
-        summary="Whose is the temporary token with which a page was opened?",
-        access=Access.APP,
+    _stored("GET", STORAGE, "Everything that the app keeps for the user", Kept),
+    _stored("PUT", STORAGE, "Keep these entries too", Told, body=Entries),
+    _stored("DELETE", STORAGE, "Forget everything that the app keeps for the user", Told),
+    _stored("GET", STORAGE + "/{key}", "What is kept under one key", KeptOne),
+    _stored("PUT", STORAGE + "/{key}", "Keep a text under one key", Told, body=Entry),
+    _stored("DELETE", STORAGE + "/{key}", "Forget what is kept under one key", Told),
+    _asked(
+        "POST",
+        "/auth/exchange-user-token",
+        "Whose is the temporary token with which a page was opened?",
+        WhoseToken,
         body=TemporaryToken,
-        answer=WhoseToken,
     ),
-    Operation(
-        method="GET",
-        path="/appsettings/user/{packageName}",
-        summary="The user's settings of the app, while the user has it",
-        access=Access.SESSION,
-        answer=OwnSettings,
-    ),
-    Operation(
-        method="POST",
-        path="/api/app-communication/discover-users",
-        summary="Other users who have the same app",
-        access=Access.APP,
+    _asked(
+        "POST",
+        "/api/app-communication/discover-users",
+        "Other users who have the same app",
+        Discovered,
         body=Discovery,
-        answer=Discovered,
         errors=(404,),
     ),
-    Operation(
-        method="GET",
-        path="/api/registrations/{registrationId}",
-        summary="The app's own registration, and the sessions that it has",
-        access=Access.APP,
-        answer=RegistrationOfApp,
+    _asked(
+        "GET",
+        "/api/registrations/{registrationId}",
+        "The app's own registration, and the sessions that it has",
+        RegistrationOfApp,
     ),
-    Operation(
-        method="POST",
-        path="/api/registrations/{registrationId}/restarted",
-        summary="The app server was restarted: bring its sessions back",
-        access=Access.APP,
-        answer=Recovered,
+    _asked(
+        "POST",
+        "/api/registrations/{registrationId}/restarted",
+        "The app server was restarted: bring its sessions back",
+        Recovered,
+    ),
+    asked_by(
+        Access.SESSION,
+        "GET",
+        "/appsettings/user/{packageName}",
+        "The user's settings of the app, while the user has it",
+        OwnSettings,
     ),
 )

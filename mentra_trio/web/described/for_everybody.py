@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from ..websocket_paths import PATHS
-from .operation import Exact, Operation, Query, Yes
+from .operation import Access, Exact, Operation, Query, Yes, asked_by
 
 
 class Status(Exact):
@@ -78,6 +79,8 @@ class KeySet(Exact):
     keys: list[dict[str, Any]]
 
 
+_asked = partial(asked_by, Access.EVERYBODY)
+
 OPERATIONS: Final = (
     *(
         Operation(method="GET", path=path, summary="Is it alive?", answer=Status)
@@ -93,45 +96,28 @@ OPERATIONS: Final = (
     Operation(
         method="GET", path="/metrics", summary="What it counts, for Prometheus", media="text/plain"
     ),
-    Operation(
-        method="GET",
-        path="/openapi.json",
-        summary="This document",
-        answer=dict[str, Any],
+    _asked("GET", "/openapi.json", "This document", dict[str, Any]),
+    _asked("GET", "/.well-known/jwks.json", "The public key of signed user tokens", KeySet),
+    _asked("GET", "/api/sdk/version", "The newest app SDK", SdkVersion),
+    _asked(
+        "GET",
+        "/api/client/min-version",
+        "Which versions of the phone's app are served",
+        ClientVersion,
     ),
-    Operation(
-        method="GET",
-        path="/.well-known/jwks.json",
-        summary="The public key of signed user tokens",
-        answer=KeySet,
-    ),
-    Operation(
-        method="GET", path="/api/sdk/version", summary="The newest app SDK", answer=SdkVersion
-    ),
-    Operation(
-        method="GET",
-        path="/api/client/min-version",
-        summary="Which versions of the phone's app are served",
-        answer=ClientVersion,
-    ),
-    Operation(
-        method="GET",
-        path="/apps/version",
-        summary="The version of this server",
-        answer=ServerVersion,
-    ),
-    Operation(
-        method="GET",
-        path="/api/instructions",
-        summary="Instructions for a user: there are none here",
+    _asked("GET", "/apps/version", "The version of this server", ServerVersion),
+    _asked(
+        "GET",
+        "/api/instructions",
+        "Instructions for a user: there are none here",
+        Instructions,
         query=(Query(name="userId", about="whose"),),
-        answer=Instructions,
     ),
-    Operation(
-        method="GET",
-        path="/api/public/permissions/{packageName}",
-        summary="What an app declares that it needs",
-        answer=DeclaredPermissions,
+    _asked(
+        "GET",
+        "/api/public/permissions/{packageName}",
+        "What an app declares that it needs",
+        DeclaredPermissions,
     ),
     Operation(
         method="GET",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from ..admin_routes import APPS, FEEDBACK, PAGE, PAGE_MAX, USERS, NewApp
-from .operation import Access, Done, Exact, Operation, Query, Yes
+from .operation import Access, Done, Exact, Operation, Query, Yes, asked_by
 
 
 class AppOfUser(Exact):
@@ -132,11 +133,7 @@ _APP: Final = _ONE + "/apps/{packageName}"
 _LIMIT: Final = Query(name="limit", about=f"1 to {PAGE_MAX}; {PAGE} if not given", kind=int)
 
 
-def _admin(method: str, path: str, summary: str, answer: Any, **more: Any) -> Operation:
-    return Operation(
-        method=method, path=path, summary=summary, access=Access.OPERATOR, answer=answer, **more
-    )
-
+_admin = partial(asked_by, Access.OPERATOR)
 
 OPERATIONS: Final = (
     _admin(

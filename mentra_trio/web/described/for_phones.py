@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final, Literal
 
 from ..client_routes import SETTINGS
-from .operation import Access, Exact, Open, Operation, Told, Yes
+from .operation import Access, Exact, Open, Operation, Told, Yes, asked_by
 
 
 class AppOutcome(Exact):
@@ -134,11 +135,7 @@ class AudioTaken(Exact):
     format: str
 
 
-def _user(method: str, path: str, summary: str, answer: Any, **more: Any) -> Operation:
-    return Operation(
-        method=method, path=path, summary=summary, access=Access.USER, answer=answer, **more
-    )
-
+_user = partial(asked_by, Access.USER)
 
 OPERATIONS: Final = (
     _user(

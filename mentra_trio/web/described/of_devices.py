@@ -3,9 +3,10 @@ through the cloud (protocol.md 1.4, 1.6)."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
-from .operation import Access, Done, Open, Operation, Query, Stamped, Yes
+from .operation import Access, Done, Open, Operation, Query, Stamped, Yes, asked_by
 
 
 class GlassesInfo(Open):
@@ -130,11 +131,7 @@ class AppSettings(Open):
     settings: list[dict[str, Any]]
 
 
-def _user(method: str, path: str, summary: str, answer: Any, **more: Any) -> Operation:
-    return Operation(
-        method=method, path=path, summary=summary, access=Access.USER, answer=answer, **more
-    )
-
+_user = partial(asked_by, Access.USER)
 
 _SESSION: Final = (404, 409)
 """There is no session to which it could be told."""

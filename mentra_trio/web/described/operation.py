@@ -138,3 +138,12 @@ class Operation:
         if "{" in self.path:
             found |= {404, 503}
         return sorted(found)
+
+
+def asked_by(
+    access: Access, method: str, path: str, summary: str, answer: Any, **more: Any
+) -> Operation:
+    """An operation for those who have ``access``; ``more`` are further fields of it."""
+    return Operation(
+        method=method, path=path, summary=summary, access=access, answer=answer, **more
+    )
