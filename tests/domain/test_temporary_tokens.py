@@ -28,8 +28,8 @@ def test_for_a_minute() -> None:
     tokens = TemporaryTokens()
     tokens.issue("t", ANN, A, 0.0)
     tokens.issue("u", ANN, A, 1.0)
-    assert tokens.exchange("u", A, LASTS_S + 0.9) == ANN
     assert tokens.exchange("t", A, LASTS_S) is None
+    assert tokens.exchange("u", A, LASTS_S + 0.9) == ANN
     assert len(tokens) == 0
 
 

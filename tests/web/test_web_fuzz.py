@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import attrs
 import trio
@@ -77,8 +77,7 @@ async def ask(
 
 
 def decoded(raw: bytes) -> str:
-    from urllib.parse import unquote
-
+    """The path as the port decodes it."""
     return unquote(raw.decode("ascii"))
 
 
@@ -140,7 +139,7 @@ def requests(draw: st.DrawFn) -> tuple[Operation, str, dict[str, bytes], bytes]:
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(requests(), min_size=1, max_size=4), st.booleans())
 async def test_whatever_is_asked(
@@ -172,7 +171,7 @@ def check_refusal(answer: Asked) -> None:
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "x"]),
