@@ -28,6 +28,9 @@ nox.options.sessions = [
 ROOT = Path(__file__).parent
 SHARED = ROOT / ".nox" / "shared"
 BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
+FUZZER = "schemathesis>=4.32,<5"
+FUZZER_BIN = ROOT / ".nox" / "fuzz" / BIN.name
+"""In an environment of its own: it brings a pytest plugin and much else that no test needs."""
 NODE_PROJECT = ROOT / "tests" / "conformance" / "node"
 SOURCES = ["mentra_trio", "tests", "examples", "noxfile.py"]
 FORMATTED = [*SOURCES, "docs"]
@@ -129,6 +132,25 @@ def fetch_node_packages(session: nox.Session) -> None:
     with session.chdir(NODE_PROJECT):
         session.run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", external=True)
     stamp.write_text(wanted)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """A server process against its own OpenAPI document, for about two minutes.
+
+    ``-- --seed N`` repeats a run, ``-- --seconds N`` bounds it.
+    """
+    prepare(session)
+    program = FUZZER_BIN / "schemathesis"
+    stamp = FUZZER_BIN / ".installed"
+    if not stamp.exists() or stamp.read_text() != FUZZER:
+        session.run(sys.executable, "-m", "venv", str(FUZZER_BIN.parent), external=True)
+        pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", FUZZER)
+        session.run(str(FUZZER_BIN / "python"), *pip, external=True)
+        stamp.write_text(FUZZER)
+    session.run(
+        str(BIN / "python"), "tests/fuzz/run_fuzz.py", str(program), *session.posargs, external=True
+    )
 
 
 @nox.session

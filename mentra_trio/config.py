@@ -1,7 +1,7 @@
 """Every setting of a server, and where settings come from.
 
 In rising order: the defaults, a TOML file, ``MENTRA_TRIO_<SECTION>_<KEY>`` in the environment,
-``--set section.key=value``. The two secrets come from the environment alone, so that they never
+``--set section.key=value``. The secrets come from the environment alone, so that they never
 stand in a file that is shared or on a command line that others can see.
 """
 
@@ -31,7 +31,10 @@ LIKENESS: Final = 0.7
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _SECRETS: Final = types.MappingProxyType(
-    {f"{ENVIRONMENT_PREFIX}{name.upper()}": name for name in ("jwt_secret", "admin_token")}
+    {
+        f"{ENVIRONMENT_PREFIX}{name.upper()}": name
+        for name in ("jwt_secret", "admin_token", "user_token_key", "supabase_jwt_secret")
+    }
 )
 
 
@@ -96,7 +99,10 @@ class Config:
         public_url: where apps and phones reach this server; ``None``: at its own address.
         data_dir: where data is kept; ``None``: in memory only.
         drain_s: how long links may take to end when the server closes.
-        jwt_secret, admin_token: ``None``: made at first start and kept in ``data_dir``.
+        jwt_secret, admin_token, user_token_key: ``None``: made at first start and kept in
+            ``data_dir``. The last one is an RSA key in PEM.
+        supabase_jwt_secret: what a Supabase project signs its tokens with; ``None``: no such
+            tokens are exchanged for core tokens.
         dashboard_package: the app that may draw the dashboard.
         log_level: ``debug`` shows user ids as given, every other level a short hash of them.
 
@@ -114,6 +120,8 @@ class Config:
     drain_s: float = attrs.field(default=10.0, validator=not_negative)
     jwt_secret: str | None = attrs.field(default=None, repr=False, validator=_long_enough)
     admin_token: str | None = attrs.field(default=None, repr=False, validator=_for_headers)
+    user_token_key: str | None = attrs.field(default=None, repr=False)
+    supabase_jwt_secret: str | None = attrs.field(default=None, repr=False, validator=_long_enough)
     lifecycle: Lifecycle = attrs.field(factory=Lifecycle)
     heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     limits: Limits = attrs.field(factory=Limits)

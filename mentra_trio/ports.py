@@ -6,7 +6,7 @@ Every implementation, fake or real, must pass the suite for its port in ``testin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -190,6 +190,19 @@ class SavedUser:
     apps: Mapping[PackageName, SavedApp]
 
 
+@attrs.frozen(kw_only=True)
+class Feedback:
+    """What a user has to say to the operator. ``at`` is a moment as the wire writes it."""
+
+    user: UserId
+    at: str
+    text: str
+
+
+FEEDBACK_OF_ONE_MAX: Final = 20
+FEEDBACK_MAX: Final = 10_000
+
+
 class Store(Protocol):
     """What must be remembered. A write has happened when its method returns.
 
@@ -244,6 +257,44 @@ class Store(Protocol):
 
     async def put_user_settings(self, user: UserId, changes: Mapping[str, Any]) -> None:
         """Merge ``changes`` into the stored values."""
+        ...
+
+    async def simple_storage(self, user: UserId, package: PackageName) -> Mapping[str, str]:
+        """What the app keeps for the user, in the order of the keys."""
+        ...
+
+    async def put_simple_storage(
+        self, user: UserId, package: PackageName, entries: Mapping[str, str]
+    ) -> None:
+        """Merge ``entries`` into what the app keeps for the user.
+
+        Raises:
+            StorageFull: that would be more than ``domain.simple_storage`` allows in all; nothing
+                was changed.
+        """
+        ...
+
+    async def drop_simple_storage(
+        self, user: UserId, package: PackageName, key: str | None = None
+    ) -> None:
+        """Forget what the app keeps for the user under ``key``; ``None``: all of it."""
+        ...
+
+    async def uninstalled_apps(self, user: UserId) -> frozenset[PackageName]:
+        """The apps that the user does not want to see; all others are installed."""
+        ...
+
+    async def set_installed(self, user: UserId, package: PackageName, *, installed: bool) -> None:
+        """Record whether the user wants to see an app. Saying it again changes nothing."""
+        ...
+
+    async def add_feedback(self, feedback: Feedback) -> None:
+        """Keep what a user has to say: the latest ``FEEDBACK_OF_ONE_MAX`` of each user, and the
+        latest ``FEEDBACK_MAX`` in all."""
+        ...
+
+    async def feedback(self, limit: int) -> Sequence[Feedback]:
+        """The latest ``limit`` that were kept, newest last."""
         ...
 
     async def save_sessions(self, changes: Sequence[SessionChange]) -> None:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 import trio
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from .config import Config, is_name
+from .config import Config, is_loopback, is_name
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.frame_counts import FrameCounts
 from .domain.hosts import authority, from_here
@@ -30,7 +31,7 @@ from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
 from .sessions.tool_calls import ToolCalls
 from .storage.memory_store import MemoryStore
-from .storage.secrets import admin_token, jwt_secret
+from .storage.secrets import admin_token, jwt_secret, user_token_key
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
@@ -44,6 +45,7 @@ from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
 
 VERSION: Final = version("mentra-trio")
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
 
@@ -65,6 +67,7 @@ class Server:
     directory: Directory
     admin_token: str = attrs.field(repr=False)
     _jwt_secret: str = attrs.field(repr=False)
+    _user_token_key: Callable[[], RSAPrivateKey] = attrs.field(repr=False)
     _environment: Environment
     _journal: Journal
 
@@ -163,6 +166,9 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     sinks: list[Telemetry] = [metrics, journal]
     telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
     secret, admin = jwt_secret(parts.config), admin_token(parts.config)
+    key = cache(partial(user_token_key, parts.config))
+    if parts.config.data_dir is not None or parts.config.user_token_key:
+        key()  # made at the first start; a wrong one is told at once
     async with _sessions(parts, telemetry) as directory:
         server = Server(
             url=parts.url,
@@ -170,6 +176,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             directory=directory,
             admin_token=admin,
             jwt_secret=secret,
+            user_token_key=key,
             environment=parts.environment,
             journal=journal,
         )
@@ -206,13 +213,30 @@ def _port(
     metrics: Metrics,
     frames: Mapping[str, FrameCounts],
 ) -> Port:
-    directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
-    journal = server._journal
-    services = Services(
+    directory, closing = server.directory, trio.Event()
+    limits, environment = parts.config.limits, parts.environment
+    secret = server._jwt_secret
+    admission = Admission(
+        directory, parts.store, secret, limits, telemetry, environment, frames=frames
+    )
+    return Port(
+        app=make_app(_services(parts, server, metrics, closing)),
+        websockets=admission,
+        limits=limits,
+        telemetry=telemetry,
+        crowded_until=directory.surroundings.crowded_until,
+        closing=closing,
+    )
+
+
+def _services(parts: _Parts, server: Server, metrics: Metrics, closing: trio.Event) -> Services:
+    """What the routes are given."""
+    directory, journal = server.directory, server._journal
+    return Services(
         directory=directory,
         catalog=server.apps,
         store=parts.store,
-        jwt_secret=secret,
+        jwt_secret=server._jwt_secret,
         admin_token=server.admin_token,
         environment=parts.environment,
         metrics=metrics.render,
@@ -225,18 +249,9 @@ def _port(
         closing=closing,
         version=VERSION,
         hosts=_public_hosts(parts.config),
-    )
-    limits, environment = parts.config.limits, parts.environment
-    admission = Admission(
-        directory, parts.store, secret, limits, telemetry, environment, frames=frames
-    )
-    return Port(
-        app=make_app(services),
-        websockets=admission,
-        limits=limits,
-        telemetry=telemetry,
-        crowded_until=directory.surroundings.crowded_until,
-        closing=closing,
+        addresses=_addresses(parts.config, server.http_url),
+        user_token_key=server._user_token_key,
+        supabase_jwt_secret=parts.config.supabase_jwt_secret,
     )
 
 
@@ -321,6 +336,15 @@ def _public_hosts(config: Config) -> frozenset[str]:
     """Names under which people may reach the console and the admin routes (DNS rebinding)."""
     name = urlsplit(config.public_url or "").hostname
     return frozenset({name}) if name else frozenset()
+
+
+def _addresses(config: Config, own: str) -> frozenset[str]:
+    """The base URLs by which phones may know this server, which is at ``own``."""
+    if config.public_url is not None or not is_loopback(config.host):
+        return frozenset({own})
+    scheme, port = own.partition("://")[0], urlsplit(own).port
+    local = {f"{scheme}://{authority(host, port or 0)}" for host in LOCAL_NAMES}
+    return frozenset({own, *local})
 
 
 def _http_webhooks(config: Config) -> HttpWebhooks:

@@ -105,6 +105,22 @@ def test_secrets_come_from_the_environment_and_are_not_shown() -> None:
     assert "an-admin" not in repr(config)
 
 
+def test_the_other_secrets_come_from_the_environment_too() -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nzzz"
+    environ = {
+        "MENTRA_TRIO_USER_TOKEN_KEY": pem,
+        "MENTRA_TRIO_SUPABASE_JWT_SECRET": "p" * 32,
+    }
+    config = load_config(environ=environ)
+    assert (config.user_token_key, config.supabase_jwt_secret) == (pem, "p" * 32)
+    assert "zzz" not in repr(config)
+    assert "ppp" not in repr(config)
+    text = problem(environ={"MENTRA_TRIO_SUPABASE_JWT_SECRET": "hunter2"})
+    assert "MENTRA_TRIO_SUPABASE_JWT_SECRET must be at least 32 bytes" in text
+    for name, variable in (("user_token_key", "USER_TOKEN_KEY"), ("supabase_jwt_secret", "SUPA")):
+        assert variable in problem(sets=[f"server.{name}=x"])
+
+
 @pytest.mark.parametrize(
     ("sets", "words"),
     [

@@ -167,6 +167,16 @@ def token(user_id: str, ttl: float | None, data_dir: Path | None) -> None:
     click.echo(make_token(settings(options={"data_dir": data_dir}), user_id, ttl))
 
 
+@commands.command("public-key")
+@_with_data_dir
+def public_key(data_dir: Path | None) -> None:
+    """Print the key by which apps know signed user tokens, for their environment."""
+    from .manage import show_public_key
+    from .settings import settings
+
+    click.echo(show_public_key(settings(options={"data_dir": data_dir})))
+
+
 def _watches(command: C) -> C:
     """Options of commands that ask a running server."""
     options = (

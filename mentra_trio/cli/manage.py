@@ -18,9 +18,10 @@ from ..domain.ids import user_id
 from ..domain.wording import printable
 from ..environment import Environment
 from ..sessions.catalog import AppCatalog
-from ..storage.secrets import jwt_secret
+from ..storage.secrets import jwt_secret, user_token_key
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from ..wire.tokens import mint_core_token
+from ..wire.user_tokens import public_pem
 
 
 def with_catalog(config: Config, action: Callable[[AppCatalog], Awaitable[list[str]]]) -> list[str]:
@@ -117,6 +118,15 @@ def make_token(config: Config, user: str, ttl_s: float | None) -> str:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     return mint_core_token(subject, jwt_secret(config), now=Environment().utcnow(), ttl_s=ttl_s)
+
+
+def show_public_key(config: Config) -> str:
+    """The public key of signed user tokens, in PEM.
+
+    Raises:
+        MentraTrioError: the key, or the data folder, is not usable.
+    """
+    return public_pem(user_token_key(config))
 
 
 async def _registered(package: str, catalog: AppCatalog) -> AppRegistration:

@@ -9,6 +9,7 @@ MentraTrioError
  ├─ WebhookFailed        an app server could not be called, or said no
  ├─ StoreFailed          the store could not do what was asked
  ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
+ ├─ StorageFull          an app would keep more for a user than the bound allows
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ TooManyCalls         as many calls to app servers are under way as the bound allows
  ├─ UnknownApp           no app is registered under that package name
@@ -117,6 +118,10 @@ class SettingRefused(MentraTrioError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path} {problem}")
         self.path = path
+
+
+class StorageFull(MentraTrioError):
+    """An app would keep more for a user than the bound allows; nothing was changed."""
 
 
 class UpdatesOverflow(MentraTrioError):

@@ -169,6 +169,9 @@ SAVE_WAIT_S: Final = 1.0
 RECALL_PAUSE_S: Final = 0.02
 """Between two lots of sessions that a server before this one was keeping."""
 
+CORE_TOKEN_S: Final = 30 * 86_400.0
+"""How long a core token lasts that a phone got for another token. Phones ask at every start."""
+
 LAST_CLOSE_S: Final = 1.0
 """A server that ends waits so long for its links to close, from the moment that all were given
 back. Apps that were told first try again 1 s and 3 s later, and then no more (protocol.md 2.9)."""

@@ -9,8 +9,10 @@ import attrs
 import trio
 
 from ..domain.apps import AppRegistration
+from ..domain.errors import StorageFull
 from ..domain.ids import PackageName, UserId
-from ..ports import SavedUser, SessionChange
+from ..domain.simple_storage import entry_units, excess
+from ..ports import FEEDBACK_MAX, FEEDBACK_OF_ONE_MAX, Feedback, SavedUser, SessionChange
 from .json_text import from_json, to_json
 from .saved_sessions import NO_RECORD, ChangeText, change_texts, saved_user
 
@@ -44,6 +46,11 @@ class MemoryStore:
         factory=dict, init=False
     )
     _user_settings: dict[UserId, dict[str, str]] = attrs.field(factory=dict, init=False)
+    _simple_storage: dict[tuple[UserId, PackageName], dict[str, str]] = attrs.field(
+        factory=dict, init=False
+    )
+    _uninstalled: set[tuple[UserId, PackageName]] = attrs.field(factory=set, init=False)
+    _feedback: list[Feedback] = attrs.field(factory=list, init=False)
     _user_sessions: dict[UserId, str] = attrs.field(factory=dict, init=False)
     _app_sessions: dict[UserId, dict[PackageName, _AppTexts]] = attrs.field(
         factory=dict, init=False
@@ -82,6 +89,9 @@ class MemoryStore:
             wanted.pop(package, None)
         for key in [key for key in self._app_settings if key[1] == package]:
             del self._app_settings[key]
+        for key in [key for key in self._simple_storage if key[1] == package]:
+            del self._simple_storage[key]
+        self._uninstalled = {one for one in self._uninstalled if one[1] != package}
         for user in list(self._app_sessions):
             self._forget_app(user, package)
         self._schemas.pop(package, None)
@@ -121,6 +131,60 @@ class MemoryStore:
         """See ``ports.Store``."""
         await trio.lowlevel.checkpoint()
         self._user_settings.setdefault(user, {}).update(_texts(changes))
+
+    async def simple_storage(self, user: UserId, package: PackageName) -> Mapping[str, str]:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        return dict(sorted(self._simple_storage.get((user, package), {}).items()))
+
+    async def put_simple_storage(
+        self, user: UserId, package: PackageName, entries: Mapping[str, str]
+    ) -> None:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        after = {**self._simple_storage.get((user, package), {}), **entries}
+        units = sum(entry_units(key, value) for key, value in after.items())
+        if problem := excess(len(after), units):
+            raise StorageFull(problem)
+        self._simple_storage[user, package] = after
+
+    async def drop_simple_storage(
+        self, user: UserId, package: PackageName, key: str | None = None
+    ) -> None:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        kept = self._simple_storage.get((user, package), {})
+        if key is not None:
+            kept.pop(key, None)
+        if key is None or not kept:
+            self._simple_storage.pop((user, package), None)
+
+    async def uninstalled_apps(self, user: UserId) -> frozenset[PackageName]:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        return frozenset(package for who, package in self._uninstalled if who == user)
+
+    async def set_installed(self, user: UserId, package: PackageName, *, installed: bool) -> None:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        if installed:
+            self._uninstalled.discard((user, package))
+        else:
+            self._uninstalled.add((user, package))
+
+    async def add_feedback(self, feedback: Feedback) -> None:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        self._feedback.append(feedback)
+        own = [one for one in self._feedback if one.user == feedback.user]
+        if len(own) > FEEDBACK_OF_ONE_MAX:
+            self._feedback.remove(own[0])
+        del self._feedback[:-FEEDBACK_MAX]
+
+    async def feedback(self, limit: int) -> Sequence[Feedback]:
+        """See ``ports.Store``."""
+        await trio.lowlevel.checkpoint()
+        return self._feedback[max(0, len(self._feedback) - limit) :]
 
     async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
         """See ``ports.Store``."""

@@ -92,6 +92,35 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE apps ADD COLUMN description TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE apps ADD COLUMN version TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE apps ADD COLUMN permission_texts TEXT NOT NULL DEFAULT '{}'",
+        # Values may be long, and what they come to is asked for at every write: so with row ids.
+        """
+        CREATE TABLE simple_storage (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            key TEXT NOT NULL,
+            units INTEGER NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (user, package, key)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE uninstalled_apps (
+            user TEXT NOT NULL,
+            package TEXT NOT NULL,
+            PRIMARY KEY (user, package)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE feedback (
+            position INTEGER PRIMARY KEY AUTOINCREMENT,
+            user TEXT NOT NULL,
+            at TEXT NOT NULL,
+            text TEXT NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX feedback_by_user ON feedback (user, position)",
+        "CREATE INDEX simple_storage_by_package ON simple_storage (package)",
+        "CREATE INDEX uninstalled_apps_by_package ON uninstalled_apps (package)",
     ),
 )
 

@@ -20,8 +20,9 @@ from ..domain.apps import AppKind, AppRegistration
 from ..domain.errors import ConfigError, StoreFailed
 from ..domain.hardware import requirement_of
 from ..domain.ids import PackageName, UserId
-from ..ports import SavedUser, SessionChange
+from ..ports import Feedback, SavedUser, SessionChange
 from .database import Job
+from .entries import put_entries, put_feedback, read_feedback
 from .json_text import from_json, list_from_json, object_from_json, to_json
 from .saved_sessions import (
     forget_app,
@@ -34,6 +35,9 @@ from .writer import Runner, inline_runner, thread_runner
 
 DATABASE_NAME: Final = "mentra.sqlite3"
 """The file's name in the data folder."""
+
+_OF_APPS: Final = ("wanted_apps", "app_settings", "simple_storage", "uninstalled_apps")
+"""Tables of what users have of apps, all with a column ``package``."""
 
 _APP_COLUMNS: Final = (
     "package, url, key_hash, name, kind, permissions, settings,"
@@ -93,7 +97,7 @@ class SqliteStore:
 
         def remove(database: sqlite3.Connection) -> bool:
             forget_app(package, database)
-            for table in ("wanted_apps", "app_settings"):
+            for table in _OF_APPS:
                 database.execute(f"DELETE FROM {table} WHERE package = ?", (package,))
             return database.execute("DELETE FROM apps WHERE package = ?", (package,)).rowcount > 0
 
@@ -138,6 +142,52 @@ class SqliteStore:
         statement = "INSERT OR REPLACE INTO user_settings (user, key, value) VALUES (?, ?, ?)"
         rows = [(user, key, to_json(value)) for key, value in changes.items()]
         await self._write(statement, rows)
+
+    async def simple_storage(self, user: UserId, package: PackageName) -> Mapping[str, str]:
+        """See ``ports.Store``."""
+        query = "SELECT key, value FROM simple_storage WHERE user = ? AND package = ? ORDER BY key"
+        return dict(await self._read(query, user, package))
+
+    async def put_simple_storage(
+        self, user: UserId, package: PackageName, entries: Mapping[str, str]
+    ) -> None:
+        """See ``ports.Store``."""
+        await self._runner.run(Job(partial(put_entries, user, package, entries), writes=True))
+
+    async def drop_simple_storage(
+        self, user: UserId, package: PackageName, key: str | None = None
+    ) -> None:
+        """See ``ports.Store``."""
+        statement = "DELETE FROM simple_storage WHERE user = ? AND package = ?"
+        if key is None:
+            await self._write(statement, [(user, package)])
+        else:
+            await self._write(statement + " AND key = ?", [(user, package, key)])
+
+    async def uninstalled_apps(self, user: UserId) -> frozenset[PackageName]:
+        """See ``ports.Store``."""
+        rows = await self._read("SELECT package FROM uninstalled_apps WHERE user = ?", user)
+        return frozenset(PackageName(package) for (package,) in rows)
+
+    async def set_installed(self, user: UserId, package: PackageName, *, installed: bool) -> None:
+        """See ``ports.Store``."""
+        statement = (
+            "DELETE FROM uninstalled_apps WHERE user = ? AND package = ?"
+            if installed
+            else "INSERT INTO uninstalled_apps (user, package) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        )
+        await self._write(statement, [(user, package)])
+
+    async def add_feedback(self, feedback: Feedback) -> None:
+        """See ``ports.Store``."""
+        await self._runner.run(Job(partial(put_feedback, feedback), writes=True))
+
+    async def feedback(self, limit: int) -> Sequence[Feedback]:
+        """See ``ports.Store``."""
+        found: list[Feedback] = await self._runner.run(
+            Job(partial(read_feedback, limit), writes=False)
+        )
+        return found
 
     async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
         """See ``ports.Store``."""

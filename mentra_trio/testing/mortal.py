@@ -11,7 +11,7 @@ import trio
 from ..domain.apps import AppRegistration
 from ..domain.facts import Fact
 from ..domain.ids import PackageName, UserId
-from ..ports import SavedUser, SessionChange, Store, Telemetry
+from ..ports import Feedback, SavedUser, SessionChange, Store, Telemetry
 from ..webhooks.connecting import Dial
 
 
@@ -94,6 +94,42 @@ class MortalStore:
         """See ``ports.Store``."""
         if self._pulse.beats:
             await self._store.put_user_settings(user, changes)
+
+    async def simple_storage(self, user: UserId, package: PackageName) -> Mapping[str, str]:
+        """See ``ports.Store``."""
+        return await self._store.simple_storage(user, package)
+
+    async def put_simple_storage(
+        self, user: UserId, package: PackageName, entries: Mapping[str, str]
+    ) -> None:
+        """See ``ports.Store``."""
+        if self._pulse.beats:
+            await self._store.put_simple_storage(user, package, entries)
+
+    async def drop_simple_storage(
+        self, user: UserId, package: PackageName, key: str | None = None
+    ) -> None:
+        """See ``ports.Store``."""
+        if self._pulse.beats:
+            await self._store.drop_simple_storage(user, package, key)
+
+    async def uninstalled_apps(self, user: UserId) -> frozenset[PackageName]:
+        """See ``ports.Store``."""
+        return await self._store.uninstalled_apps(user)
+
+    async def set_installed(self, user: UserId, package: PackageName, *, installed: bool) -> None:
+        """See ``ports.Store``."""
+        if self._pulse.beats:
+            await self._store.set_installed(user, package, installed=installed)
+
+    async def add_feedback(self, feedback: Feedback) -> None:
+        """See ``ports.Store``."""
+        if self._pulse.beats:
+            await self._store.add_feedback(feedback)
+
+    async def feedback(self, limit: int) -> Sequence[Feedback]:
+        """See ``ports.Store``."""
+        return await self._store.feedback(limit)
 
     async def save_sessions(self, changes: Sequence[SessionChange]) -> None:
         """See ``ports.Store``."""

@@ -22,6 +22,7 @@ from ..sessions.snapshots import AppSnapshot, UserSnapshot
 from .answers import Json, Problem, app_not_found, read_object
 from .client_routes import start_problem
 from .identity import for_admin
+from .segments import SegmentRoute
 from .services import services_of
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ PAGE: Final = 100
 PAGE_MAX: Final = 1_000
 USERS: Final = "/api/admin/users"
 APPS: Final = "/api/admin/apps"
+FEEDBACK: Final = "/api/admin/feedback"
 
 _UNKNOWN_USER: Final = Problem(
     status=404,
@@ -195,6 +197,18 @@ def _limit(request: Request) -> int | Problem:
     return int(text) if 1 <= int(text) <= PAGE_MAX else _BAD_LIMIT
 
 
+@for_admin
+async def feedback(request: Request) -> Response:
+    """What users have said lately, newest last."""
+    limit = _limit(request)
+    if isinstance(limit, Problem):
+        return limit.answer()
+    found = await services_of(request).store.feedback(limit)
+    return Json(
+        {"feedback": [{"userId": one.user, "at": one.at, "text": one.text} for one in found]}
+    )
+
+
 # -- registrations ------------------------------------------------------------------------
 
 
@@ -302,14 +316,15 @@ _ONE_USER: Final = USERS + "/{user:path}"
 
 ROUTES: Final = (
     Route(USERS, list_users),
-    Route(_ONE_USER + "/journal", journal),
-    Route(_ONE_USER + "/apps/{package}/why", why),
-    Route(_ONE_USER + "/apps/{package}/start", start_app, methods=["POST"]),
-    Route(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
-    Route(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
-    Route(_ONE_USER, show_user),
+    SegmentRoute(_ONE_USER + "/journal", journal),
+    SegmentRoute(_ONE_USER + "/apps/{package}/why", why),
+    SegmentRoute(_ONE_USER + "/apps/{package}/start", start_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER + "/apps/{package}/retry", start_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER + "/apps/{package}/stop", stop_app, methods=["POST"]),
+    SegmentRoute(_ONE_USER, show_user),
+    Route(FEEDBACK, feedback),
     Route(APPS, list_apps),
     Route(APPS, add_app, methods=["POST"]),
-    Route(APPS + "/{package}", show_app),
-    Route(APPS + "/{package}", remove_app, methods=["DELETE"]),
+    SegmentRoute(APPS + "/{package}", show_app),
+    SegmentRoute(APPS + "/{package}", remove_app, methods=["DELETE"]),
 )

@@ -77,22 +77,25 @@ def refused(error: SettingRefused) -> Problem:
     return Problem(status=400, code="BAD_REQUEST", message=str(error))
 
 
-async def read_object(request: Request) -> dict[str, Any] | Problem:
-    """The request's body as a JSON object of at most 1 MiB."""
-    content = await read_json(request)
+async def read_object(
+    request: Request, bytes_max: int = BODY_BYTES_MAX
+) -> dict[str, Any] | Problem:
+    """The request's body as a JSON object of at most ``bytes_max`` bytes."""
+    content = await read_json(request, bytes_max)
     if isinstance(content, dict | Problem):
         return content
     return Problem(status=400, code="BAD_REQUEST", message="the body must be a JSON object")
 
 
-async def read_json(request: Request) -> Any:
-    """The request's body as JSON of at most 1 MiB, or a ``Problem``."""
+async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
+    """The request's body as JSON of at most ``bytes_max`` bytes, or a ``Problem``."""
     body = bytearray()
     async with aclosing(request.stream()) as pieces:
         async for piece in pieces:
             body += piece
-            if len(body) > BODY_BYTES_MAX:
-                return Problem(status=413, code="TOO_LARGE", message="the body is above 1 MiB")
+            if len(body) > bytes_max:
+                above = f"the body is above {bytes_max >> 20} MiB"
+                return Problem(status=413, code="TOO_LARGE", message=above)
     try:
         return msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):

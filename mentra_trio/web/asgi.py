@@ -20,13 +20,18 @@ from . import (
     console,
     device_routes,
     journal_stream,
+    openapi,
     probes,
     registration_routes,
     sdk_routes,
     settings_routes,
     tool_routes,
+    small_routes,
+    storage_routes,
+    token_routes,
     websocket_paths,
 )
+from .aliases import Aliases
 from .answers import Problem
 from .services import Services as Services
 
@@ -46,6 +51,9 @@ def make_app(services: Services) -> Starlette:
             *probes.ROUTES,
             *websocket_paths.ROUTES,
             *sdk_routes.ROUTES,
+            *storage_routes.ROUTES,
+            *token_routes.ROUTES,
+            *small_routes.ROUTES,
             *registration_routes.ROUTES,
             *client_routes.ROUTES,
             *device_routes.ROUTES,
@@ -54,8 +62,9 @@ def make_app(services: Services) -> Starlette:
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
+            *openapi.ROUTES,
         ],
-        middleware=[Middleware(AttemptPrefix), Middleware(SafeHeaders)],
+        middleware=[Middleware(AttemptPrefix), Middleware(Aliases), Middleware(SafeHeaders)],
         exception_handlers={
             HTTPException: _http_error,
             StoreFailed: _store_failed,

@@ -18,6 +18,7 @@ from ..domain.starting import StartResult, StartStage
 from ..sessions.snapshots import AppSnapshot
 from .answers import NO_SESSION, Json, Problem, app_not_found
 from .identity import for_user
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 NOT_RUNNING: Final = "DISCONNECTED"
@@ -73,10 +74,16 @@ def apps_of(services: Services, user: UserId) -> Mapping[PackageName, AppSnapsho
 
 @for_user
 async def list_apps(request: Request, user: UserId) -> Response:
-    """All registered apps, and how each is for this user."""
+    """The user's apps and how each is: all registered ones that were not uninstalled, and those
+    which run all the same."""
     services = services_of(request)
+    hidden = await services.store.uninstalled_apps(user)
     live, model = apps_of(services, user), model_of(services, user)
-    apps = [_app(one, live.get(one.package), model) for one in await services.catalog.list()]
+    apps = [
+        _app(one, live.get(one.package), model)
+        for one in await services.catalog.list()
+        if one.package not in hidden or one.package in live
+    ]
     return Json({"success": True, "data": apps})
 
 
@@ -122,8 +129,7 @@ def _app(
 
 ROUTES: Final = (
     *(
-        Route(f"{prefix}/{{package}}/{verb}", endpoint, methods=["POST"])
-        for prefix in ("/apps", "/api/apps")
+        SegmentRoute(f"/apps/{{package}}/{verb}", endpoint, methods=["POST"])
         for verb, endpoint in (("start", start_app), ("stop", stop_app))
     ),
     Route("/api/client/apps", list_apps),

@@ -7,11 +7,11 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.apps import AppRegistration, key_matches
 from .answers import Json, Problem
 from .identity import Endpoint, bearer
+from .segments import SegmentRoute
 from .services import services_of
 
 ONE: Final = "/api/registrations/{registration_id}"
@@ -76,6 +76,6 @@ async def restarted(request: Request, registration: AppRegistration) -> Response
 
 
 ROUTES: Final = (
-    Route(ONE, show_registration),
-    Route(ONE + "/restarted", restarted, methods=["POST"]),
+    SegmentRoute(ONE, show_registration),
+    SegmentRoute(ONE + "/restarted", restarted, methods=["POST"]),
 )

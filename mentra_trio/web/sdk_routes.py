@@ -12,6 +12,7 @@ from ..domain.app_settings import merged_settings
 from ..domain.ids import PackageName, UserId, package_name, user_id, user_of_session
 from .answers import Json, Problem, app_not_found
 from .identity import bearer
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 SDK_LATEST: Final = "2.1.29"
@@ -86,6 +87,6 @@ def _running_user(services: Services, presented: str, package: PackageName) -> U
 
 ROUTES: Final = (
     Route("/api/sdk/version", sdk_version),
-    Route("/api/public/permissions/{package}", permissions),
-    Route("/appsettings/user/{package}", app_settings),
+    SegmentRoute("/api/public/permissions/{package}", permissions),
+    SegmentRoute("/appsettings/user/{package}", app_settings),
 )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import attrs
 import trio
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from starlette.requests import Request
 
+from ..domain.allowance import Allowance
 from ..domain.ids import PackageName, UserId
+from ..domain.simple_storage import CALLS_MAX, CALLS_WITHIN_S
+from ..domain.temporary_tokens import TemporaryTokens
 from ..environment import Environment
 from ..ports import Store
 from ..sessions.catalog import AppCatalog
@@ -35,6 +40,9 @@ class Services:
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
         hosts: names under which operators reach the server, beside addresses and local names.
+        addresses: base URLs of this server's HTTP routes, as phones may know them.
+        user_token_key: what signed user tokens are signed with; made when it is first needed.
+        supabase_jwt_secret: verifies the tokens of a Supabase project; ``None``: there is none.
     """
 
     directory: Directory
@@ -53,6 +61,11 @@ class Services:
     closing: trio.Event
     version: str
     hosts: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    user_token_key: Callable[[], RSAPrivateKey]
+    supabase_jwt_secret: str | None = attrs.field(default=None, repr=False)
+    temporary_tokens: TemporaryTokens = attrs.field(factory=TemporaryTokens)
+    storage_calls: Allowance = attrs.field(factory=partial(Allowance, CALLS_MAX, CALLS_WITHIN_S))
 
 
 def services_of(request: Request) -> Services:

@@ -15,9 +15,9 @@ from ..domain.errors import SettingRefused
 from ..domain.ids import UserId
 from ..domain.user_settings import complete_settings, from_phone, setting_name
 from ..sessions.app_settings import change_app_settings as store_app_settings
-from . import sdk_routes
 from .answers import Json, Problem, app_not_found, read_json, read_object, refused
 from .identity import Endpoint, for_user
+from .segments import SegmentRoute
 from .services import services_of
 
 # -- the user's own --------------------------------------------------------------------
@@ -127,15 +127,8 @@ SETTINGS: Final = "/api/client/user/settings"
 ROUTES: Final = (
     Route(SETTINGS, get_settings),
     Route(SETTINGS, change_settings, methods=["PUT", "POST"]),
-    Route(SETTINGS + "/key/{key}", get_setting),
-    Route(SETTINGS + "/key/{key}", change_setting, methods=["PUT", "POST"]),
-    Route("/tpasettings/user/{package}", sdk_routes.app_settings),
-    *(
-        route
-        for prefix in ("/appsettings", "/tpasettings")
-        for route in (
-            Route(prefix + "/{package}", get_app_settings),
-            Route(prefix + "/{package}", change_app_settings, methods=["POST"]),
-        )
-    ),
+    SegmentRoute(SETTINGS + "/key/{key}", get_setting),
+    SegmentRoute(SETTINGS + "/key/{key}", change_setting, methods=["PUT", "POST"]),
+    SegmentRoute("/appsettings/{package}", get_app_settings),
+    SegmentRoute("/appsettings/{package}", change_app_settings, methods=["POST"]),
 )

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.apps import AppRegistration, key_matches
 from ..domain.errors import TokenError, TooManyCalls, WebhookFailed, WebhookFailure
@@ -19,6 +18,7 @@ from ..domain.ids import UserId, user_id
 from ..wire.tokens import verify_core_token
 from .answers import Json, Problem, app_not_found, read_object
 from .identity import bearer
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 _NOT_YOURS: Final = Problem(
@@ -145,9 +145,8 @@ def _may_act_for(services: Services, token: str, user: UserId) -> bool:
     return _core_user(services, token) == user or _is_admin(services, token)
 
 
-# A user id may have slashes in it.
 ROUTES: Final = (
-    Route("/api/tools/users/{user:path}/tools", user_tools),
-    Route("/api/tools/apps/{package}/tools", app_tools),
-    Route("/api/tools/apps/{package}/tool", call_tool, methods=["POST"]),
+    SegmentRoute("/api/tools/users/{user}/tools", user_tools),
+    SegmentRoute("/api/tools/apps/{package}/tools", app_tools),
+    SegmentRoute("/api/tools/apps/{package}/tool", call_tool, methods=["POST"]),
 )

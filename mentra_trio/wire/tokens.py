@@ -25,6 +25,8 @@ NO_TOKEN: Final = "No core token provided"
 NO_USER: Final = "Invalid core token - no user ID"
 INVALID: Final = "Invalid core token"
 INVALID_APP: Final = "Invalid app token"
+INVALID_SUPABASE: Final = "Invalid token"
+SUPABASE_AUDIENCE: Final = "authenticated"
 
 
 def verify_core_token(token: str, secret: str, *, now: datetime) -> UserId:
@@ -46,6 +48,26 @@ def verify_core_token(token: str, secret: str, *, now: datetime) -> UserId:
         return user_id(email)
     except ValueError:
         raise TokenError(NO_USER) from None
+
+
+def verify_supabase_token(token: str, secret: str, *, now: datetime) -> UserId:
+    """The user whom a Supabase project that signs with ``secret`` has let in.
+
+    Raises:
+        TokenError: not signed by that project, out of its time or without an end, not for
+            somebody who is signed in, or without an e-mail address (protocol.md 1.6).
+        ConfigError: ``secret`` has fewer than 32 bytes.
+    """
+    check_secret(secret)
+    claims = _claims(token, secret, now, INVALID_SUPABASE)
+    email, audience = claims.get("email"), claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    if "exp" not in claims or SUPABASE_AUDIENCE not in audiences or not isinstance(email, str):
+        raise TokenError(INVALID_SUPABASE)
+    try:
+        return user_id(email)
+    except ValueError:
+        raise TokenError(INVALID_SUPABASE) from None
 
 
 def mint_core_token(user: UserId, secret: str, *, now: datetime, ttl_s: float | None) -> str:

@@ -13,7 +13,7 @@ from every_moment import cancel_at_every_moment, cancels
 
 from mentra_trio.domain.apps import AppRegistration, hash_api_key
 from mentra_trio.domain.ids import package_name, user_id
-from mentra_trio.ports import SessionChange, Store
+from mentra_trio.ports import Feedback, SessionChange, Store
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.storage.sqlite_store import SqliteStore, open_sqlite_store
 from mentra_trio.storage.writer import InlineRunner, ThreadRunner, thread_runner
@@ -43,6 +43,13 @@ CALLS: dict[str, tuple[Any, ...]] = {
             SessionChange(user=USER, package=APP, record={"a": 1}, kept=((1, {"b": 2}),)),
         ],
     ),
+    "simple_storage": (USER, APP),
+    "put_simple_storage": (USER, APP, {"a": "1", "b": "2"}),
+    "drop_simple_storage": (USER, APP),
+    "uninstalled_apps": (USER,),
+    "set_installed": (USER, APP),
+    "add_feedback": (Feedback(user=USER, at="now", text="nice"),),
+    "feedback": (9,),
     "saved_users": (),
     "saved_session": (USER,),
 }
@@ -70,6 +77,9 @@ async def state_of(store: Store) -> tuple[object, ...]:
         list(await store.wanted_apps(USER)),
         await store.app_settings(USER, APP),
         await store.user_settings(USER),
+        await store.simple_storage(USER, APP),
+        await store.uninstalled_apps(USER),
+        len(await store.feedback(9)) > 0,
         None if saved is None else (saved.record, dict(saved.apps)),
     )
 
@@ -79,7 +89,7 @@ async def state_of(store: Store) -> tuple[object, ...]:
 async def test_all_or_nothing(function: Callable[..., Awaitable[object]], tmp_path: Path) -> None:
     name = function.__name__
     arguments = CALLS[name]
-    wanted = {"wanted": True} if name == "set_wanted" else {}
+    wanted = {"set_wanted": {"wanted": True}, "set_installed": {"installed": False}}.get(name, {})
     [kind] = [one for one in KINDS if vars(one).get(name) is function]
 
     @asynccontextmanager
@@ -88,6 +98,8 @@ async def test_all_or_nothing(function: Callable[..., Awaitable[object]], tmp_pa
             await store.remove_app(APP)
             if name != "put_app":
                 await store.put_app(REGISTRATION)
+            if name == "drop_simple_storage":
+                await store.put_simple_storage(USER, APP, {"a": "1", "b": "2"})
             yield store
 
     async def call(store: Store) -> None:

@@ -18,6 +18,7 @@ from mentra_trio.domain.errors import TokenError
 from mentra_trio.storage.secrets import JWT_SECRET, load_or_make_secret
 from mentra_trio.storage.sqlite_store import DATABASE_NAME
 from mentra_trio.wire.tokens import verify_core_token
+from mentra_trio.wire.user_tokens import public_pem, read_key
 
 
 class Ran(NamedTuple):
@@ -292,6 +293,24 @@ def test_a_token_is_signed_with_the_secret_of_the_environment(
     far = datetime.now(UTC) + timedelta(days=10_000)
     assert verify_core_token(token, "e" * 40, now=far) == "ann"
     assert not list(tmp_path.glob("jwt*"))
+
+
+def test_the_public_key_is_that_of_the_data_dir(run: Run, tmp_path: Path) -> None:
+    shown = run("public-key", "--data-dir", tmp_path).out
+    assert (shown[0], shown[-1]) == ("-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----")
+    kept = read_key((tmp_path / "user-token-key.pem").read_text())
+    assert "\n".join(shown) == public_pem(kept)
+    assert run("public-key", "--data-dir", tmp_path).out == shown
+
+
+def test_the_public_key_of_a_key_that_cannot_be_used_is_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_USER_TOKEN_KEY", "hunter2")
+    ran = run("public-key", "--data-dir", tmp_path)
+    assert (ran.code, len(ran.err)) == (2, 1)
+    assert "MENTRA_TRIO_USER_TOKEN_KEY is not a private key" in ran.err[0]
+    assert "hunter2" not in ran.err[0]
 
 
 def test_the_data_dir_of_the_environment_is_used(

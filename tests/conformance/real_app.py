@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,13 @@ class RealApp:
     It is one Node process at a time: a killed one can be followed by another at the same port,
     whose events come in behind those of the one before. They are read by whichever test uses it
     now (``watch``); ``seen`` holds those of that test. Session ids are ``<user>-<package>``, so
-    tests with users of their own do not meet.
+    tests with users of their own do not meet. ``environ`` is for its process.
     """
 
     package: str
     api_key: str
     log: Path
+    environ: Mapping[str, str] = attrs.field(factory=dict)
     port: int = attrs.field(default=0, init=False)
     seen: Timeline = attrs.field(factory=Timeline, init=False)
     process: subprocess.Popen[bytes] = attrs.field(init=False)
@@ -70,6 +71,7 @@ class RealApp:
             "EVENTS_FD": str(self._write_fd),
             "SCRIPTS": json.dumps(self._scripts),
             "NODE_OPTIONS": f"--require {NODE_PROJECT / 'offline.cjs'}",
+            **self.environ,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

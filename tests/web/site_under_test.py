@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 import attrs
 import httpx
 import trio
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from mentra_trio.domain.errors import SessionEnded, UnknownApp
 from mentra_trio.domain.ids import AppSessionId, PackageName, UserId, app_session_id, package_name
@@ -26,13 +28,21 @@ from mentra_trio.telemetry.journal import Journal
 from mentra_trio.testing.household import Household, open_household
 from mentra_trio.web.asgi import Services, make_app
 from mentra_trio.wire.tokens import mint_core_token
+from mentra_trio.wire.user_tokens import make_key_pem, read_key
 
+SUPABASE_SECRET = "p" * 32
 SECRET, ADMIN = "s" * 32, "the-admin-token"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 USER, PACKAGE = UserId("u-1@x.org"), PackageName("com.t.a")
 CORE = mint_core_token(USER, SECRET, now=NOW, ttl_s=None)
 AS_USER = {"authorization": f"Bearer {CORE}"}
 AS_ADMIN = {"authorization": f"Bearer {ADMIN}"}
+
+
+@cache
+def user_token_key() -> RSAPrivateKey:
+    """One for all tests: it takes a while to make one."""
+    return read_key(make_key_pem())
 
 
 def app_snapshot(**changes: Any) -> AppSnapshot:
@@ -204,6 +214,9 @@ def services_over(
         tools=tools or cast("ToolCalls", None),
         version="1.2.3",
         hosts=frozenset({"glasses.example.com"}),
+        addresses=frozenset({"https://glasses.example.com"}),
+        user_token_key=user_token_key,
+        supabase_jwt_secret=SUPABASE_SECRET,
     )
 
 

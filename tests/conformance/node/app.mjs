@@ -128,6 +128,10 @@ function printable(data) {
 
 const app = new ScriptedApp({ packageName: process.env.PACKAGE, apiKey: process.env.API_KEY, port: Number(process.env.PORT ?? 0) });
 
+// A page of the app: who looks at it, as the SDK's own middleware found out.
+app.getExpressApp().get("/webview", (request, response) =>
+  response.json({ user: request.authUserId ?? null, active: request.activeSession?.getSessionId() ?? null }));
+
 const commands = {
   mark: () => null,
   script: ({ user, steps }) => void scripts.set(user, steps),
