@@ -25,10 +25,10 @@ from . import (
     registration_routes,
     sdk_routes,
     settings_routes,
-    tool_routes,
     small_routes,
     storage_routes,
     token_routes,
+    tool_routes,
     websocket_paths,
 )
 from .aliases import Aliases

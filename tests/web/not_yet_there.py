@@ -7,21 +7,15 @@ from typing import Final
 NOT_YET_THERE: Final = frozenset(
     {
         ("GET", "/api/tts"),
-        ("GET", "/api/tools/apps/{packageName}/tools"),
-        ("GET", "/api/tools/users/{userId}/tools"),
         ("GET", "/api/transcripts/{appSessionId}"),
-        ("GET", "/appsettings/{packageName}"),
         ("POST", "/api/app-communication/discover-users"),
         ("POST", "/api/client/calendar"),
-        ("POST", "/api/client/device/state"),
         ("POST", "/api/client/location"),
         ("POST", "/api/client/location/poll-response/{correlationId}"),
         ("POST", "/api/client/notifications"),
         ("POST", "/api/client/notifications/dismissed"),
         ("POST", "/api/client/photo/response"),
         ("POST", "/api/hardware/button-press"),
-        ("POST", "/api/tools/apps/{packageName}/tool"),
         ("POST", "/api/user-data/set-datetime"),
-        ("POST", "/appsettings/{packageName}"),
     }
 )

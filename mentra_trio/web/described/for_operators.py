@@ -81,7 +81,12 @@ class Registration(Exact):
     name: str
     type: str
     permissions: list[str]
+    permission_descriptions: dict[str, str]
     settings: list[dict[str, Any]]
+    hardware_requirements: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    description: str
+    version: str
 
 
 class Registrations(Exact):

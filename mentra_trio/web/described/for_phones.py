@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final, Literal
 
-from ..client_routes import SETTINGS
+from ..settings_routes import SETTINGS
 from .operation import Access, Exact, Open, Operation, Told, Yes, asked_by
 
 
