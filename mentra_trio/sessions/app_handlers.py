@@ -17,16 +17,12 @@ from ..domain.facts import FrameIgnored, SubscriptionsChanged
 from ..domain.permissions import REJECTED, Rejection, split_by_permission
 from ..domain.subscriptions import SubscriptionSet, decide_update
 from ..wire.codec import decode_from_app, encode
-from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, Ping, SubscriptionUpdate
+from ..wire.from_app import FromApp, OwnershipRelease, Ping, SubscriptionUpdate
 from ..wire.message import Unrecognized
 from ..wire.to_app import PermissionError as PermissionErrorMessage
 from ..wire.to_app import PermissionErrorDetail, Pong
 from .app_session import AppSession
 from .refusals import refusal_of
-
-MAIN_VIEW: Final = "main"
-VIEWS: Final = frozenset({MAIN_VIEW, "dashboard"})
-
 
 UNSAID: Final = "no reason given"
 REPORTED_MAX: Final = 512
@@ -57,8 +53,6 @@ def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
 def act(app: AppSession, message: FromApp | Unrecognized) -> None:
     """What a message that needs no turn in a queue means."""
     match message:
-        case DisplayEvent():
-            display_event(app, message)
         case Ping():
             app.send(encode(Pong(timestamp=app.surroundings.environment.timestamp())))
         case OwnershipRelease():
@@ -143,15 +137,6 @@ def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> No
         timestamp=app.surroundings.environment.timestamp(),
     )
     app.send(encode(message))
-
-
-def display_event(app: AppSession, message: DisplayEvent) -> None:
-    """Have the glasses show it; the socket says whose it is, not the message."""
-    view = message.view or MAIN_VIEW
-    if view not in VIEWS:
-        _ignore(app, "a display_event for a view that glasses do not have, at $.view")
-        return
-    app.desk.screen.request(app.package, view, message.layout, message.duration_ms)
 
 
 def _ignore(app: AppSession, problem: str) -> None:

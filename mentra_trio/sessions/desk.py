@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = ()
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Screen,)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
@@ -53,7 +53,6 @@ class Desk:
     """
 
     place: Workplace
-    screen: Screen
     announce: Callable[[], None]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
     _parts: dict[type[Subsystem], Subsystem] = attrs.field(init=False)
@@ -120,6 +119,11 @@ class Desk:
         for part in self._parts.values():
             part.apps_changed()
 
+    def app_called(self, app: AppSession) -> None:
+        """The server of ``app`` is about to be called."""
+        for part in self._parts.values():
+            part.app_called(app)
+
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted."""
         for part in self._parts.values():
@@ -142,7 +146,6 @@ class Desk:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped."""
-        self.screen.remove(package)
         for part in self._parts.values():
             part.app_over(package)
 

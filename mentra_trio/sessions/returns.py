@@ -64,8 +64,6 @@ class Returns:
             if not app.tries_out:
                 self._tell_glasses(app.package, record.cause)
             self.roster.spawn(rest)
-        elif app.released is not None:
-            self.roster.desk.screen.remove(app.package)
         return rest
 
     def _after_crash(self, app: AppSession, record: AppRecord) -> None:
@@ -78,6 +76,7 @@ class Returns:
         cause = f"quarantined, its session kept crashing: {problem}"
         record = attrs.evolve(record, state=AppState.EVICTED, cause=cause, quarantined=True)
         self.roster.resting.put(app.package, record, app.backlog, unsaved_from=app.unsaved_from)
+        self.roster.desk.app_rests(app.package)
         self._tell_glasses(app.package, cause)
         self.roster.surroundings.telemetry.emit(
             Quarantined(user=app.user, package=app.package, problem=problem)
@@ -92,7 +91,6 @@ class Returns:
     def _tell_glasses(self, package: PackageName, cause: str) -> None:
         """The app is gone, and it was not the user who stopped it."""
         timestamp = self.roster.surroundings.environment.timestamp()
-        self.roster.desk.screen.remove(package)
         self.roster.desk.eyepiece.send(AppStopped(package_name=package, timestamp=timestamp))
         self.roster.start_failed(f"App {package}: {cause}")
 

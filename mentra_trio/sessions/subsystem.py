@@ -16,6 +16,7 @@ from ..domain.ids import PackageName, UserId
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .device import Device
+from .display import Display
 from .errands import Errands
 from .eyepiece import Eyepiece
 from .surroundings import Surroundings
@@ -35,6 +36,7 @@ class Workplace:
     """What every subsystem of one user is given.
 
     ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
+    ``display`` is what everybody draws on.
     """
 
     user: UserId
@@ -43,6 +45,12 @@ class Workplace:
     device: Device
     errands: Errands
     apps: Callable[[], Collection[AppSession]]
+    display: Display = attrs.field(init=False)
+
+    @display.default
+    def _make_display(self) -> Display:
+        dashboard = PackageName(self.surroundings.dashboard_package)
+        return Display(self.eyepiece, dashboard, self.timestamp)
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""
@@ -77,6 +85,9 @@ class Subsystem:
 
     def apps_changed(self) -> None:
         """Some app's state or subscriptions may have changed."""
+
+    def app_called(self, app: AppSession) -> None:
+        """The server of ``app`` is about to be called, for whatever reason."""
 
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted, for the first time or again."""

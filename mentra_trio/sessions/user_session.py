@@ -37,7 +37,6 @@ from .errands import Errands
 from .eyepiece import Eyepiece
 from .microphone import Microphone
 from .roster import Roster
-from .screen import Screen
 from .snapshots import UserSnapshot
 from .subsystem import Workplace
 from .surroundings import Surroundings
@@ -92,11 +91,7 @@ class UserSession:
             errands=Errands(),
             apps=lambda: self.roster.apps.values(),
         )
-        self.desk = Desk(
-            place,
-            screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
-            announce=self._apps_changed,
-        )
+        self.desk = Desk(place, announce=self._apps_changed)
         self.roster = Roster(self.user, around, self.desk, self._announce)
         came = self.state is UserState.INITIALIZING
         self._report_state(None, self.state, "glasses came" if came else "the server was restarted")
@@ -118,7 +113,6 @@ class UserSession:
         )
         self.desk.eyepiece.attach(link)
         self.acknowledge()
-        self.desk.screen.resend()
         self.microphone.resend()
         self.desk.glasses_attached()
         self.roster.returns.user_returned()
