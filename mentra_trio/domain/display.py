@@ -219,8 +219,7 @@ def _lock(now: float, state: DisplayState, *, was_blocked: bool) -> Lock | None:
     waiting = [
         frame
         for package, frame in frames.items()
-        if package not in {state.foreground, state.dashboard}
-        and not (frame.shown or frame.blank)
+        if package not in {state.foreground, state.dashboard} and not (frame.shown or frame.blank)
     ]
     if not waiting:
         return None
@@ -233,7 +232,7 @@ def _lock(now: float, state: DisplayState, *, was_blocked: bool) -> Lock | None:
     return Lock(package=package, granted_at=now, active_at=now)
 
 
-# -- what goes out -----------------------------------------------------------------------------------
+# -- what goes out ---------------------------------------------------------------------------------
 
 
 def _send(

@@ -15,6 +15,7 @@ from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
 from ..domain.streams import Subscription
 from ..wire.message import Message
+from .dashboard import Dashboard
 from .device import Device
 from .eyepiece import Eyepiece
 from .screen import Screen
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Screen,)
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Dashboard, Screen)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (

@@ -9,7 +9,7 @@ import trio
 
 from ..concurrency.watched import Watched
 from ..domain.display import Sending, decide
-from ..domain.display_state import MAIN, DisplayState, Frame, Request, Starting, Tick
+from ..domain.display_state import DisplayState, Frame, Request, Starting, Tick
 from ..domain.ids import PackageName
 from ..wire.parts import Layout, ReferenceCard, TextWall
 from ..wire.to_glasses import DisplayEvent

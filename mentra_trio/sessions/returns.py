@@ -24,6 +24,7 @@ from .endpoint import Endpoint, Turn
 from .resting import Rest
 from .saving import restored_backlog
 from .store_trouble import registration_of, report_store_trouble
+from .system_dashboard import with_dashboard
 
 if TYPE_CHECKING:
     from ..ports import SavedApp
@@ -113,11 +114,15 @@ class Returns:
         self.roster.knows_wishes = True
 
     async def _wanted(self) -> Sequence[PackageName]:
-        """What the user still wants, at most one standard app; asks a failing store again."""
+        """What the user still wants, at most one standard app, and the dashboard.
+
+        A store that fails is asked again.
+        """
         wanted = await self.roster.wishes.all()
         while True:
             try:
-                return await self.roster.foreground.only_one_of(wanted)
+                everybody = await with_dashboard(self.roster.surroundings, wanted)
+                return await self.roster.foreground.only_one_of(everybody)
             except StoreFailed as error:
                 report_store_trouble(self.roster.surroundings, self.roster.user, error)
             await trio.sleep(SAVE_AGAIN_S)
