@@ -221,15 +221,15 @@ def _lock(now: float, state: DisplayState, *, was_blocked: bool) -> Lock | None:
         for package, frame in frames.items()
         if package not in {state.foreground, state.dashboard} and not (frame.shown or frame.blank)
     ]
-    if not waiting:
-        return None
-    spent = lock is not None and lock.granted_at + LOCK_MOST_S <= now
-    passed_over = spent and lock is not None and lock.package != state.foreground
-    if foremost is not None and (passed_over or (was_blocked and not foremost.shown)):
-        package = foremost.package
-    else:
+    passed_over = was_blocked and waiting and foremost is not None and not foremost.shown
+    if lock is not None and lock.granted_at + LOCK_MOST_S <= now:
+        passed_over = lock.package != state.foreground
+    if foremost is not None and passed_over:
+        return Lock(package=foremost.package, granted_at=now, active_at=now)
+    if waiting:
         package = min(waiting, key=lambda frame: frame.serial).package
-    return Lock(package=package, granted_at=now, active_at=now)
+        return Lock(package=package, granted_at=now, active_at=now)
+    return None
 
 
 # -- what goes out ---------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from mentra_trio.sessions.foreground import Foreground
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.microphone import Microphone
 from mentra_trio.sessions.returns import Returns
-from mentra_trio.sessions.screen import Screen
+from mentra_trio.sessions.display import Display
 from mentra_trio.sessions.update_queue import UpdateQueue
 from mentra_trio.testing.household import (
     APP,
@@ -150,7 +150,7 @@ async def test_a_short_life(autojump_clock: MockClock) -> None:
 @cancels(
     Directory.run,
     Keeper.run,
-    Screen.run,
+    Display.run,
     Microphone.run,
     Coalesced.run,
     UpdateQueue.run,

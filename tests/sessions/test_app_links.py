@@ -104,7 +104,7 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
         link.say(
             {"type": "display_event", "layout": {"layoutType": "text_wall", "text": "still here"}}
         )
-        await glasses.expect("display_event")
+        await glasses.expect("display_event", packageName=APP)
         link.cut()
         await trio.sleep(4.9)
         assert house.state() == "grace_period"
@@ -116,7 +116,7 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
         assert len(house.webhooks.starts) == 1
         assert house.webhooks.stops == []
         assert glasses.of_type("app_stopped") == []
-        assert len(glasses.of_type("display_event")) == 1, "the display was not touched"
+        assert len(glasses.shown_by(APP)) == 1, "the display was not touched"
         snapshot = house.snapshot()
         assert snapshot is not None
         assert (snapshot.epoch, snapshot.attempt) == (1, 1)
@@ -307,7 +307,7 @@ async def test_garbage_of_an_app_costs_it_nothing(autojump_clock: MockClock) -> 
         link.say("{", "[]", "null", b"\x00", '{"type":"never_heard_of_it"}', '{"type":7}')
         link.say('{"type":"display_event","layout":{"layoutType":"hologram"}}')
         link.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "ok"}})
-        shown = await glasses.expect("display_event")
+        shown = await glasses.expect("display_event", packageName=APP)
         assert shown["layout"]["text"] == "ok"
         assert house.state() == "running"
         assert link.is_open
