@@ -182,10 +182,11 @@ def _settled(now: float, state: DisplayState) -> DisplayState:
                 view = view.without(frame.package)
         if view is not state.views[name]:
             state = state.with_view(name, view)
-    was_blocked = state.boot is not None and state.main.sent == state.boot
+    sent = state.main.sent
+    was_blocked = sent is not None and sent.package == state.dashboard
     state = _booted(now, state)
-    if state.blocked(now):
-        return state
+    if state.blocked(now) or state.dashboard in state.main.frames:
+        return state  # nobody's turn begins while something else is on top
     return attrs.evolve(state, lock=_lock(now, state, was_blocked=was_blocked))
 
 
