@@ -271,7 +271,7 @@ async def test_the_text_of_an_app_that_gave_itself_up_goes(autojump_clock: MockC
         assert [bottom for _, bottom in drawn(glasses)] == ["x", ""]
 
 
-# -- what only the system dashboard app may ----------------------------------------------------------
+# -- what only the system dashboard app may --------------------------------------------------------
 
 
 @pytest.mark.parametrize("message", [section("topLeft", "x"), mode("expanded")])
