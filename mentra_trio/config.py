@@ -97,7 +97,7 @@ class Config:
         data_dir: where data is kept; ``None``: in memory only.
         drain_s: how long links may take to end when the server closes.
         jwt_secret, admin_token: ``None``: made at first start and kept in ``data_dir``.
-        dashboard_package: the app that may draw the dashboard.
+        dashboard_package: the app that may write the dashboard.
         log_level: ``debug`` shows user ids as given, every other level a short hash of them.
 
     Raises:

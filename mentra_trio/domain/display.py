@@ -134,18 +134,17 @@ def _shown(now: float, state: DisplayState, asked: Show) -> DisplayState:
         # However brief it is, the throttle alone must not make it disappear.
         until=None if seconds is None else now + max(seconds, 2 * DISPLAY_THROTTLE_S),
     )
-    state = attrs.evolve(state, serial=frame.serial)
     view = state.views[asked.view].put(frame)
     if asked.view != MAIN:
-        return state.with_view(asked.view, view)
+        return attrs.evolve(state.with_view(asked.view, view), serial=frame.serial)
     if asked.package != state.dashboard:
         of_dashboard = view.frames.get(state.dashboard)
         if of_dashboard is not None and of_dashboard.until is None:
             view = view.without(state.dashboard)  # it is in nobody's way for ever
     if asked.package in state.booting:
         state = _boot_over(now, state, asked.package, lingers=False)
-    state = attrs.evolve(state, lock=_lock_after(now, state, asked.package))
-    return state.with_view(MAIN, view)
+    lock = _lock_after(now, state, asked.package)
+    return attrs.evolve(state.with_view(MAIN, view), serial=frame.serial, lock=lock)
 
 
 def _lock_after(now: float, state: DisplayState, package: PackageName) -> Lock | None:
@@ -180,14 +179,14 @@ def _settled(now: float, state: DisplayState) -> DisplayState:
         for frame in list(view.frames.values()):
             if frame.until is not None and frame.until <= now:
                 view = view.without(frame.package)
-        if view is not state.views[name]:
-            state = state.with_view(name, view)
+        state = state.with_view(name, view)
     sent = state.main.sent
     was_blocked = sent is not None and sent.package == state.dashboard
     state = _booted(now, state)
     if state.blocked(now) or state.dashboard in state.main.frames:
         return state  # nobody's turn begins while something else is on top
-    return attrs.evolve(state, lock=_lock(now, state, was_blocked=was_blocked))
+    lock = _lock(now, state, was_blocked=was_blocked)
+    return state if lock is state.lock else attrs.evolve(state, lock=lock)
 
 
 def _booted(now: float, state: DisplayState) -> DisplayState:
@@ -245,7 +244,8 @@ def _send(
         if view.empty_since is None:
             view = attrs.evolve(view, empty_since=now)
         return _send_nothing(now, state, name, view, anew=anew)
-    view = attrs.evolve(view, empty_since=None)
+    if view.empty_since is not None:
+        view = attrs.evolve(view, empty_since=None)
     news = view.sent is None or view.sent.serial != frame.serial
     if not (anew or (news and _due(now, view, frame))):
         return state.with_view(name, view), None
@@ -271,10 +271,10 @@ def _send_nothing(
     visible = view.seen if anew else view.sent is not None and not view.sent.blank
     if visible and not (anew or _due(now, view, None)):
         return state.with_view(name, view), None
-    view = attrs.evolve(view, sent=None)
     if not visible:
+        view = view if view.sent is None else attrs.evolve(view, sent=None)
         return state.with_view(name, view), None
-    view = attrs.evolve(view, sent_at=now, seen=view.seen and not state.attached)
+    view = attrs.evolve(view, sent=None, sent_at=now, seen=view.seen and not state.attached)
     clear = Sending(view=name, package=state.dashboard, layout=None, duration_ms=None)
     return state.with_view(name, view), clear
 

@@ -208,7 +208,9 @@ class DisplayState:
         return self.views[MAIN]
 
     def with_view(self, name: str, view: View) -> DisplayState:
-        """The state with that view changed."""
+        """The state with that view changed, if it is another one."""
+        if view is self.views[name]:
+            return self
         return attrs.evolve(self, views={**self.views, name: view})
 
     def blocked(self, now: float) -> bool:

@@ -24,7 +24,7 @@ from .endpoint import Endpoint, Turn
 from .resting import Rest
 from .saving import restored_backlog
 from .store_trouble import registration_of, report_store_trouble
-from .system_dashboard import with_dashboard
+from .system_dashboard import system_dashboard
 
 if TYPE_CHECKING:
     from ..ports import SavedApp
@@ -107,22 +107,36 @@ class Returns:
                 self._due[package] = AppEvent.USER_RETURNED
 
     async def start_wanted(self) -> None:
-        """Bring up all apps that the user wants running and that neither run nor rest."""
+        """Bring up all apps that the user wants running and that neither run nor rest.
+
+        And then the system dashboard app, which nobody has to want.
+        """
         for package in await self._wanted():
-            if package not in self.roster.apps and package not in self.roster.resting:
-                self.roster.begin(package, AppState.DISCONNECTED, "wanted by the user")
+            self._bring_up(package, "wanted by the user")
         self.roster.knows_wishes = True
+        for package in await self._dashboard():
+            if not self.roster.was_stopped(package):
+                self._bring_up(package, "every user has it")
+
+    def _bring_up(self, package: PackageName, cause: str) -> None:
+        if package not in self.roster.apps and package not in self.roster.resting:
+            self.roster.begin(package, AppState.DISCONNECTED, cause)
+
+    async def _dashboard(self) -> Sequence[PackageName]:
+        """The system dashboard app, if there is one; asks a failing store again."""
+        while True:
+            try:
+                return await system_dashboard(self.roster.surroundings)
+            except StoreFailed as error:
+                report_store_trouble(self.roster.surroundings, self.roster.user, error)
+            await trio.sleep(SAVE_AGAIN_S)
 
     async def _wanted(self) -> Sequence[PackageName]:
-        """What the user still wants, at most one standard app, and the dashboard.
-
-        A store that fails is asked again.
-        """
+        """What the user still wants, at most one standard app; asks a failing store again."""
         wanted = await self.roster.wishes.all()
         while True:
             try:
-                everybody = await with_dashboard(self.roster.surroundings, wanted)
-                return await self.roster.foreground.only_one_of(everybody)
+                return await self.roster.foreground.only_one_of(wanted)
             except StoreFailed as error:
                 report_store_trouble(self.roster.surroundings, self.roster.user, error)
             await trio.sleep(SAVE_AGAIN_S)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..domain.apps import AppKind
 from ..domain.ids import PackageName
 from .surroundings import Surroundings
 
 
-async def with_dashboard(
-    surroundings: Surroundings, wanted: Sequence[PackageName]
-) -> list[PackageName]:
-    """``wanted`` and, before all others, the system dashboard app, if one is registered.
+async def system_dashboard(surroundings: Surroundings) -> tuple[PackageName, ...]:
+    """The system dashboard app, if one is registered.
 
     It is one only under the package that the settings name, and as an app of that kind.
 
@@ -21,6 +17,5 @@ async def with_dashboard(
     """
     package = PackageName(surroundings.dashboard_package)
     found = await surroundings.store.app(package)
-    if found is None or found.kind is not AppKind.SYSTEM_DASHBOARD:
-        return list(wanted)
-    return [package, *(one for one in wanted if one != package)]
+    is_one = found is not None and found.kind is AppKind.SYSTEM_DASHBOARD
+    return (package,) if is_one else ()

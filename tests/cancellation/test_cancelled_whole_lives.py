@@ -175,7 +175,7 @@ async def test_a_long_life(autojump_clock: MockClock) -> None:
 
 @cancels(
     store_trouble.registration_of,
-    system_dashboard.with_dashboard,
+    system_dashboard.system_dashboard,
     Foreground.only_one_of,
 )
 async def test_a_life_that_goes_on_from_another(autojump_clock: MockClock) -> None:

@@ -285,6 +285,61 @@ def test_the_foreground_app_takes_the_lock_of_one_that_is_not_on_the_screen() ->
     assert display.seen() == "mine"
 
 
+def test_the_foreground_app_is_seen_but_for_the_turns_of_the_others() -> None:
+    display = screen()
+    display.tell(show(FRONT, "mine"))
+    display.tell(show(BACK, "first"))
+    display.tell(show(REAR, "second"))
+    display.settle()
+    display.tell(InForeground(NEXT))
+    display.settle()
+    assert display.seen() == "mine", "it stays where nobody else is in front"
+    display.tell(show(NEXT, "new"))
+    display.settle()
+    assert [one.layout for _, one in display.sent] == ["mine", "first", "second", "mine", "new"]
+
+
+def test_something_visible_is_preferred_to_nothing() -> None:
+    display = screen()
+    display.tell(show(BACK, "visible"))
+    display.settle()
+    display.tell(show(REAR, "blank", blank=True))
+    display.settle()
+    assert [one.layout for _, one in display.sent] == ["visible"]
+    display.tell(Gone(BACK))
+    display.settle()
+    assert display.seen() == "blank"
+
+
+def test_the_dashboard_is_on_top_until_somebody_draws_or_its_time_is_over() -> None:
+    display = screen()
+    display.tell(show(FRONT, "mine"))
+    display.wait(1)
+    display.tell(show(BOARD, "brief", duration_ms=1000))
+    display.tell(show(FRONT, "meanwhile"))
+    display.wait(0.9)
+    assert display.seen() == "brief"
+    display.wait(0.2)
+    assert display.seen() == "meanwhile"
+    display.tell(show(BOARD, "for ever"))
+    display.wait(100)
+    assert display.seen() == "for ever"
+    display.tell(show(BACK, "theirs"))
+    assert display.seen() == "theirs"
+
+
+def test_nobody_has_a_turn_under_what_stays_on_top() -> None:
+    display = screen()
+    display.tell(show(FRONT, "mine"))
+    display.tell(show(BACK, "theirs"))
+    display.tell(show(BOARD, "for ever"))
+    display.settle()
+    assert display.seen() == "for ever"
+    assert display.state.lock is None or display.state.lock.until <= display.now
+    display.tell(Gone(BOARD))
+    assert display.seen() == "theirs"
+
+
 def test_a_start_that_is_begun_again_at_once_changes_nothing() -> None:
     display = screen()
     display.tell(Boot(NEXT, "Next"))

@@ -15,7 +15,7 @@ from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
 
 DASHBOARD = PackageName("system.augmentos.dashboard")
-STREAMS = {
+STREAMS: dict[str, dict[str, Any]] = {
     "phone_notification": {"notificationId": "n", "title": "Ann", "content": "hi"},
     "location_update": {"lat": 1.0, "lng": 2.0},
     "head_position": {"position": "up"},
