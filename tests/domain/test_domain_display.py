@@ -303,9 +303,11 @@ def test_something_visible_is_preferred_to_nothing() -> None:
     display = screen()
     display.tell(show(BACK, "visible"))
     display.settle()
+    display.tell(show(REAR, "theirs"))
+    display.settle()
     display.tell(show(REAR, "blank", blank=True))
     display.settle()
-    assert [one.layout for _, one in display.sent] == ["visible"]
+    assert [one.layout for _, one in display.sent] == ["visible", "theirs", "visible"]
     display.tell(Gone(BACK))
     display.settle()
     assert display.seen() == "blank"
