@@ -12,7 +12,6 @@ import trio
 from ..domain import dashboard as rules
 from ..domain.dashboard import Entry, Note, OneText, TwoTexts
 from ..domain.display_state import DASHBOARD, Show
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName
 from ..domain.lifecycle import AppState
 from ..wire import from_app as asked
@@ -26,6 +25,7 @@ from ..wire.parts import (
     TextWall,
 )
 from ..wire.to_app import DashboardModeChanged
+from .ignored import ignore
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class Dashboard(Subsystem):
     def system_update(self, app: AppSession, message: asked.DashboardSystemUpdate) -> None:
         """A section, by the system dashboard app."""
         if app.package != self._package:
-            self._ignore(app, f"a dashboard_system_update {NOT_DASHBOARD}")
+            ignore(app, f"a dashboard_system_update {NOT_DASHBOARD}")
         elif message.section not in rules.SECTIONS:
-            self._ignore(app, "a section that the dashboard does not have, at $.section")
+            ignore(app, "a section that the dashboard does not have, at $.section")
         else:
             self._board = rules.write_section(self._board, message.section, message.content)
             self._draw()
@@ -73,9 +73,9 @@ class Dashboard(Subsystem):
     def mode_change(self, app: AppSession, message: asked.DashboardModeChange) -> None:
         """Another mode, by the system dashboard app: every app is told."""
         if app.package != self._package:
-            self._ignore(app, f"a dashboard_mode_change {NOT_DASHBOARD}")
+            ignore(app, f"a dashboard_mode_change {NOT_DASHBOARD}")
         elif message.mode not in rules.MODES:
-            self._ignore(app, "a mode that the dashboard does not have, at $.mode")
+            ignore(app, "a mode that the dashboard does not have, at $.mode")
         else:
             self._board = attrs.evolve(self._board, mode=message.mode)
             self.place.tell(self._mode_changed())
@@ -247,12 +247,6 @@ class Dashboard(Subsystem):
 
     def _mode_changed(self) -> str:
         return encode(DashboardModeChanged(mode=self._board.mode, timestamp=self.place.timestamp()))
-
-    def _ignore(self, app: AppSession, problem: str) -> None:
-        peer = app.link.peer if app.link is not None else ""
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint="app", peer=f"{app.package} at {peer}", problem=problem)
-        )
 
 
 def text_of(content: str | Layout) -> str:

@@ -18,11 +18,11 @@ from ..domain.display_state import (
     InForeground,
     Show,
 )
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName
 from ..domain.lifecycle import OVER, AppState
 from ..wire.from_app import DisplayEvent
 from ..wire.parts import ClearView, Layout, TextWall
+from .ignored import ignore
 from .subsystem import AppHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Screen(Subsystem):
         """Have the glasses show it; the socket says whose it is, not the message."""
         view = message.view or MAIN
         if view not in VIEWS:
-            self._ignore(app, "a display_event for a view that glasses do not have, at $.view")
+            ignore(app, "a display_event for a view that glasses do not have, at $.view")
             return
         self.place.display.tell(
             Show(
@@ -99,12 +99,6 @@ class Screen(Subsystem):
     def _is_dashboard(self, app: AppSession) -> bool:
         kind = app.registration.kind if app.registration is not None else None
         return kind is AppKind.SYSTEM_DASHBOARD or app.package == self.place.display.dashboard
-
-    def _ignore(self, app: AppSession, problem: str) -> None:
-        peer = app.link.peer if app.link is not None else ""
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint="app", peer=f"{app.package} at {peer}", problem=problem)
-        )
 
 
 def is_blank(layout: Layout) -> bool:

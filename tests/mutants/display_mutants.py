@@ -223,7 +223,7 @@ DISPLAY_MUTANTS: Final = (
     bug(
         "any_app_writes_the_sections",
         "dashboard",
-        '            self._ignore(app, f"a dashboard_system_update {NOT_DASHBOARD}")\n        elif',
+        '            ignore(app, f"a dashboard_system_update {NOT_DASHBOARD}")\n        elif',
         "            pass\n        if",
         "dashboard",
         "seeds/test_004_dashboard.py",
@@ -231,7 +231,7 @@ DISPLAY_MUTANTS: Final = (
     bug(
         "any_app_changes_the_mode",
         "dashboard",
-        '            self._ignore(app, f"a dashboard_mode_change {NOT_DASHBOARD}")\n        elif',
+        '            ignore(app, f"a dashboard_mode_change {NOT_DASHBOARD}")\n        elif',
         "            pass\n        if",
         "dashboard",
     ),

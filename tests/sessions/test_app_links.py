@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -19,11 +16,10 @@ from mentra_trio.domain.close_reasons import (
     USER_SESSION_ENDED,
 )
 from mentra_trio.domain.facts import LinkAttached, LinkEnded, WebhookCalled
-from mentra_trio.domain.ids import PackageName, UserId, package_name
+from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.arrivals import Arrival
-from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -33,23 +29,13 @@ from mentra_trio.testing.household import (
     token_of,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.trouble import BrokenSettings
 
 CONNECTED = {
     "type": "glasses_connection_state",
     "status": "CONNECTED",
     "modelName": "Even Realities G1",
 }
-
-
-class BrokenSettings(MemoryStore):
-    """A store with a bug that can be switched on."""
-
-    broken = False
-
-    async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
-        if self.broken:
-            raise RuntimeError("planted")
-        return await super().app_settings(user, package)
 
 
 async def test_the_device_snapshot_comes_before_the_ack(autojump_clock: MockClock) -> None:

@@ -20,10 +20,9 @@ from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.display import Display
 from mentra_trio.sessions.eyepiece import Eyepiece
-from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
-from mentra_trio.testing.trouble import REFUSED
+from mentra_trio.testing.trouble import REFUSED, BrokenSettings
 from mentra_trio.wire.parts import TextWall
 
 DASHBOARD = PackageName("system.augmentos.dashboard")
@@ -614,15 +613,7 @@ async def test_an_app_that_rests_while_its_user_is_away_has_nothing_on_the_scree
 
 
 async def test_a_quarantined_app_has_nothing_on_the_screen(autojump_clock: MockClock) -> None:
-    class Broken(MemoryStore):
-        broken = False
-
-        async def app_settings(self, *names: Any) -> Any:
-            if self.broken:
-                raise RuntimeError("planted")
-            return await super().app_settings(*names)
-
-    store = Broken()
+    store = BrokenSettings()
     async with open_one_app(store=store, lifecycle=Lifecycle(grace_s=0.1)) as (house, glasses, app):
         house.telemetry.expects_crashes = True
         app.say(wall("mine"))
