@@ -9,7 +9,7 @@ import trio
 
 from ..concurrency.watched import Watched
 from ..domain.display import Sending, decide
-from ..domain.display_state import DisplayState, Frame, Request, Starting, Tick
+from ..domain.display_state import DisplayState, Request, Starting, Tick
 from ..domain.ids import PackageName
 from ..wire.parts import Layout, ReferenceCard, TextWall
 from ..wire.to_glasses import DisplayEvent
@@ -44,11 +44,6 @@ class Display:
         """The app in the foreground, as far as the display knows."""
         return self._state.foreground
 
-    @property
-    def on_screen(self) -> Frame | None:
-        """What was sent to the main view last; ``None`` while it is clear."""
-        return self._state.main.sent
-
     def tell(self, request: Request) -> None:
         """Have the rules decide about ``request``, and do what they say."""
         decision = decide(trio.current_time(), self._state, request)
@@ -60,13 +55,15 @@ class Display:
     async def run(self) -> None:
         """Send what has to wait, when its time has come, until cancelled."""
         while True:
-            await self._wake_at.until(lambda at: at is not None)
-            wake_at = self._wake_at.value
-            with trio.CancelScope() as sooner_or_later:
-                sooner_or_later.deadline = wake_at if wake_at is not None else trio.current_time()
-                await self._wake_at.until(lambda at: at != wake_at)  # noqa: B023
-            if sooner_or_later.cancelled_caught:
+            wake_at = await self._wake_at.until(lambda at: at is not None)
+            assert wake_at is not None
+            with trio.move_on_at(wake_at) as asleep:
+                await self._until_it_is_not(wake_at)
+            if asleep.cancelled_caught:
                 self.tell(Tick())
+
+    async def _until_it_is_not(self, wake_at: float) -> None:
+        await self._wake_at.until(lambda at: at != wake_at)
 
     def _send(self, sending: Sending) -> None:
         self.eyepiece.send(

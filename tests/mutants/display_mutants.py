@@ -115,7 +115,7 @@ DISPLAY_MUTANTS: Final = (
     bug(
         "the_pump_sleeps_through_what_is_sooner",
         "display",
-        "                await self._wake_at.until(lambda at: at != wake_at)  # noqa: B023\n",
+        "                await self._until_it_is_not(wake_at)\n",
         "                await trio.sleep_forever()\n",
         "screen",
     ),
