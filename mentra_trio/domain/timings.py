@@ -130,7 +130,25 @@ class Limits:
 
 
 DISPLAY_THROTTLE_S: Final = 0.3
-"""At most one display frame per this time, the last one wins (protocol.md 5.3)."""
+"""At most one frame per this time and view, the last one wins (protocol.md 5.3)."""
+
+DISPLAY_CLEAR_S: Final = 0.05
+"""A view is cleared so long after the last that it showed ended: something may take its place."""
+
+LOCK_MOST_S: Final = 10.0
+"""A background app has the screen at most this long in one turn (protocol.md 5.3)."""
+
+LOCK_IDLE_S: Final = 2.0
+"""Its turn ends when it has asked for nothing this long."""
+
+BOOT_LEAST_S: Final = 0.3
+"""The boot screen of a start is there at least this long (protocol.md 5.7)."""
+
+BOOT_LINGERS_S: Final = 1.5
+"""After the ack it stays at most this long, where nothing else would be shown."""
+
+DASHBOARD_SPREAD_S: Final = 2.0
+"""The time on all dashboards is drawn within so many seconds after the full minute."""
 
 STATE_CHANGE_DELAY_S: Final = 0.15
 """``app_state_change`` is coalesced over this time (protocol.md 7.1)."""

@@ -13,20 +13,17 @@ import trio
 
 from ..domain.close_reasons import UPDATES_OVERFLOW, CloseReason
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
-from ..domain.facts import FrameIgnored, SubscriptionsChanged
+from ..domain.facts import SubscriptionsChanged
 from ..domain.permissions import REJECTED, Rejection, split_by_permission
 from ..domain.subscriptions import SubscriptionSet, decide_update
 from ..wire.codec import decode_from_app, encode
-from ..wire.from_app import DisplayEvent, FromApp, OwnershipRelease, Ping, SubscriptionUpdate
+from ..wire.from_app import FromApp, OwnershipRelease, Ping, SubscriptionUpdate
 from ..wire.message import Unrecognized
 from ..wire.to_app import PermissionError as PermissionErrorMessage
 from ..wire.to_app import PermissionErrorDetail, Pong
 from .app_session import AppSession
+from .ignored import ignore
 from .refusals import refusal_of
-
-MAIN_VIEW: Final = "main"
-VIEWS: Final = frozenset({MAIN_VIEW, "dashboard"})
-
 
 UNSAID: Final = "no reason given"
 REPORTED_MAX: Final = 512
@@ -41,12 +38,12 @@ def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
     if app.link is None:
         return None
     if isinstance(frame, bytes):
-        _ignore(app, "a binary frame")
+        ignore(app, "a binary frame")
         return None
     try:
         message = decode_from_app(frame)
     except DecodeError as error:
-        _ignore(app, error.problem)
+        ignore(app, error.problem)
         return None
     if isinstance(message, SubscriptionUpdate):
         return subscription_update(app, message)
@@ -57,20 +54,18 @@ def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
 def act(app: AppSession, message: FromApp | Unrecognized) -> None:
     """What a message that needs no turn in a queue means."""
     match message:
-        case DisplayEvent():
-            display_event(app, message)
         case Ping():
             app.send(encode(Pong(timestamp=app.surroundings.environment.timestamp())))
         case OwnershipRelease():
             app.released = message.reason or UNSAID  # it will go away by itself (2.10)
         case Unrecognized():
-            _ignore(app, "a message of a type that is not known here")
+            ignore(app, "a message of a type that is not known here")
         case _ if app.desk.app_says(app, message):
             pass  # one of the subsystems has taken it
         case _:
             answer = refusal_of(message, app.surroundings.environment.timestamp())
             if answer is None:
-                _ignore(app, f"{type(message).__name__} is of no use here")
+                ignore(app, f"{type(message).__name__} is of no use here")
             else:
                 app.send(encode(answer))
 
@@ -143,19 +138,3 @@ def _report_rejections(app: AppSession, rejections: tuple[Rejection, ...]) -> No
         timestamp=app.surroundings.environment.timestamp(),
     )
     app.send(encode(message))
-
-
-def display_event(app: AppSession, message: DisplayEvent) -> None:
-    """Have the glasses show it; the socket says whose it is, not the message."""
-    view = message.view or MAIN_VIEW
-    if view not in VIEWS:
-        _ignore(app, "a display_event for a view that glasses do not have, at $.view")
-        return
-    app.desk.screen.request(app.package, view, message.layout, message.duration_ms)
-
-
-def _ignore(app: AppSession, problem: str) -> None:
-    peer = app.link.peer if app.link is not None else ""
-    app.surroundings.telemetry.emit(
-        FrameIgnored(endpoint="app", peer=f"{app.package} at {peer}", problem=problem)
-    )

@@ -93,6 +93,7 @@ async def try_once(app: AppSession, nursery: trio.Nursery) -> bool:
     if app.attempt is not None:
         app.attempt.calling.cancel("a later attempt begins")
     attempt = app.new_attempt()
+    app.desk.app_called(app)
     # A server after us must know this attempt's token before the app can use it.
     await app.surroundings.keeper.save_now()
     nursery.start_soon(call_until_delivered, app, attempt, name=f"webhook {app.package}")

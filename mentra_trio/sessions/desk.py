@@ -15,6 +15,7 @@ from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
 from ..domain.streams import Subscription
 from ..wire.message import Message
+from .dashboard import Dashboard
 from .device import Device
 from .devices import Devices
 from .eyepiece import Eyepiece
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Devices, Settings)
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
+    Devices,  # first: others look at what is known of the glasses
+    Settings,
+    Dashboard,
+    Screen,
+)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
@@ -56,7 +62,6 @@ class Desk:
     """
 
     place: Workplace
-    screen: Screen
     announce: Callable[[], None]
     admits: Callable[[AppSession], bool]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
@@ -124,6 +129,11 @@ class Desk:
         for part in self._parts.values():
             part.apps_changed()
 
+    def app_called(self, app: AppSession) -> None:
+        """The server of ``app`` is about to be called."""
+        for part in self._parts.values():
+            part.app_called(app)
+
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted."""
         for part in self._parts.values():
@@ -146,7 +156,6 @@ class Desk:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped."""
-        self.screen.remove(package)
         for part in self._parts.values():
             part.app_over(package)
 

@@ -24,6 +24,7 @@ from .endpoint import Endpoint, Turn
 from .resting import Rest
 from .saving import restored_backlog
 from .store_trouble import registration_of, report_store_trouble
+from .system_dashboard import system_dashboard
 
 if TYPE_CHECKING:
     from ..ports import SavedApp
@@ -65,8 +66,6 @@ class Returns:
             if not app.tries_out:
                 self._tell_glasses(app.package, record.cause)
             self.roster.spawn(rest)
-        elif app.released is not None:
-            self.roster.desk.screen.remove(app.package)
         return rest
 
     def _after_crash(self, app: AppSession, record: AppRecord) -> None:
@@ -79,6 +78,7 @@ class Returns:
         cause = f"quarantined, its session kept crashing: {problem}"
         record = attrs.evolve(record, state=AppState.EVICTED, cause=cause, quarantined=True)
         self.roster.resting.put(app.package, record, app.backlog, unsaved_from=app.unsaved_from)
+        self.roster.desk.app_rests(app.package)
         self._tell_glasses(app.package, cause)
         self.roster.surroundings.telemetry.emit(
             Quarantined(user=app.user, package=app.package, problem=problem)
@@ -93,7 +93,6 @@ class Returns:
     def _tell_glasses(self, package: PackageName, cause: str) -> None:
         """The app is gone, and it was not the user who stopped it."""
         timestamp = self.roster.surroundings.environment.timestamp()
-        self.roster.desk.screen.remove(package)
         self.roster.desk.eyepiece.send(AppStopped(package_name=package, timestamp=timestamp))
         self.roster.start_failed(f"App {package}: {cause}")
 
@@ -109,11 +108,29 @@ class Returns:
                 self._due[package] = AppEvent.USER_RETURNED
 
     async def start_wanted(self) -> None:
-        """Bring up all apps that the user wants running and that neither run nor rest."""
+        """Bring up all apps that the user wants running and that neither run nor rest.
+
+        And then the system dashboard app, which nobody has to want.
+        """
         for package in await self._wanted():
-            if package not in self.roster.apps and package not in self.roster.resting:
-                self.roster.begin(package, AppState.DISCONNECTED, "wanted by the user")
+            self._bring_up(package, "wanted by the user")
         self.roster.knows_wishes = True
+        for package in await self._dashboard():
+            if not self.roster.was_stopped(package):
+                self._bring_up(package, "every user has it")
+
+    def _bring_up(self, package: PackageName, cause: str) -> None:
+        if package not in self.roster.apps and package not in self.roster.resting:
+            self.roster.begin(package, AppState.DISCONNECTED, cause)
+
+    async def _dashboard(self) -> Sequence[PackageName]:
+        """The system dashboard app, if there is one; asks a failing store again."""
+        while True:
+            try:
+                return await system_dashboard(self.roster.surroundings)
+            except StoreFailed as error:
+                report_store_trouble(self.roster.surroundings, self.roster.user, error)
+            await trio.sleep(SAVE_AGAIN_S)
 
     async def _wanted(self) -> Sequence[PackageName]:
         """What the user still wants, at most one standard app; asks a failing store again."""

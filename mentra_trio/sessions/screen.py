@@ -1,104 +1,124 @@
-"""What the glasses show: the last frame of each view wins, at a rate that glasses can take."""
+"""What apps show on the glasses: their requests, and what of their lives the display must know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Collection
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Final
 
-import attrs
-import trio
-
-from ..domain.display import Frame, expired, wait_before_next
+from ..domain.apps import AppKind
+from ..domain.display_state import (
+    MAIN,
+    VIEWS,
+    Attached,
+    Boot,
+    BootOver,
+    Detached,
+    Gone,
+    InForeground,
+    Show,
+)
 from ..domain.ids import PackageName
-from ..domain.timings import DISPLAY_THROTTLE_S
-from ..wire.parts import Layout, TextWall
-from ..wire.to_glasses import DisplayEvent
-from .eyepiece import Eyepiece
+from ..domain.lifecycle import OVER, AppState
+from ..wire.from_app import DisplayEvent
+from ..wire.parts import ClearView, Layout, TextWall
+from .ignored import ignore
+from .subsystem import AppHandlers, Subsystem
 
-CLEARED: Final = TextWall(text="")
-"""An empty wall, not ``clear_view``: what glasses of every age understand (protocol.md 5.3)."""
+if TYPE_CHECKING:
+    from .app_session import AppSession
+
+COMING: Final = frozenset({AppState.CONNECTING, AppState.RESURRECTING, AppState.RUNNING})
+"""States from a start to its ack; in any other one the start has failed."""
 
 
-@attrs.define(eq=False, repr=False)
-class Screen:
-    """The display of one user, as far as it is shared by the user's apps.
+class Screen(Subsystem):
+    """Tells the display what the apps want, which of them is in front, and who starts or goes."""
 
-    A frame goes out at once if the last one of its view is old enough; otherwise it waits, and
-    a newer one takes its place. ``run`` is the only task that sends late.
-    """
-
-    eyepiece: Eyepiece
-    dashboard: PackageName
-    timestamp: Callable[[], str]
-    _pending: dict[str, Frame] = attrs.field(factory=dict, init=False)
-    _shown: dict[str, Frame] = attrs.field(factory=dict, init=False)
-    _sent_at: dict[str, float] = attrs.field(factory=dict, init=False)
-    _asked: trio.Event = attrs.field(factory=trio.Event, init=False)
-
-    def show(self, frame: Frame) -> None:
-        """Show ``frame``, or have it wait its turn."""
-        self._pending[frame.view] = frame
-        if self._wait(frame.view) <= 0:
-            self._send(frame.view)
-        else:
-            self._asked.set()
-
-    def request(
-        self, package: PackageName, view: str, layout: Layout, duration_ms: float | None
-    ) -> None:
-        """Show an app's ``layout``; ``duration_ms`` 0 or ``None`` means until replaced."""
-        self.show(
-            Frame(
-                package=package,
+    def display_event(self, app: AppSession, message: DisplayEvent) -> None:
+        """Have the glasses show it; the socket says whose it is, not the message."""
+        view = message.view or MAIN
+        if view not in VIEWS:
+            ignore(app, "a display_event for a view that glasses do not have, at $.view")
+            return
+        self.place.display.tell(
+            Show(
+                package=app.package,
                 view=view,
-                layout=layout,
-                duration_ms=duration_ms or None,
-                shown_at=trio.current_time(),
-            ),
-        )
-
-    def remove(self, package: PackageName) -> None:
-        """Forget what ``package`` wanted to show, and clear what it does show."""
-        for view in [v for v, frame in self._pending.items() if frame.package == package]:
-            del self._pending[view]
-        for view, frame in list(self._shown.items()):
-            if frame.package == package and view not in self._pending:
-                self.request(self.dashboard, view, CLEARED, None)
-
-    def resend(self) -> None:
-        """Show what is current again, for glasses that have just been attached."""
-        now = trio.current_time()
-        for view in {**self._shown, **self._pending}:
-            frame = self._pending.pop(view, None) or self._shown[view]
-            if not expired(frame, now):
-                self._pending[view] = frame
-                self._send(view)
-
-    async def run(self) -> None:
-        """Send the frames that had to wait, until cancelled."""
-        while True:
-            await self._asked.wait()
-            self._asked = trio.Event()
-            while self._pending:
-                view = min(self._pending, key=self._wait)
-                await trio.sleep(self._wait(view))
-                # Meanwhile it may have been removed, replaced, or sent to glasses that returned.
-                if view in self._pending and self._wait(view) <= 0:
-                    self._send(view)
-
-    def _wait(self, view: str) -> float:
-        return wait_before_next(trio.current_time(), self._sent_at.get(view), DISPLAY_THROTTLE_S)
-
-    def _send(self, view: str) -> None:
-        frame = self._pending.pop(view)
-        self._shown[view] = frame
-        self._sent_at[view] = trio.current_time()
-        self.eyepiece.send(
-            DisplayEvent(
-                package_name=frame.package,
-                view=frame.view,
-                layout=frame.layout,
-                duration_ms=frame.duration_ms,
-                timestamp=self.timestamp(),
+                layout=message.layout,
+                duration_ms=message.duration_ms,
+                force=message.force_display is True,
+                blank=is_blank(message.layout),
             )
         )
+
+    FROM_APP: ClassVar[AppHandlers] = MappingProxyType({DisplayEvent: display_event})
+
+    def opened(self) -> None:
+        """The session begins: what has to wait is sent in a task of its own."""
+        self.place.errands.begin(self.place.display.run, name="display")
+
+    def glasses_attached(self) -> None:
+        """Show these glasses what is current."""
+        self.place.display.tell(Attached())
+
+    def glasses_detached(self) -> None:
+        """Nobody sees anything meanwhile."""
+        self.place.display.tell(Detached())
+
+    def apps_changed(self) -> None:
+        """Another app may be in the foreground; and a start may have failed."""
+        display, apps = self.place.display, self.place.apps()
+        foremost = _foremost(apps)
+        if foremost != display.foreground:
+            display.tell(InForeground(foremost))
+        coming = {app.package for app in apps if app.state in COMING}
+        for package in display.booting:
+            if package not in coming:
+                display.tell(BootOver(package, succeeded=False))
+
+    def app_called(self, app: AppSession) -> None:
+        """The boot screen is for those whom the user has started, and never for the dashboard."""
+        by_user = app.state is AppState.CONNECTING or app.asked.is_set()
+        if by_user and app.registration is not None and not self._is_dashboard(app):
+            self.place.display.tell(Boot(app.package, app.registration.title))
+
+    def app_attached(self, app: AppSession) -> None:
+        """The ack ends the boot screen."""
+        if app.package in self.place.display.booting:
+            self.place.display.tell(BootOver(app.package, succeeded=True))
+
+    def app_rests(self, package: PackageName) -> None:
+        """Nobody is there who could draw it anew."""
+        self.place.display.tell(Gone(package))
+
+    def app_over(self, package: PackageName) -> None:
+        """It has lost the screen in the turn in which it is stopped."""
+        self.place.display.tell(Gone(package))
+
+    def _is_dashboard(self, app: AppSession) -> bool:
+        kind = app.registration.kind if app.registration is not None else None
+        return kind is AppKind.SYSTEM_DASHBOARD or app.package == self.place.display.dashboard
+
+
+def is_blank(layout: Layout) -> bool:
+    """Whether nothing can be seen of ``layout``: an app that shows it wants no screen."""
+    match layout:
+        case ClearView():
+            return True
+        case TextWall(text=text):
+            return not text
+        case _:
+            return False
+
+
+def _foremost(apps: Collection[AppSession]) -> PackageName | None:
+    """The standard app that is there: the foreground rule leaves one at most."""
+    standard = [
+        app.package
+        for app in apps
+        if app.state not in OVER
+        and app.registration is not None
+        and app.registration.kind is AppKind.STANDARD
+    ]
+    return standard[-1] if standard else None

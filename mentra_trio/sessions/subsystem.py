@@ -16,6 +16,7 @@ from ..domain.ids import PackageName, UserId
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .device import Device
+from .display import Display
 from .errands import Errands
 from .eyepiece import Eyepiece
 from .surroundings import Surroundings
@@ -38,6 +39,7 @@ class Workplace:
     ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
     ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
     of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
+    ``display`` is what everybody draws on.
     """
 
     user: UserId
@@ -50,6 +52,12 @@ class Workplace:
     settings_stored: Callable[[Mapping[str, Any]], None]
     note: Callable[[], None]
     fit: Callable[[], None]
+    display: Display = attrs.field(init=False)
+
+    @display.default
+    def _make_display(self) -> Display:
+        dashboard = PackageName(self.surroundings.dashboard_package)
+        return Display(self.eyepiece, dashboard, self.timestamp)
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""
@@ -84,6 +92,9 @@ class Subsystem:
 
     def apps_changed(self) -> None:
         """Some app's state or subscriptions may have changed."""
+
+    def app_called(self, app: AppSession) -> None:
+        """The server of ``app`` is about to be called, for whatever reason."""
 
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted, for the first time or again."""

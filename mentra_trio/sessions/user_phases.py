@@ -20,6 +20,7 @@ from ..ports import SavedUser
 from .glasses_handlers import handle_glasses_frame
 from .link_service import use_link
 from .store_trouble import report_store_trouble
+from .system_dashboard import system_dashboard
 from .user_session import UserSession
 
 Phase = Callable[[UserSession], Awaitable[UserEvent]]
@@ -34,7 +35,6 @@ async def run_user(user: UserSession) -> None:
         with user.living:
             saved, wanted = await _load(user)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(user.desk.screen.run, name="screen")
                 nursery.start_soon(user.microphone.run, name="microphone")
                 nursery.start_soon(user.announcements.run, name="announcements")
                 user.desk.place.errands.open(nursery)
@@ -106,7 +106,8 @@ async def _load(user: UserSession) -> tuple[SavedUser | None, Sequence[PackageNa
             await trio.sleep(SAVE_AGAIN_S)
         try:
             saved, wanted = await store.saved_session(user.user), await store.wanted_apps(user.user)
-            return saved, await user.roster.foreground.only_one_of(wanted)
+            dashboard = await system_dashboard(user.surroundings)
+            return saved, await user.roster.foreground.only_one_of([*wanted, *dashboard])
         except StoreFailed as error:
             report_store_trouble(user.surroundings, user.user, error)
     return None, ()

@@ -38,7 +38,6 @@ from .errands import Errands
 from .eyepiece import Eyepiece
 from .microphone import Microphone
 from .roster import Roster
-from .screen import Screen
 from .settings import Settings
 from .snapshots import UserSnapshot
 from .subsystem import Workplace
@@ -100,7 +99,6 @@ class UserSession:
         )
         self.desk = Desk(
             place,
-            screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
             announce=self._apps_changed,
             admits=lambda app: self.roster.compatibility.admit(app),
         )
@@ -125,7 +123,6 @@ class UserSession:
         )
         self.desk.eyepiece.attach(link)
         self.acknowledge()
-        self.desk.screen.resend()
         self.microphone.resend()
         self.desk.glasses_attached()
         self.roster.returns.user_returned()

@@ -134,14 +134,22 @@ class MemoryLink:
         """Every message pushed so far whose ``type`` is one of ``types``."""
         return [message for message in self.messages if message.get("type") in types]
 
-    async def expect(self, message_type: str, *, within: float = PATIENCE_S) -> Message:
-        """The oldest message of that type that no ``expect`` has returned yet.
+    def shown_by(self, package: str) -> list[Message]:
+        """Every ``display_event`` pushed so far that is of that app, on whichever view."""
+        shown = self.of_type("display_event")
+        return [message for message in shown if message.get("packageName") == package]
+
+    async def expect(
+        self, message_type: str, *, within: float = PATIENCE_S, **fields: Any
+    ) -> Message:
+        """The oldest message of that type, with those ``fields``, that no ``expect`` has returned.
 
         Raises:
             AssertionError: none came ``within`` so many seconds of Trio time.
         """
         with trio.move_on_after(within):
-            return await self._heard.take(lambda message: message.get("type") == message_type)
+            wanted = {"type": message_type, **fields}
+            return await self._heard.take(lambda message: wanted.items() <= message.items())
         others = [message.get("type") for message in self._heard]
         raise AssertionError(f"no {message_type} within {within:g} s; waiting there: {others}")
 

@@ -145,9 +145,12 @@ class LocationPollRequest(AppMessage, frozen=True, kw_only=True):
 
 
 class DashboardContentUpdate(AppMessage, frozen=True, kw_only=True):
-    """The app's text on the dashboard, for ``main`` and/or ``expanded``."""
+    """The app's text on the dashboard, for ``main`` and/or ``expanded``.
 
-    content: str
+    Old SDKs may send a layout instead of a text (protocol.md 5.6).
+    """
+
+    content: str | Layout
     modes: Sequence[str] | None = None
 
 

@@ -25,15 +25,16 @@ from mentra_trio.sessions import (
     link_reader,
     link_service,
     store_trouble,
+    system_dashboard,
     user_phases,
     wishes,
 )
 from mentra_trio.sessions.directory import Directory
+from mentra_trio.sessions.display import Display
 from mentra_trio.sessions.foreground import Foreground
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.microphone import Microphone
 from mentra_trio.sessions.returns import Returns
-from mentra_trio.sessions.screen import Screen
 from mentra_trio.sessions.update_queue import UpdateQueue
 from mentra_trio.testing.household import (
     APP,
@@ -150,7 +151,7 @@ async def test_a_short_life(autojump_clock: MockClock) -> None:
 @cancels(
     Directory.run,
     Keeper.run,
-    Screen.run,
+    Display.run,
     Microphone.run,
     Coalesced.run,
     UpdateQueue.run,
@@ -172,7 +173,11 @@ async def test_a_long_life(autojump_clock: MockClock) -> None:
     assert moments > 300
 
 
-@cancels(store_trouble.registration_of, Foreground.only_one_of)
+@cancels(
+    store_trouble.registration_of,
+    system_dashboard.system_dashboard,
+    Foreground.only_one_of,
+)
 async def test_a_life_that_goes_on_from_another(autojump_clock: MockClock) -> None:
     async def go_on(before: Before) -> None:
         webhooks = FakeWebhooks()

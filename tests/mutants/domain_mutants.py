@@ -11,7 +11,12 @@ def rule(
     name: str, module: str, old: str, new: str, *, realistic: bool = False, survives: str = ""
 ) -> Mutant:
     """A bug in ``domain/module.py``, which the test of that module should notice."""
-    test = {"display": "domain_display", "stopping": "domain_stopping"}.get(module, module)
+    test = {
+        "dashboard": "domain_dashboard",
+        "display": "domain_display",
+        "display_state": "domain_display",
+        "stopping": "domain_stopping",
+    }.get(module, module)
     return Mutant(
         name=name,
         path=f"domain/{module}.py",
@@ -397,8 +402,8 @@ DOMAIN_MUTANTS: Final = (
     rule(
         "every_frame_goes_out_at_once",
         "display",
-        "return max(0.0, last_sent + throttle - now)",
-        "return 0.0",
+        "return None if frame.force else free",
+        "return None",
     ),
     rule(
         "an_unreadable_address_is_everywhere",

@@ -6,6 +6,7 @@ from typing import Final
 
 from cancellation_mutants import CANCELLATION_MUTANTS
 from device_mutants import DEVICE_MUTANTS
+from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from session_mutants import SESSION_MUTANTS
 
@@ -14,4 +15,5 @@ MUTANTS: Final = (
     *SESSION_MUTANTS,
     *CANCELLATION_MUTANTS,
     *DEVICE_MUTANTS,
+    *DISPLAY_MUTANTS,
 )

@@ -520,14 +520,6 @@ MESSAGES: Final = (
         "microphone",
     ),
     bug(
-        "an_older_frame_is_shown_last",
-        "screen",
-        "        self._pending[frame.view] = frame\n        if self._wait",
-        "        self._pending.setdefault(frame.view, frame)\n        if self._wait",
-        "screen",
-        realistic=True,
-    ),
-    bug(
         "a_zombie_link_looks_alive",
         "heartbeat",
         "        if now >= link.last_heard + silence:\n            return verdict\n",
@@ -863,9 +855,9 @@ USERS: Final = (
     ),
     bug(
         "returning_glasses_stay_dark",
-        "user_session",
-        "        self.desk.screen.resend()\n",
-        "",
+        "screen",
+        "        self.place.display.tell(Attached())\n",
+        "        pass\n",
         "screen",
         "glasses_links",
     ),

@@ -218,7 +218,7 @@ async def test_on_init_within_grace_the_existing_session_is_attached(
     async with open_one_app() as (house, glasses, link):
         await subscribe(link)
         link.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "A"}})
-        await wait_all_tasks_blocked()
+        await glasses.expect("display_event", packageName=APP)
         before, shown = house.directory._users[USER].roster.apps[APP], len(glasses.messages)
         link.cut()
         glasses.say({"type": STREAM, "buttonId": "meanwhile", "pressType": "short"})

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -19,11 +16,10 @@ from mentra_trio.domain.close_reasons import (
     USER_SESSION_ENDED,
 )
 from mentra_trio.domain.facts import LinkAttached, LinkEnded, WebhookCalled
-from mentra_trio.domain.ids import PackageName, UserId, package_name
+from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.arrivals import Arrival
-from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -33,23 +29,13 @@ from mentra_trio.testing.household import (
     token_of,
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.trouble import BrokenSettings
 
 CONNECTED = {
     "type": "glasses_connection_state",
     "status": "CONNECTED",
     "modelName": "Even Realities G1",
 }
-
-
-class BrokenSettings(MemoryStore):
-    """A store with a bug that can be switched on."""
-
-    broken = False
-
-    async def app_settings(self, user: UserId, package: PackageName) -> Mapping[str, Any]:
-        if self.broken:
-            raise RuntimeError("planted")
-        return await super().app_settings(user, package)
 
 
 async def test_the_device_snapshot_comes_before_the_ack(autojump_clock: MockClock) -> None:
@@ -104,7 +90,7 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
         link.say(
             {"type": "display_event", "layout": {"layoutType": "text_wall", "text": "still here"}}
         )
-        await glasses.expect("display_event")
+        await glasses.expect("display_event", packageName=APP)
         link.cut()
         await trio.sleep(4.9)
         assert house.state() == "grace_period"
@@ -116,7 +102,7 @@ async def test_a_reconnect_in_grace_keeps_everything_and_sends_no_webhook(
         assert len(house.webhooks.starts) == 1
         assert house.webhooks.stops == []
         assert glasses.of_type("app_stopped") == []
-        assert len(glasses.of_type("display_event")) == 1, "the display was not touched"
+        assert len(glasses.shown_by(APP)) == 1, "the display was not touched"
         snapshot = house.snapshot()
         assert snapshot is not None
         assert (snapshot.epoch, snapshot.attempt) == (1, 1)
@@ -307,7 +293,7 @@ async def test_garbage_of_an_app_costs_it_nothing(autojump_clock: MockClock) -> 
         link.say("{", "[]", "null", b"\x00", '{"type":"never_heard_of_it"}', '{"type":7}')
         link.say('{"type":"display_event","layout":{"layoutType":"hologram"}}')
         link.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "ok"}})
-        shown = await glasses.expect("display_event")
+        shown = await glasses.expect("display_event", packageName=APP)
         assert shown["layout"]["text"] == "ok"
         assert house.state() == "running"
         assert link.is_open

@@ -75,7 +75,7 @@ async def test_subscriptions_and_display_survive_and_the_first_real_list_replace
     async with open_one_app() as (house, glasses, link):
         link.say({"type": "subscription_update", "subscriptions": ["button_press"]})
         link.say({"type": "display_event", "layout": {"layoutType": "text_wall", "text": "A"}})
-        await wait_all_tasks_blocked()
+        await glasses.expect("display_event", packageName=APP)
         shown = len(glasses.of_type("display_event"))
         link.cut()
         new = house.answer(await house.webhooks.next_start())

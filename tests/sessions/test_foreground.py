@@ -33,7 +33,7 @@ from mentra_trio.testing.household import (
 )
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.schedule import seeded_schedule
-from mentra_trio.testing.trouble import REFUSED
+from mentra_trio.testing.trouble import REFUSED, BrokenSettings
 
 NEW = package_name("com.t.new")
 THIRD = package_name("com.t.third")
@@ -169,15 +169,7 @@ async def test_an_app_whose_start_failed_is_not_wanted_any_more(autojump_clock: 
 
 
 async def test_an_app_that_crashed_is_not_brought_back(autojump_clock: MockClock) -> None:
-    class Broken(MemoryStore):
-        broken = False
-
-        async def app_settings(self, *names: Any) -> Any:
-            if self.broken:
-                raise RuntimeError("planted")
-            return await super().app_settings(*names)
-
-    store = Broken()
+    store = BrokenSettings()
     async with open_foreground(store=store) as (house, _glasses):
         house.telemetry.expects_crashes = True
         link = await house.running_app()

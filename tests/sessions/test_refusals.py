@@ -64,7 +64,6 @@ async def test_the_answer_comes_at_once(
         {"type": "request_wifi_setup"},
         {"type": "audio_stop_request"},
         {"type": "location_poll_request", "correlationId": "c", "accuracy": "high"},
-        {"type": "dashboard_content_update", "content": "x", "modes": ["main"]},
     ],
     ids=lambda message: message["type"],
 )
