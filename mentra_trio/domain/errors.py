@@ -8,6 +8,7 @@ MentraTrioError
  ├─ InitRefused          an app's init is not accepted; carries the wire code and the close
  ├─ WebhookFailed        an app server could not be called, or said no
  ├─ StoreFailed          the store could not do what was asked
+ ├─ VoiceFailed          a text could not be said
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ UnknownApp           no app is registered under that package name
  └─ SessionEnded         the session ended before the operation could complete
@@ -104,6 +105,10 @@ class WebhookFailed(MentraTrioError):
 
 class StoreFailed(MentraTrioError):
     """The store could not do what was asked; nothing was changed."""
+
+
+class VoiceFailed(MentraTrioError):
+    """A text could not be said. ``str(error)`` is one line for a person, without the text."""
 
 
 class UpdatesOverflow(MentraTrioError):

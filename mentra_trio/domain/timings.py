@@ -172,3 +172,23 @@ RECALL_PAUSE_S: Final = 0.02
 LAST_CLOSE_S: Final = 1.0
 """A server that ends waits so long for its links to close, from the moment that all were given
 back. Apps that were told first try again 1 s and 3 s later, and then no more (protocol.md 2.9)."""
+
+AUDIO_ANSWER_S: Final = 59.0
+"""So long may a sound play until the phone says how it went; SDK 2.1.29 waits 60 s, and is told
+before that who did not answer (protocol.md 6.4)."""
+
+LED_ANSWER_S: Final = 15.0
+"""So long is remembered who has switched an LED; nobody waits for it (protocol.md 6.5)."""
+
+LOCATION_WAIT_S: Final = 15.0
+"""So long waits an app that has asked for one location (protocol.md 6.8)."""
+
+LOCATION_SHARE_S: Final = 3.0
+"""So long a question to the phone for its location serves those who ask after it."""
+
+LOCATION_HOLD_S: Final = 1.0
+"""The phone is told to be less exact only after nobody wanted it exact this long: a runtime that
+begins anew asks for one stream after the other."""
+
+SPEECH_S: Final = 10.0
+"""From a request for speech to the sound, at most."""

@@ -65,6 +65,9 @@ class Subsystem:
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType({})
     FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType({})
+    AS_WRITTEN: ClassVar[GlassesHandlers] = MappingProxyType({})
+    """As ``FROM_GLASSES``, for methods that are also called with the text as the phone wrote it:
+    there may be more in it than the message's class knows."""
 
     def opened(self) -> None:
         """The session begins: errands are run from now on."""

@@ -19,9 +19,11 @@ from . import (
     client_routes,
     console,
     journal_stream,
+    place_routes,
     probes,
     registration_routes,
     sdk_routes,
+    voice_routes,
     websocket_paths,
 )
 from .answers import Problem
@@ -44,7 +46,9 @@ def make_app(services: Services) -> Starlette:
             *websocket_paths.ROUTES,
             *sdk_routes.ROUTES,
             *registration_routes.ROUTES,
+            *voice_routes.ROUTES,
             *client_routes.ROUTES,
+            *place_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,

@@ -15,6 +15,7 @@ from ..environment import Environment
 from ..ports import Store
 from ..sessions.catalog import AppCatalog
 from ..sessions.directory import Directory
+from .speaking import Speaker
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +33,7 @@ class Services:
         why: why an app of a user is as it is, in lines for people.
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
+        speaker: says texts, if there is a voice.
         hosts: names under which operators reach the server, beside addresses and local names.
     """
 
@@ -50,6 +52,7 @@ class Services:
     closing: trio.Event
     version: str
     hosts: frozenset[str] = frozenset()
+    speaker: Speaker = attrs.field(factory=Speaker)
 
 
 def services_of(request: Request) -> Services:

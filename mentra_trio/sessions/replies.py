@@ -1,0 +1,63 @@
+"""Answers for apps: sent now, or when the app is back from a short absence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ..domain.hops import Obstacle
+from ..domain.ids import PackageName
+from ..wire.codec import encode
+from ..wire.to_app import TpaConnectionError
+from .subsystem import Workplace
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
+
+KEPT_PER_APP: Final = 32
+"""So many answers are kept for an app that is away; for one more the oldest is dropped."""
+
+
+@attrs.define(eq=False, repr=False)
+class Replies:
+    """The answers of one subsystem, each to the one app that asked.
+
+    A request outlives the link over which it came: the SDK still waits after it has reconnected.
+    What is kept for a runtime that never returns is of no use to the next one, and harms none.
+    """
+
+    place: Workplace
+    _kept: dict[PackageName, list[str]] = attrs.field(factory=dict, init=False)
+
+    def give(self, package: PackageName, frame: str) -> None:
+        """Send ``frame`` to the app, or keep it until ``attached``."""
+        app = self.app(package)
+        if app is None or app.send(frame):
+            return
+        kept = self._kept.setdefault(package, [])
+        kept.append(frame)
+        del kept[:-KEPT_PER_APP]
+
+    def attached(self, app: AppSession) -> None:
+        """``app`` is back: it gets what was kept for it."""
+        for frame in self._kept.pop(app.package, ()):
+            self.give(app.package, frame)
+
+    def forget(self, package: PackageName) -> None:
+        """Nobody waits any more."""
+        self._kept.pop(package, None)
+
+    def app(self, package: PackageName) -> AppSession | None:
+        """The session of ``package``, if there is one."""
+        return next((app for app in self.place.apps() if app.package == package), None)
+
+
+def complain(app: AppSession, problem: Obstacle) -> None:
+    """Tell an app of a request that cannot work and has no answer of its own (protocol.md 3.6).
+
+    The SDK makes an ``error`` event of it; the link stays as it is.
+    """
+    timestamp = app.surroundings.environment.timestamp()
+    error = TpaConnectionError(code=problem.code, message=problem.text, timestamp=timestamp)
+    app.send(encode(error))
