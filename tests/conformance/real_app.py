@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class RealApp:
     package: str
     api_key: str
     log: Path
+    environ: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    """Added to the environment of the process."""
     port: int = attrs.field(default=0, init=False)
     seen: Timeline = attrs.field(factory=Timeline, init=False)
     process: subprocess.Popen[bytes] = attrs.field(init=False)
@@ -63,7 +65,9 @@ class RealApp:
         self.port = self._first_record()["port"]
 
     def _spawn(self) -> None:
-        environ = os.environ | {
+        environ = {
+            **os.environ,
+            **self.environ,
             "PACKAGE": self.package,
             "API_KEY": self.api_key,
             "PORT": str(self.port),
