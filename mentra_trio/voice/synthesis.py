@@ -67,7 +67,7 @@ def spoken(text: str, voices: list[str], speed: float) -> tuple[int, bytes]:
     if not any(engine.espeak_SetVoiceByName(voice.encode()) == 0 for voice in voices):
         raise ValueError(f"eSpeak NG has no voice {voices[-1]!r}")
     slowest, fastest = WORDS_BOUNDS
-    words = min(fastest, max(slowest, round(WORDS_PER_MINUTE * speed)))
+    words = round(min(fastest, max(slowest, WORDS_PER_MINUTE * speed)))
     engine.espeak_SetParameter(RATE, words, 0)
     samples, bytes_max = bytearray(), AUDIO_S_MAX * rate * SAMPLE_BYTES
 
