@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from ..domain.hops import PHONE_AWAY, TOO_MANY, obstacle
-from ..domain.ids import PackageName
+from ..domain.ids import PackageName, app_session_id
 from ..domain.lifecycle import StopCause
 from ..domain.requests import Requests
 from ..domain.timings import AUDIO_ANSWER_S
@@ -21,8 +21,8 @@ from ..wire import from_app as asked
 from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
-from .replies import Replies
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .replies import Replying
+from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -33,21 +33,19 @@ SILENT: Final = f"phone: no answer within {AUDIO_ANSWER_S:g} s"
 
 
 @attrs.define(eq=False, repr=False)
-class AudioOut(Subsystem):
+class AudioOut(Replying):
     """Hands requests on to the phone, and each answer to the app that asked.
 
     What is ``playing`` may be over; it is what an app has begun and nobody has stopped.
     """
 
     _requests: Requests = attrs.field(init=False)
-    _replies: Replies = attrs.field(init=False)
     _playing: set[PackageName] = attrs.field(factory=set, init=False)
     _watch: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     """Of the task that answers for a silent phone; there is one while anybody waits."""
 
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=AUDIO_ANSWER_S, per_app=SOUNDS_PER_APP)
-        self._replies = Replies(self.place)
 
     # -- apps ------------------------------------------------------------------------
 
@@ -149,9 +147,8 @@ class AudioOut(Subsystem):
         error: str | None = None,
         duration: float | None = None,
     ) -> None:
-        app = self._replies.app(package)
         answer = to_app.AudioPlayResponse(
-            session_id=app.session_id if app is not None else None,
+            session_id=app_session_id(self.place.user, package),
             request_id=own_name,
             success=success,
             error=error,
@@ -162,19 +159,13 @@ class AudioOut(Subsystem):
 
     # -- hooks -----------------------------------------------------------------------
 
-    def app_attached(self, app: AppSession) -> None:
-        """What the phone answered while the app was away."""
-        self._replies.attached(app)
-
     def app_over(self, package: PackageName) -> None:
         """An app that is stopped is not heard any more, and nobody waits for answers."""
         self._requests.forget(package)
         self._rest_if_idle()
-        self._replies.forget(package)
+        super().app_over(package)
         if package in self._playing and not self._server_restarts(package):
             self._stop(package)
-
-    app_rests = app_over
 
     def _server_restarts(self, package: PackageName) -> bool:
         """Whether the app ends here only to go on at the server that comes next."""

@@ -9,15 +9,15 @@ import attrs
 import trio
 
 from ..domain.hops import PHONE_AWAY, TOO_MANY, Obstacle, obstacle
-from ..domain.ids import PackageName
+from ..domain.ids import PackageName, app_session_id
 from ..domain.requests import Requests
 from ..domain.timings import LED_ANSWER_S
 from ..wire import from_app as asked
 from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
-from .replies import Replies, complain
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .replies import Replying, complain
+from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -27,15 +27,13 @@ COMMANDS_PER_APP: Final = 64
 
 
 @attrs.define(eq=False, repr=False)
-class Leds(Subsystem):
+class Leds(Replying):
     """Hands commands on to the phone. SDK 2.1.29 awaits no answer, but others may."""
 
     _requests: Requests = attrs.field(init=False)
-    _replies: Replies = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=LED_ANSWER_S, per_app=COMMANDS_PER_APP)
-        self._replies = Replies(self.place)
 
     def control(self, app: AppSession, message: asked.RgbLedControl) -> None:
         """Have the phone switch the LED, or tell the app at once why it cannot."""
@@ -89,9 +87,8 @@ class Leds(Subsystem):
     def _answer(
         self, package: PackageName, own_name: str, *, success: bool, error: str | None
     ) -> None:
-        app = self._replies.app(package)
         answer = to_app.RgbLedControlResponse(
-            session_id=app.session_id if app is not None else None,
+            session_id=app_session_id(self.place.user, package),
             request_id=own_name,
             success=success,
             error=error,
@@ -99,13 +96,7 @@ class Leds(Subsystem):
         )
         self._replies.give(package, encode(answer))
 
-    def app_attached(self, app: AppSession) -> None:
-        """What the phone answered while the app was away."""
-        self._replies.attached(app)
-
     def app_over(self, package: PackageName) -> None:
         """Nobody waits any more."""
         self._requests.forget(package)
-        self._replies.forget(package)
-
-    app_rests = app_over
+        super().app_over(package)

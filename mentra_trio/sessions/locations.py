@@ -24,8 +24,8 @@ from ..wire.to_app import DataStream, PermissionErrorDetail
 from ..wire.to_app import PermissionError as PermissionErrorMessage
 from ..wire.to_glasses import RequestSingleLocation, SetLocationTier
 from .delivery import deliver
-from .replies import Replies
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .replies import Replying
+from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -36,14 +36,13 @@ CHARACTERS_MAX: Final = 4_096
 
 
 @attrs.define(eq=False, repr=False)
-class Locations(Subsystem):
+class Locations(Replying):
     """The latest location, the questions for one, and the tier that the phone was told.
 
     An answer to a question goes to those who asked, and is remembered like any other location.
     """
 
     _polls: Polls = attrs.field(init=False)
-    _replies: Replies = attrs.field(init=False)
     _told: str | None = attrs.field(default=None, init=False)
     """The tier that the present phone was told last."""
     _lowering: trio.CancelScope | None = attrs.field(default=None, init=False)
@@ -53,7 +52,6 @@ class Locations(Subsystem):
 
     def __attrs_post_init__(self) -> None:
         self._polls = Polls(wait_s=LOCATION_WAIT_S, share_s=LOCATION_SHARE_S)
-        self._replies = Replies(self.place)
 
     # -- how exactly -----------------------------------------------------------------
 
@@ -208,13 +206,7 @@ class Locations(Subsystem):
                 if one.stream in LOCATIONS:
                     deliver(app, one.text, self._frame(app, one.text, self._latest))
 
-    def app_attached(self, app: AppSession) -> None:
-        """What was answered while the app was away."""
-        self._replies.attached(app)
-
     def app_over(self, package: PackageName) -> None:
         """Nobody waits any more."""
         self._polls.forget(package)
-        self._replies.forget(package)
-
-    app_rests = app_over
+        super().app_over(package)

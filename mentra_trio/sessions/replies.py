@@ -10,7 +10,7 @@ from ..domain.hops import Obstacle
 from ..domain.ids import PackageName
 from ..wire.codec import encode
 from ..wire.to_app import TpaConnectionError
-from .subsystem import Workplace
+from .subsystem import Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -51,6 +51,29 @@ class Replies:
     def app(self, package: PackageName) -> AppSession | None:
         """The session of ``package``, if there is one."""
         return next((app for app in self.place.apps() if app.package == package), None)
+
+
+@attrs.define(eq=False, repr=False)
+class Replying(Subsystem):
+    """A subsystem whose answers come later, and find apps that have reconnected meanwhile."""
+
+    _replies: Replies = attrs.field(init=False)
+
+    @_replies.default
+    def _make_replies(self) -> Replies:
+        return Replies(self.place)
+
+    def app_attached(self, app: AppSession) -> None:
+        """It gets what was answered while it was away."""
+        self._replies.attached(app)
+
+    def app_over(self, package: PackageName) -> None:
+        """Nobody waits any more."""
+        self._replies.forget(package)
+
+    def app_rests(self, package: PackageName) -> None:
+        """The same: nobody expects it, and what comes back is mostly another runtime."""
+        self.app_over(package)
 
 
 def complain(app: AppSession, problem: Obstacle) -> None:

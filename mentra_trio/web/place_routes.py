@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import attrs
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,11 +28,12 @@ EVENTS_MAX: Final = 1_000
 """Of a calendar, in one request."""
 
 _NOBODY: Final = Problem(
-    status=404,
+    status=409,
     code="NO_SESSION",
     message="Session not found",
     why="the user's glasses are not, and were not just, connected",
 )
+_NO_CLOCK: Final = attrs.evolve(_NOBODY, status=404)  # so the protocol has it (protocol.md 1.6)
 
 
 @for_user
@@ -114,7 +116,7 @@ async def set_datetime(request: Request) -> Response:
     except ValueError as error:
         return _bad(str(error)).answer(error=str(error))
     except SessionEnded:
-        return _NOBODY.answer(error=_NOBODY.message)
+        return _NO_CLOCK.answer(error=_NO_CLOCK.message)
     return Json({"success": True, "userId": user, "datetime": moment})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -45,6 +46,19 @@ LATEST: Step = {"call": "location.getLatestLocation", "args": [{"accuracy": "hig
 
 async def settled(seconds: float = SETTLE_S) -> None:
     await trio.sleep(seconds)
+
+
+@asynccontextmanager
+async def promised(app: RealApp, user: str, step: Step) -> AsyncGenerator[list[Any]]:
+    """What the promise of ``step`` comes to is in the list when the block is over."""
+    found: list[Any] = []
+
+    async def ask() -> None:
+        found.append(await app.run(user, step))
+
+    async with trio.open_nursery() as asking:
+        asking.start_soon(ask)
+        yield found
 
 
 # -- calendar ------------------------------------------------------------------------------
@@ -169,13 +183,7 @@ async def test_51_else_the_phone_is_asked_and_only_the_asker_is_answered(
     await start(phone, app_a, user)
     await start(phone, app_b, user)
     await subscribed(server, user, app_b, "location_update")
-    found: list[Any] = []
-
-    async def ask() -> None:
-        found.append(await app_a.run(user, LATEST))
-
-    async with trio.open_nursery() as asking:
-        asking.start_soon(ask)
+    async with promised(app_a, user, LATEST) as found:
         asked = await phone.message("request_single_location")
         assert asked["accuracy"] == "high"
         name = asked["correlationId"]
@@ -229,13 +237,7 @@ async def test_68_the_promise_has_what_the_glasses_answer(
 ) -> None:
     phone = await open_phone(nursery, server, user)
     await start(phone, app_a, user)
-    found: list[Any] = []
-
-    async def ask() -> None:
-        found.append(await app_a.run(user, play(volume=0.5)))
-
-    async with trio.open_nursery() as asking:
-        asking.start_soon(ask)
+    async with promised(app_a, user, play(volume=0.5)) as found:
         asked = await phone.message("audio_play_request")
         assert asked["trackId"] == 1
         assert asked["volume"] == 0.5
@@ -269,13 +271,7 @@ async def test_68_the_answer_finds_an_app_that_has_reconnected(
 ) -> None:
     phone = await open_phone(nursery, server, user)
     await start(phone, app_a, user)
-    found: list[Any] = []
-
-    async def ask() -> None:
-        found.append(await app_a.run(user, play()))
-
-    async with trio.open_nursery() as asking:
-        asking.start_soon(ask)
+    async with promised(app_a, user, play()) as found:
         asked = await phone.message("audio_play_request")
         await app_a.reset_socket(user)
         await phone.send(
@@ -371,12 +367,9 @@ async def test_the_glasses_can_download_what_an_app_speaks(
 ) -> None:
     voice = ScriptedVoice()
     config = mentra_trio.Config(port=0, tls_cert=authority.cert, tls_key=authority.key)
-    text, found = "Grüß Gott & welcome?", list[Any]()
+    text = "Grüß Gott & welcome?"
     settings = {"speed": 1.1, "stability": 0.5}
     speak = {"call": "audio.speak", "args": [text, {"voice_id": "v", "voice_settings": settings}]}
-
-    async def ask() -> None:
-        found.append(await tls_app.run(user, speak))
 
     async with mentra_trio.open_server(config, voice=voice) as server:
         await server.apps.add(tls_app.package, url=tls_app.url, api_key=tls_app.api_key)
@@ -384,8 +377,7 @@ async def test_the_glasses_can_download_what_an_app_speaks(
         async with open_glasses(server.url, token, ssl_context=authority.trust) as glasses:
             assert (await server.start_app(user, tls_app.package)).success
             await tls_app.running(user)
-            async with trio.open_nursery() as asking:
-                asking.start_soon(ask)
+            async with promised(tls_app, user, speak) as found:
                 asked = await glasses.next(to_glasses.AudioPlayRequest)
                 assert asked.track_id == 2
                 assert urlsplit(asked.audio_url).scheme == "https"

@@ -83,7 +83,9 @@ async def test_all_need_a_core_token(
 @pytest.mark.parametrize(("path", "body"), ROUTES)
 async def test_a_user_without_a_session_is_told_so(place: Place, path: str, body: Message) -> None:
     status, answer = await place.post(path, body, {"authorization": f"Bearer {STRANGER}"})
-    assert (status, answer["code"], answer["message"]) == (404, "NO_SESSION", "Session not found")
+    assert (answer["code"], answer["message"]) == ("NO_SESSION", "Session not found")
+    assert status == (404 if path == CLOCK else 409)
+    assert answer.get("error") == ("Session not found" if path == CLOCK else None)
     assert place.app.of_type("data_stream", "custom_message") == []
 
 
