@@ -173,6 +173,9 @@ LAST_CLOSE_S: Final = 1.0
 """A server that ends waits so long for its links to close, from the moment that all were given
 back. Apps that were told first try again 1 s and 3 s later, and then no more (protocol.md 2.9)."""
 
+ANSWER_DOUBT_S: Final = 1.0
+"""What an app is heard to say so soon after an answer does not show that the answer has arrived."""
+
 AUDIO_ANSWER_S: Final = 59.0
 """So long may a sound play until the phone says how it went; SDK 2.1.29 waits 60 s, and is told
 before that who did not answer (protocol.md 6.4)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -162,11 +163,39 @@ async def test_the_answer_waits_for_an_app_that_reconnects(autojump_clock: MockC
         assert [message["type"] for message in back.messages].index("tpa_connection_ack") < [
             message["type"] for message in back.messages
         ].index("audio_play_response")
+        await trio.sleep(2)
+        back.say({"type": "ping"})
+        await wait_all_tasks_blocked()
         back.cut()
         await trio.sleep(1)
         again = house.app()
         await trio.sleep(1)
-        assert again.of_type("audio_play_response") == [], "once"
+        assert again.of_type("audio_play_response") == [], "it was heard of since"
+
+
+@pytest.mark.parametrize("heard_after", [None, 0.5, 1.5])
+async def test_what_went_into_a_broken_link_is_said_again(
+    heard_after: float | None, autojump_clock: MockClock
+) -> None:
+    async with open_one_app() as (house, glasses, app):
+        app.say(play("r1"), play("r2"))
+        await wait_all_tasks_blocked()
+        glasses.say(answer("r1"))
+        await wait_all_tasks_blocked()
+        if heard_after is not None:
+            await trio.sleep(heard_after)
+            app.say({"type": "ping"})
+        glasses.say(answer("r2"))
+        await wait_all_tasks_blocked()
+        app.cut()
+        await trio.sleep(1)
+        back = house.app()
+        await trio.sleep(1)
+        told = [one["requestId"] for one in back.of_type("audio_play_response")]
+        assert told == (["r2"] if heard_after == 1.5 else ["r1", "r2"])
+        glasses.say(answer("r1"))
+        await trio.sleep(1)
+        assert len(back.of_type("audio_play_response")) == len(told)
 
 
 async def test_a_sound_outlives_the_link_of_the_phone(autojump_clock: MockClock) -> None:
