@@ -125,7 +125,7 @@ class Locations(Replying):
             now,
             new_name=self.place.surroundings.environment.new_token,
         )
-        if asked is not None and attached:
+        if asked is not None:
             self._request(asked)
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType({LocationPollRequest: poll})

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.ids import package_name
+from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.audio_out import SOUNDS_PER_APP
 from mentra_trio.testing.household import APP, USER, Household, open_one_app
 from mentra_trio.testing.links import MemoryLink, Message
@@ -32,6 +33,17 @@ def answer(name: str = "r", **fields: Any) -> Message:
 async def other_app(house: Household) -> MemoryLink:
     await house.add_app(OTHER, kind="background")
     return await house.running_app(package=OTHER)
+
+
+def tasks(name: str) -> int:
+    """How many tasks of that name there are."""
+    found, left = 0, [trio.lowlevel.current_root_task()]
+    while left:
+        task = left.pop()
+        assert task is not None
+        found += task.name == name
+        left += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found
 
 
 async def connected(glasses: MemoryLink, model: str) -> None:
@@ -103,7 +115,7 @@ async def test_without_a_phone_it_fails_at_once(autojump_clock: MockClock) -> No
 
 
 async def test_a_phone_that_does_not_read_is_no_phone(autojump_clock: MockClock) -> None:
-    async with open_one_app() as (_house, glasses, app):
+    async with open_one_app(lifecycle=Lifecycle(user_grace_s=300)) as (house, glasses, app):
         await trio.sleep(1)  # what is coalesced is sent
         glasses.room = 0
         app.say(play())
@@ -111,6 +123,10 @@ async def test_a_phone_that_does_not_read_is_no_phone(autojump_clock: MockClock)
         assert (told["success"], told["error"]) == (False, "phone: not connected")
         await trio.sleep(60)
         assert len(app.of_type("audio_play_response")) == 1
+        await house.attached_glasses()
+        app.say(play("r2"))
+        await trio.sleep(59.5)
+        assert "no answer" in app.of_type("audio_play_response")[1]["error"], "and watched again"
 
 
 async def test_glasses_without_a_speaker_are_named(autojump_clock: MockClock) -> None:
@@ -234,6 +250,33 @@ async def test_an_app_that_is_stopped_is_not_heard_any_more(autojump_clock: Mock
         await trio.sleep(100)
         assert again.of_type("audio_play_response") == []
         assert other.of_type("audio_play_response") == []
+
+
+async def test_what_was_answered_to_a_stopped_app_is_forgotten(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, glasses, app):
+        app.say(play())
+        await glasses.expect("audio_play_request")
+        glasses.say(answer())
+        await app.expect("audio_play_response")
+        await house.directory.stop_app(USER, APP)
+        again = await house.running_app()
+        await trio.sleep(1)
+        assert again.of_type("audio_play_response") == []
+
+
+async def test_the_clock_is_watched_by_one_task_while_anybody_waits(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (_house, glasses, app):
+        app.say(play("r1"), play("r2"))
+        await wait_all_tasks_blocked()
+        assert tasks("sounds") == 1
+        glasses.say(answer("r1"))
+        await wait_all_tasks_blocked()
+        assert tasks("sounds") == 1
+        glasses.say(answer("r2"))
+        await wait_all_tasks_blocked()
+        assert tasks("sounds") == 0
 
 
 async def test_what_the_app_has_stopped_itself_is_not_stopped_again(

@@ -84,12 +84,12 @@ async def test_late_answers_and_those_for_stopped_apps_go_to_nobody(
     async with open_one_app() as (house, glasses, app):
         app.say(led("late"))
         await trio.sleep(15)
-        app.say(led("stopped"))
-        await wait_all_tasks_blocked()
         response = {"type": "rgb_led_control_response", "success": True}
         glasses.say({**response, "requestId": "late"})
         await wait_all_tasks_blocked()
         assert app.of_type("rgb_led_control_response") == []
+        app.say(led("stopped"))
+        await wait_all_tasks_blocked()
         await house.directory.stop_app(USER, APP)
         again = await house.running_app()
         glasses.say({**response, "requestId": "stopped"})

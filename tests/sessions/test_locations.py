@@ -105,6 +105,25 @@ async def test_glasses_that_return_are_told_again(autojump_clock: MockClock) -> 
         assert tiers(back) == ["tenMeters"]
 
 
+@pytest.mark.parametrize("first", ["the wish", "the glasses"])
+async def test_glasses_that_return_at_once_are_told_once(
+    first: str, autojump_clock: MockClock
+) -> None:
+    async with open_one_app() as (house, glasses, app):
+        app.say(wants(stream("realtime")))
+        await wait_all_tasks_blocked()
+        if first == "the wish":
+            app.say(wants(stream("tenMeters")))
+            await wait_all_tasks_blocked()
+        glasses.cut()
+        await wait_all_tasks_blocked()
+        app.say(wants(stream("tenMeters")))
+        await trio.sleep(0.5)
+        back = await house.attached_glasses()
+        await trio.sleep(3)
+        assert tiers(back) == ["tenMeters"]
+
+
 async def test_a_wish_counts_while_its_app_is_expected_back(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, glasses, app):
         app.say(wants(stream("high")))
@@ -209,6 +228,9 @@ async def test_the_answer_of_the_phone_is_for_the_asker_and_remembered(
         assert answers(app) == ["p1"]
         assert located(other) == []
         await trio.sleep(5)
+        app.say(wants("location_update", "location_stream"))
+        await wait_all_tasks_blocked()
+        assert located(app)[-1]["data"] == HERE, "for those who are new to it, it is no answer"
         other.say(poll("p2"))
         await wait_all_tasks_blocked()
         assert answers(other) == ["p2"]
