@@ -7,7 +7,7 @@ The package is built in floors, and a floor imports only floors below it:
     8  cli, testing      people and test programs enter here
     7  clients           the other ends of the wire: glasses and apps
     6  server            assembly: the only place that knows all parts
-    5  transport, web, webhooks, storage, telemetry      adapters; they never import each other
+    5  transport, web, webhooks, storage, telemetry, voice   adapters; never import each other
     4  sessions          the actors: one nursery per user session and per app session
     3  ports             what sessions need from outside
     2  wire, concurrency, environment, config
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .domain.errors import SessionEnded as SessionEnded
     from .domain.errors import StoreFailed as StoreFailed
     from .domain.errors import UnknownApp as UnknownApp
+    from .domain.errors import VoiceFailed as VoiceFailed
     from .domain.errors import WebhookFailed as WebhookFailed
     from .domain.errors import WebhookFailure as WebhookFailure
     from .domain.facts import Fact as Fact
@@ -44,10 +45,12 @@ if TYPE_CHECKING:
     from .domain.timings import Heartbeat as Heartbeat
     from .domain.timings import Lifecycle as Lifecycle
     from .domain.timings import Limits as Limits
+    from .domain.voices import VoiceSettings as VoiceSettings
     from .environment import Environment as Environment
     from .ports import Link as Link
     from .ports import Store as Store
     from .ports import Telemetry as Telemetry
+    from .ports import Voice as Voice
     from .ports import Webhooks as Webhooks
     from .server import Server as Server
     from .server import open_server as open_server
@@ -70,6 +73,7 @@ _FROM: _Final = _MappingProxyType(
             "SessionEnded",
             "StoreFailed",
             "UnknownApp",
+            "VoiceFailed",
             "WebhookFailed",
             "WebhookFailure",
         ),
@@ -77,8 +81,9 @@ _FROM: _Final = _MappingProxyType(
         ".domain.lifecycle": ("AppState",),
         ".domain.starting": ("StartResult", "StartStage"),
         ".domain.timings": ("Heartbeat", "Lifecycle", "Limits"),
+        ".domain.voices": ("VoiceSettings",),
         ".environment": ("Environment",),
-        ".ports": ("Link", "Store", "Telemetry", "Webhooks"),
+        ".ports": ("Link", "Store", "Telemetry", "Voice", "Webhooks"),
         ".server": ("Server", "open_server"),
         ".sessions.catalog": ("AddedApp", "AppCatalog"),
         ".sessions.snapshots": ("AppSnapshot", "UserSnapshot"),

@@ -22,6 +22,7 @@ import attrs
 
 from .domain.errors import ConfigError
 from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
+from .domain.voices import VoiceSettings
 
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
 SECRET_BYTES_MIN: Final = 32
@@ -128,6 +129,7 @@ class Config:
     heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     limits: Limits = attrs.field(factory=Limits)
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
+    voice: VoiceSettings = attrs.field(factory=VoiceSettings)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
@@ -168,8 +170,8 @@ def load_config(
     """The settings from all sources together.
 
     Args:
-        file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits`` and
-            ``webhooks``.
+        file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits``,
+            ``webhooks`` and ``voice``.
         environ: usually ``os.environ``; names that do not begin with ``MENTRA_TRIO_`` are
             ignored, and so is an empty value.
         overrides: ``section.key=value``; the last one of a key wins.
@@ -207,6 +209,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "heartbeat": Heartbeat,
         "limits": Limits,
         "webhooks": WebhookSettings,
+        "voice": VoiceSettings,
     }
 )
 

@@ -315,6 +315,40 @@ class Store(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class Speech:
+    """A text to be said, and how.
+
+    ``voice``, ``model`` and ``settings`` are in the words of whatever engine the app's author had
+    in mind; an engine heeds what it understands. JSON values.
+    """
+
+    text: str
+    voice: str = ""
+    model: str = ""
+    settings: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Spoken:
+    """A text as sound: a whole file of ``media_type``, such as ``audio/mpeg``."""
+
+    audio: bytes
+    media_type: str
+
+
+class Voice(Protocol):
+    """Says texts. The caller bounds the length of the text, the time, and how many at once."""
+
+    async def speak(self, speech: Speech) -> Spoken:
+        """``speech`` as sound; cancelled, it stops working on it.
+
+        Raises:
+            VoiceFailed: it cannot be said, or the engine does not work.
+        """
+        ...
+
+
 class Telemetry(Protocol):
     """Where facts go. ``emit`` never blocks and never raises."""
 

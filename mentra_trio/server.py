@@ -17,14 +17,14 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from .config import Config, is_loopback, is_name
-from .domain.facts import ServerDraining, ServerStarted
+from .domain.facts import ServerDraining, ServerStarted, VoiceTrouble
 from .domain.frame_counts import FrameCounts
 from .domain.hosts import authority, from_here
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
 from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
-from .ports import Store, Telemetry, Webhooks
+from .ports import Store, Telemetry, Voice, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
@@ -40,7 +40,9 @@ from .telemetry.slow_tasks import SlowTasks
 from .transport.admission import Admission, frame_counts
 from .transport.port import Port
 from .transport.tcp import bound_address, open_listeners
+from .voice.espeak_voice import open_espeak_voice
 from .web.asgi import Services, make_app
+from .web.speaking import Speaker
 from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
 
@@ -109,6 +111,7 @@ async def open_server(
     *,
     store: Store | None = None,
     webhooks: Webhooks | None = None,
+    voice: Voice | None = None,
     telemetry: Telemetry | None = None,
     environment: Environment | None = None,
     listeners: Listeners | None = None,
@@ -116,7 +119,8 @@ async def open_server(
     """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
-    memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``.
+    memory where there is none; webhooks over HTTP; the voice that is set, if one is; listeners
+    on ``config.host`` and ``port``.
     Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
@@ -139,6 +143,7 @@ async def open_server(
             config=config,
             store=store,
             webhooks=webhooks or _http_webhooks(config),
+            voice=voice or _voice(config),
             telemetry=telemetry,
             environment=environment,
             url=_websocket_base(config, listeners),
@@ -154,6 +159,7 @@ class _Parts:
     config: Config
     store: Store
     webhooks: Webhooks
+    voice: Voice | None
     telemetry: Telemetry | None
     environment: Environment
     url: str
@@ -252,6 +258,10 @@ def _services(parts: _Parts, server: Server, metrics: Metrics, closing: trio.Eve
         addresses=_addresses(parts.config, server.http_url),
         user_token_key=server._user_token_key,
         supabase_jwt_secret=parts.config.supabase_jwt_secret,
+        speaker=Speaker(
+            voice=parts.voice,
+            report=partial(_report_voice, directory.surroundings.telemetry),
+        ),
     )
 
 
@@ -353,6 +363,14 @@ def _http_webhooks(config: Config) -> HttpWebhooks:
         connect_s=config.lifecycle.webhook_connect_s,
         read_s=config.lifecycle.webhook_s,
     )
+
+
+def _voice(config: Config) -> Voice | None:
+    return open_espeak_voice(config.voice.name) if config.voice.engine == "espeak" else None
+
+
+def _report_voice(telemetry: Telemetry, problem: str) -> None:
+    telemetry.emit(VoiceTrouble(problem=problem))
 
 
 async def _listen(config: Config) -> Listeners:

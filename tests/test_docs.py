@@ -30,6 +30,7 @@ from mentra_trio.clients import UpgradeRefused
 from mentra_trio.config import Config, WebhookSettings
 from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
 from mentra_trio.domain.close_reasons import CloseReason
+from mentra_trio.domain.voices import VoiceSettings
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
@@ -117,10 +118,13 @@ def test_every_setting_is_described() -> None:
     page = (REFERENCE / "settings.md").read_text()
     sections = {"lifecycle", "heartbeat", "limits", "webhooks"}
     secrets = {"jwt_secret", "admin_token", "user_token_key", "supabase_jwt_secret"}
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks", "voice"}
+    secrets = {"jwt_secret", "admin_token"}
     named = {field.name for field in attrs.fields(Config)} - sections - secrets
     keys = {f"server.{name}" for name in named}
     keys |= {f"webhooks.{field.name}" for field in attrs.fields(WebhookSettings)}
-    assert set(re.findall(r"`((?:server|webhooks)\.\w+)`", page)) == keys
+    keys |= {f"voice.{field.name}" for field in attrs.fields(VoiceSettings)}
+    assert set(re.findall(r"`((?:server|webhooks|voice)\.\w+)`", page)) == keys
 
 
 class NotedRegistry(CollectorRegistry):

@@ -23,9 +23,11 @@ from ..domain.apps import AppRegistration
 from ..domain.errors import MentraTrioError, WebhookFailed, WebhookFailure
 from ..domain.wording import counted
 from ..environment import Environment
+from ..ports import Speech
 from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from ..transport.tcp import tls_context
+from ..voice.espeak_voice import HOW_TO_GET_IT, open_espeak_voice
 from ..webhooks.client import HttpWebhooks
 from .admin_api import own_url
 
@@ -71,6 +73,7 @@ async def doctor(config: Config, write: Callable[[str], None]) -> int:
         partial(_public_url, config),
         partial(_port, config),
         partial(_apps, config, apps),
+        partial(_voice, config),
     )
     for check in checks:
         for finding in await check():
@@ -200,6 +203,23 @@ async def _apps(config: Config, apps: Sequence[AppRegistration]) -> list[Finding
         for app in apps:
             nursery.start_soon(look, app, partial(webhooks.health, app.url))
     return [findings[package] for package in sorted(findings)]
+
+
+async def _voice(config: Config) -> list[Finding]:
+    """Whether a text can be said, where a voice is set."""
+    if config.voice.engine == "none":
+        fix = f"if apps are to speak: {HOW_TO_GET_IT}, and --set voice.engine=espeak"
+        return [Finding(OK, "voice: none is set; apps cannot speak", fix)]
+    try:
+        with trio.fail_after(CHECK_S):
+            spoken = await open_espeak_voice(config.voice.name).speak(Speech(text="all is well"))
+    except (MentraTrioError, OSError) as error:
+        return [Finding(FAIL, f"voice: {error}", f"{HOW_TO_GET_IT}, or --set voice.engine=none")]
+    except trio.TooSlowError:
+        fix = "free the processor, or --set voice.engine=none"
+        return [Finding(FAIL, f"voice: nothing was said within {CHECK_S:g} s", fix)]
+    size = f"{len(spoken.audio):,} bytes of {spoken.media_type}"
+    return [Finding(OK, f"voice: {config.voice.engine} speaks: {size}")]
 
 
 def _me() -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from .ids import PackageName
+from .moments import parse_moment
 from .timings import DASHBOARD_SPREAD_S
 
 SECTIONS: Final = ("topLeft", "topRight", "bottomLeft", "bottomRight")
@@ -222,18 +223,14 @@ def shortened(text: str) -> str:
     return line if len(line) <= LINE_MOST else line[: LINE_MOST - 1] + "…"
 
 
-def moment_of(text: str | None, zone: tzinfo) -> datetime | None:
-    """The moment that an ISO 8601 text names, in ``zone`` where it names none itself.
+def moment_of(written: object, zone: tzinfo) -> datetime | None:
+    """The moment that ``written`` names (see ``moments``), in UTC.
 
     ``None`` where it names none, or one at which nobody has a calendar.
     """
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    if not _YEARS[0] <= moment.year <= _YEARS[1]:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    moment = parse_moment(written, zone)
+    known = moment is not None and _YEARS[0] <= moment.year <= _YEARS[1]
+    return moment if known else None
 
 
 def zone_of(text: str, now: datetime) -> tzinfo | None:
@@ -245,11 +242,13 @@ def zone_of(text: str, now: datetime) -> tzinfo | None:
     moment = moment_of(text, UTC)
     if moment is None:
         return None
-    naive = datetime.fromisoformat(text).tzinfo is None
-    offset = round((moment - now) / _QUARTER) * _QUARTER if naive else moment.utcoffset()
-    if offset is None or abs(offset) > _OFFSET_MOST:
-        return None
-    return timezone(offset)
+    try:
+        offset = datetime.fromisoformat(text.strip()).utcoffset()
+    except ValueError:
+        return None  # a number: it says when, and not where
+    if offset is None:
+        offset = round((moment - now) / _QUARTER) * _QUARTER
+    return timezone(offset) if abs(offset) <= _OFFSET_MOST else None
 
 
 def until_next_minute(now: datetime, who: str) -> float:

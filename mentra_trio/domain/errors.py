@@ -10,6 +10,7 @@ MentraTrioError
  ├─ StoreFailed          the store could not do what was asked
  ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
  ├─ StorageFull          an app would keep more for a user than the bound allows
+ ├─ VoiceFailed          a text could not be said
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ TooManyCalls         as many calls to app servers are under way as the bound allows
  ├─ UnknownApp           no app is registered under that package name
@@ -122,6 +123,10 @@ class SettingRefused(MentraTrioError):
 
 class StorageFull(MentraTrioError):
     """An app would keep more for a user than the bound allows; nothing was changed."""
+
+
+class VoiceFailed(MentraTrioError):
+    """A text could not be said. ``str(error)`` is one line for a person, without the text."""
 
 
 class UpdatesOverflow(MentraTrioError):

@@ -275,6 +275,13 @@ class StoreTrouble(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class VoiceTrouble(Fact):
+    """A text could not be said; whoever asked was told so."""
+
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
 class SlowStep(Fact):
     """A task ran for ``seconds`` without letting anybody else have a turn."""
 

@@ -205,3 +205,25 @@ TOOL_ANSWER_S: Final = 20.0
 
 SETTINGS_ANSWER_S: Final = 10.0
 """How long an app server is waited for that is told of changed settings."""
+ANSWER_DOUBT_S: Final = 1.0
+"""What an app is heard to say so soon after an answer does not show that the answer has arrived."""
+
+AUDIO_ANSWER_S: Final = 59.0
+"""So long may a sound play until the phone says how it went; SDK 2.1.29 waits 60 s, and is told
+before that who did not answer (protocol.md 6.4)."""
+
+LED_ANSWER_S: Final = 15.0
+"""So long is remembered who has switched an LED; nobody waits for it (protocol.md 6.5)."""
+
+LOCATION_WAIT_S: Final = 15.0
+"""So long waits an app that has asked for one location (protocol.md 6.8)."""
+
+LOCATION_SHARE_S: Final = 3.0
+"""So long a question to the phone for its location serves those who ask after it."""
+
+LOCATION_HOLD_S: Final = 1.0
+"""The phone is told to be less exact only after nobody wanted it exact this long: a runtime that
+begins anew asks for one stream after the other."""
+
+SPEECH_S: Final = 10.0
+"""From a request for speech to the sound, at most."""

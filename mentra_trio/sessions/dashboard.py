@@ -143,8 +143,8 @@ class Dashboard(Subsystem):
         }
     )
 
-    def set_datetime(self, text: str) -> None:
-        """The phone says what time it is where the user is; ISO 8601, else it is ignored."""
+    def time_told(self, text: str) -> None:
+        """The time of day is shown as the user's clock does."""
         zone = rules.zone_of(text, self.place.surroundings.environment.utcnow())
         if zone is not None:
             self._zone = zone

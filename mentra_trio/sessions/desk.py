@@ -13,15 +13,22 @@ import attrs
 
 from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
+from ..domain.moments import parse_moment
 from ..domain.streams import Subscription
 from ..wire.message import Message
+from .audio_out import AudioOut
+from .calendars import Calendars
+from .clock import Clock
 from .dashboard import Dashboard
 from .device import Device
 from .devices import Devices
 from .eyepiece import Eyepiece
+from .leds import Leds
+from .locations import Locations
 from .screen import Screen
 from .settings import Settings
 from .subsystem import Subsystem, Workplace
+from .wifi_setup import WifiSetup
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -33,8 +40,23 @@ SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
     Settings,
     Dashboard,
     Screen,
+    AudioOut,
+    Leds,
+    WifiSetup,
+    Locations,
+    Calendars,
+    Clock,
 )
 """What apps can ask for. Hooks are called in this order."""
+
+
+def _taker(part: type[Subsystem], kind: type[Message]) -> Callable[..., Any] | None:
+    """How ``part`` takes that kind of message of the glasses, given it and its text."""
+    if kind in part.AS_WRITTEN:
+        return part.AS_WRITTEN[kind]
+    take = part.FROM_GLASSES.get(kind)
+    return take and (lambda self, message, frame: take(self, message))
+
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
     MappingProxyType(
@@ -44,10 +66,8 @@ _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None
 _Takers: TypeAlias = tuple[tuple[type[Subsystem], Callable[..., Any]], ...]
 _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
     {
-        kind: tuple(
-            (part, part.FROM_GLASSES[kind]) for part in SUBSYSTEMS if kind in part.FROM_GLASSES
-        )
-        for kind in {kind for part in SUBSYSTEMS for kind in part.FROM_GLASSES}
+        kind: tuple((part, take) for part in SUBSYSTEMS if (take := _taker(part, kind)))
+        for kind in {kind for part in SUBSYSTEMS for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)}
     }
 )
 
@@ -97,11 +117,14 @@ class Desk:
         take(self._parts[kind], app, message)
         return True
 
-    def glasses_say(self, message: Message) -> bool:
-        """Have a message of the glasses acted on; ``True`` if it is not for the apps as well."""
+    def glasses_say(self, message: Message, frame: str) -> bool:
+        """Have a message of the glasses acted on; ``True`` if it is not for the apps as well.
+
+        ``frame`` is its text as they wrote it.
+        """
         taken = False
         for kind, take in _OF_GLASSES.get(type(message), ()):
-            taken = take(self._parts[kind], message) is True or taken
+            taken = take(self._parts[kind], message, frame) is True or taken
         return taken
 
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
@@ -158,6 +181,17 @@ class Desk:
         """The app was stopped."""
         for part in self._parts.values():
             part.app_over(package)
+
+    def time_told(self, text: str) -> None:
+        """It is ``text`` where the user is.
+
+        Raises:
+            ValueError: that is no date and time in ISO 8601.
+        """
+        if parse_moment(text) is None:
+            raise ValueError("datetime must be an ISO 8601 date and time")
+        for part in self._parts.values():
+            part.time_told(text)
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The user's settings have changed."""

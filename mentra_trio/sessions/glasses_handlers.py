@@ -44,7 +44,7 @@ def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
 def hear(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
     """Act on what the phone says, over whichever way; ``frame`` is how it wrote it."""
     act(user, message)
-    if isinstance(message, Unrecognized) or not user.desk.glasses_say(message):
+    if isinstance(message, Unrecognized) or not user.desk.glasses_say(message, frame):
         relay(user, message, frame)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..domain.ids import UserId
-from ..wire.codec import encode
+from ..wire.codec import decode_from_glasses, encode
 from ..wire.from_glasses import FromGlasses
 from .directory import Directory
 from .glasses_handlers import hear
@@ -16,3 +18,16 @@ def phone_says(directory: Directory, user: UserId, message: FromGlasses) -> None
         SessionEnded: the user has no session: there is nobody who could be interested.
     """
     hear(directory.live(user), message, encode(message))
+
+
+def phone_writes(directory: Directory, user: UserId, frames: Sequence[str]) -> None:
+    """Act on all of ``frames``, and hand them on as they are written; or on none of them.
+
+    Raises:
+        DecodeError: one of them is no message.
+        SessionEnded: as ``phone_says``.
+    """
+    messages = [decode_from_glasses(frame) for frame in frames]
+    session = directory.live(user)
+    for message, frame in zip(messages, frames, strict=True):
+        hear(session, message, frame)

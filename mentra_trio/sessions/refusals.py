@@ -18,10 +18,6 @@ NOT_HERE = "not available on this server"
 def refusal_of(message: FromApp, timestamp: str) -> msgspec.Struct | None:
     """What to answer to ``message``; ``None`` where the protocol has no answer for it."""
     match message:
-        case asked.AudioPlayRequest(request_id=request):
-            return answer.AudioPlayResponse(
-                request_id=request, success=False, error=f"audio {NOT_HERE}", timestamp=timestamp
-            )
         case asked.RtmpStreamRequest():
             return answer.RtmpStreamStatus(
                 status="error", error_details=f"streaming {NOT_HERE}", timestamp=timestamp

@@ -80,6 +80,9 @@ class Subsystem:
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType({})
     FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType({})
+    AS_WRITTEN: ClassVar[GlassesHandlers] = MappingProxyType({})
+    """As ``FROM_GLASSES``, for methods that are also called with the text as the phone wrote it:
+    there may be more in it than the message's class knows."""
 
     def opened(self) -> None:
         """The session begins: errands are run from now on."""
@@ -110,6 +113,9 @@ class Subsystem:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped: nothing of it remains."""
+
+    def time_told(self, text: str) -> None:
+        """The phone says what time it is where the user is: ISO 8601 text."""
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The user's MentraOS settings have changed; all of them, in the apps' names."""

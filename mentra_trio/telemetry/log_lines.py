@@ -86,6 +86,7 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         ),
         f.UpdateFailed: ("update failed", _fixed("error")),
         f.StoreTrouble: ("store trouble", _fixed("error")),
+        f.VoiceTrouble: ("voice trouble", _fixed("warning")),
         f.SlowStep: ("slow step", _fixed("warning")),
         f.Crashed: ("crashed", _fixed("error")),
     }

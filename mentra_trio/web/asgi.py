@@ -21,6 +21,7 @@ from . import (
     device_routes,
     journal_stream,
     openapi,
+    place_routes,
     probes,
     registration_routes,
     sdk_routes,
@@ -29,6 +30,7 @@ from . import (
     storage_routes,
     token_routes,
     tool_routes,
+    voice_routes,
     websocket_paths,
 )
 from .aliases import Aliases
@@ -55,10 +57,12 @@ def make_app(services: Services) -> Starlette:
             *token_routes.ROUTES,
             *small_routes.ROUTES,
             *registration_routes.ROUTES,
+            *voice_routes.ROUTES,
             *client_routes.ROUTES,
             *device_routes.ROUTES,
             *settings_routes.ROUTES,
             *tool_routes.ROUTES,
+            *place_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,

@@ -21,6 +21,7 @@ from ..ports import Store
 from ..sessions.catalog import AppCatalog
 from ..sessions.directory import Directory
 from ..sessions.tool_calls import ToolCalls
+from .speaking import Speaker
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +40,7 @@ class Services:
         why: why an app of a user is as it is, in lines for people.
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
+        speaker: says texts, if there is a voice.
         hosts: names under which operators reach the server, beside addresses and local names.
         addresses: base URLs of this server's HTTP routes, as phones may know them.
         user_token_key: what signed user tokens are signed with; made when it is first needed.
@@ -66,6 +68,7 @@ class Services:
     supabase_jwt_secret: str | None = attrs.field(default=None, repr=False)
     temporary_tokens: TemporaryTokens = attrs.field(factory=TemporaryTokens)
     storage_calls: Allowance = attrs.field(factory=partial(Allowance, CALLS_MAX, CALLS_WITHIN_S))
+    speaker: Speaker = attrs.field(factory=Speaker)
 
 
 def services_of(request: Request) -> Services:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from .message import Message, Number, Part
+from .message import Message, Number, Part, Timestamp
 from .parts import PhotoError, StreamStats
 
 
@@ -155,10 +155,10 @@ class CalendarEvent(Message, frozen=True, kw_only=True):
 
     event_id: str
     title: str | None = None
-    dt_start: str | None = None
-    dt_end: str | None = None
+    dt_start: Timestamp | None = None
+    dt_end: Timestamp | None = None
     timezone: str | None = None
-    time_stamp: str | None = None
+    time_stamp: Timestamp | None = None
 
 
 class PhoneNotification(Message, frozen=True, kw_only=True):

@@ -47,7 +47,8 @@ class RealApp:
     package: str
     api_key: str
     log: Path
-    environ: Mapping[str, str] = attrs.field(factory=dict)
+    environ: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    """Added to the environment of the process."""
     port: int = attrs.field(default=0, init=False)
     seen: Timeline = attrs.field(factory=Timeline, init=False)
     process: subprocess.Popen[bytes] = attrs.field(init=False)
@@ -64,7 +65,8 @@ class RealApp:
         self.port = self._first_record()["port"]
 
     def _spawn(self) -> None:
-        environ = os.environ | {
+        environ = {
+            **os.environ,
             "PACKAGE": self.package,
             "API_KEY": self.api_key,
             "PORT": str(self.port),

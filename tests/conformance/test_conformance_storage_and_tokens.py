@@ -193,7 +193,7 @@ async def secure(
         "NODE_EXTRA_CA_CERTS": str(ca),
         "MENTRAOS_CLOUD_USER_TOKEN_PUBLIC_KEY": public_pem(read_key(pem)),
     }
-    app = RealApp("com.t.secure", "key of secure", tmp_path / "secure.log", environ)
+    app = RealApp("com.t.secure", "key of secure", tmp_path / "secure.log", environ=environ)
     await trio.to_thread.run_sync(app.start)
     await nursery.start(app.watch)
     config = mentra_trio.Config(port=0, tls_cert=cert, tls_key=key, user_token_key=pem)

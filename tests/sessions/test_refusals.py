@@ -13,10 +13,6 @@ from mentra_trio.testing.household import open_one_app
 
 ASKED_AND_ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
-        {"type": "audio_play_request", "requestId": "r", "audioUrl": "http://a/b.mp3"},
-        {"type": "audio_play_response", "requestId": "r", "success": False},
-    ),
-    (
         {"type": "rtmp_stream_request", "rtmpUrl": "rtmp://x/y"},
         {"type": "rtmp_stream_status", "status": "error"},
     ),
@@ -64,6 +60,7 @@ async def test_the_answer_comes_at_once(
         {"type": "request_wifi_setup"},
         {"type": "audio_stop_request"},
         {"type": "location_poll_request", "correlationId": "c", "accuracy": "high"},
+        {"type": "dashboard_content_update", "content": "x", "modes": ["main"]},
     ],
     ids=lambda message: message["type"],
 )

@@ -70,7 +70,7 @@ class Sessions:
     """A directory that says what the test wants."""
 
     store: MemoryStore
-    live: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
+    snapshots: dict[UserId, UserSnapshot] = attrs.field(factory=dict)
     result: StartResult = STARTED
     recovered: int = 0
     looked_at: int = 0
@@ -79,39 +79,39 @@ class Sessions:
     commands: list[tuple[str, UserId, PackageName]] = attrs.field(factory=list)
 
     def users(self, *, after: str = "", limit: int | None = None) -> list[UserSnapshot]:
-        found = [self.live[user] for user in sorted(self.live) if user > after][:limit]
+        found = [self.snapshots[user] for user in sorted(self.snapshots) if user > after][:limit]
         self.looked_at += len(found)
         return found
 
     def active(self, package: PackageName) -> list[AppSessionId]:
         return [
             app_session_id(user, package)
-            for user in sorted(self.live)
-            for app in self.live[user].apps
+            for user in sorted(self.snapshots)
+            for app in self.snapshots[user].apps
             if app.package == package and app.active
         ]
 
     def user(self, user: UserId) -> UserSnapshot | None:
-        return self.live.get(user)
+        return self.snapshots.get(user)
 
     async def _check(self, user: UserId, package: PackageName) -> None:
         if await self.store.app(package) is None:
             raise UnknownApp
-        if user not in self.live:
+        if user not in self.snapshots:
             raise SessionEnded
 
     async def start_app(self, user: UserId, package: PackageName) -> StartResult:
         await self._check(user, package)
         self.commands.append(("start", user, package))
         if self.result.success:
-            self.live[user] = user_snapshot(user, app_snapshot(package=package))
+            self.snapshots[user] = user_snapshot(user, app_snapshot(package=package))
         return self.result
 
     async def stop_app(self, user: UserId, package: PackageName) -> bool:
         await self._check(user, package)
         self.commands.append(("stop", user, package))
-        was = bool(self.live[user].apps)
-        self.live[user] = user_snapshot(user)
+        was = bool(self.snapshots[user].apps)
+        self.snapshots[user] = user_snapshot(user)
         return was
 
     async def change_user_settings(

@@ -84,7 +84,7 @@ async def test_names_that_are_ours(site: Site, host: str, autojump_clock: Any) -
 
 async def test_users_come_in_pages(site: Site, autojump_clock: Any) -> None:
     for n in range(5):
-        site.sessions.live[UserId(f"u{n}")] = user_snapshot(UserId(f"u{n}"))
+        site.sessions.snapshots[UserId(f"u{n}")] = user_snapshot(UserId(f"u{n}"))
 
     async def page(query: str) -> tuple[list[str], str | None]:
         body = (await site.get(f"/api/admin/users?{query}", headers=AS_ADMIN)).json()
@@ -100,7 +100,7 @@ async def test_users_come_in_pages(site: Site, autojump_clock: Any) -> None:
 
 async def test_a_page_of_users_looks_at_those_on_it_only(site: Site, autojump_clock: Any) -> None:
     for n in range(100):
-        site.sessions.live[UserId(f"u{n:02}")] = user_snapshot(UserId(f"u{n:02}"))
+        site.sessions.snapshots[UserId(f"u{n:02}")] = user_snapshot(UserId(f"u{n:02}"))
     await site.get("/api/admin/users?limit=3&after=u50", headers=AS_ADMIN)
     assert site.sessions.looked_at == 4, "one more, which tells that there is another page"
 
@@ -114,7 +114,7 @@ async def test_bad_limits(site: Site, limit: str, autojump_clock: Any) -> None:
 
 async def test_one_user(site: Site, autojump_clock: Any) -> None:
     app = app_snapshot(next_attempt_at=NOW, give_up_at=NOW, last_seen=NOW)
-    site.sessions.live[USER] = attrs.evolve(user_snapshot(USER, app), last_seen=NOW)
+    site.sessions.snapshots[USER] = attrs.evolve(user_snapshot(USER, app), last_seen=NOW)
     answer = await site.get("/api/admin/users/U-1%40x.org", headers=AS_ADMIN)
     assert answer.json() == {
         "userId": USER,
@@ -145,7 +145,7 @@ async def test_one_user(site: Site, autojump_clock: Any) -> None:
 
 async def test_a_user_id_with_slashes(site: Site, autojump_clock: Any) -> None:
     user = UserId("a/b/apps/@x.org")
-    site.sessions.live[user] = user_snapshot(user)
+    site.sessions.snapshots[user] = user_snapshot(user)
     path = "/api/admin/users/a%2Fb%2Fapps%2F%40x.org"
     assert (await site.get(path, headers=AS_ADMIN)).json()["userId"] == user
     answer = await site.get(f"{path}/journal", headers=AS_ADMIN)
@@ -176,7 +176,7 @@ async def test_why_of_what_is_no_package_name(
 async def test_an_operators_start(site: Site, verb: str, autojump_clock: Any) -> None:
     path = f"/api/admin/users/{USER}/apps/{PACKAGE}/{verb}"
     assert (await site.post(path, headers=AS_ADMIN)).status_code == 404
-    site.sessions.live[USER] = user_snapshot()
+    site.sessions.snapshots[USER] = user_snapshot()
     assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True}
     site.sessions.result = failed(StartStage.WEBHOOK, "connection refused")
     answer = await site.post(path, headers=AS_ADMIN)
@@ -188,7 +188,7 @@ async def test_an_operators_start(site: Site, verb: str, autojump_clock: Any) ->
 async def test_an_operators_stop(site: Site, autojump_clock: Any) -> None:
     path = f"/api/admin/users/{USER}/apps/{PACKAGE}/stop"
     assert (await site.post(path, headers=AS_ADMIN)).status_code == 404
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
     assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True, "stopped": True}
     assert (await site.post(path, headers=AS_ADMIN)).json() == {"success": True, "stopped": False}
 

@@ -38,7 +38,7 @@ async def test_permissions(site: Site, autojump_clock: Any) -> None:
 async def test_app_settings_of_a_running_app(
     site: Site, presented: str, autojump_clock: Any
 ) -> None:
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
     path, headers = f"/appsettings/user/{PACKAGE}", {"authorization": f"Bearer {presented}"}
     (setting,) = (await site.get(path, headers=headers)).json()["settings"]
     assert setting == {"key": "size", "type": "number", "defaultValue": 3, "value": 3}
@@ -51,8 +51,8 @@ async def test_app_settings_of_a_running_app(
 async def test_app_settings_need_a_live_session(
     site: Site, presented: str, autojump_clock: Any
 ) -> None:
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
-    site.sessions.live[UserId("somebody@else.org")] = user_snapshot(UserId("somebody@else.org"))
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[UserId("somebody@else.org")] = user_snapshot(UserId("somebody@else.org"))
     headers = {"authorization": f"Bearer {presented}"}
     answer = await site.get(f"/appsettings/user/{PACKAGE}", headers=headers)
     assert answer.status_code == 401
@@ -94,7 +94,7 @@ async def test_phone_routes_need_a_core_token(
 
 @pytest.mark.parametrize("prefix", ["", "/api", "/s/tok"])
 async def test_start_and_stop(site: Site, prefix: str, autojump_clock: Any) -> None:
-    site.sessions.live[USER] = user_snapshot()
+    site.sessions.snapshots[USER] = user_snapshot()
     answer = await site.post(f"{prefix}/apps/{PACKAGE}/start", headers=AS_USER)
     assert answer.json() == {
         "success": True,
@@ -109,7 +109,7 @@ async def test_start_and_stop(site: Site, prefix: str, autojump_clock: Any) -> N
 
 
 async def test_a_start_that_fails_is_told(site: Site, autojump_clock: Any) -> None:
-    site.sessions.live[USER] = user_snapshot()
+    site.sessions.snapshots[USER] = user_snapshot()
     site.sessions.result = failed(StartStage.TIMEOUT, "no init within 10 s")
     answer = await site.post(f"/apps/{PACKAGE}/start", headers=AS_USER)
     assert answer.status_code == 500
@@ -138,9 +138,9 @@ async def test_the_list_of_apps(site: Site, autojump_clock: Any) -> None:
     app = await listed()
     assert app["packageName"] == PACKAGE
     assert (app["running"], app["healthy"], app["appState"]) == (False, True, "DISCONNECTED")
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot(state="grace_period"))
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot(state="grace_period"))
     assert (await listed())["running"] is True
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot(state="evicted"))
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot(state="evicted"))
     app = await listed()
     assert (app["running"], app["healthy"]) == (False, False)
     assert "key" not in str(app).lower()

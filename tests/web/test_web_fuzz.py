@@ -147,7 +147,7 @@ async def test_whatever_is_asked(
 ) -> None:
     async with open_site() as site:
         if live:
-            site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+            site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
         for one, target, headers, body in asked:
             answer = await ask(site, one.method, target, headers, body)
             assert answer.status in {*one.statuses, *one.refusals}, (one, answer)

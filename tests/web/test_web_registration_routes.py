@@ -57,8 +57,8 @@ async def test_active_sessions_are_those_that_run_or_are_coming_back(
     for state in AppState:
         user = UserId(f"{state.value}@x.org")
         other = app_snapshot(package=PackageName("com.t.other"))
-        site.sessions.live[user] = user_snapshot(user, other, app_snapshot(state=state.value))
-    site.sessions.live[USER] = user_snapshot(USER)
+        site.sessions.snapshots[user] = user_snapshot(user, other, app_snapshot(state=state.value))
+    site.sessions.snapshots[USER] = user_snapshot(USER)
     answer = await site.get(await path_of(site), headers=with_key("key"))
     assert answer.json()["activeSessions"] == [
         f"{state}@x.org-{PACKAGE}"

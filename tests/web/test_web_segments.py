@@ -27,7 +27,7 @@ async def test_users_of_operators_may_have_slashes(
     site: Site, sent: str, autojump_clock: Any
 ) -> None:
     user = UserId("a/b")
-    site.sessions.live[user] = user_snapshot(user)
+    site.sessions.snapshots[user] = user_snapshot(user)
     answer = await site.get(f"/api/admin/users/{sent}", headers=AS_ADMIN)
     assert answer.json()["userId"] == "a/b"
     answer = await site.get(f"/api/admin/users/{sent}/journal", headers=AS_ADMIN)

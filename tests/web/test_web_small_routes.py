@@ -98,11 +98,11 @@ async def test_an_app_is_there_until_it_is_uninstalled(site: Site, autojump_cloc
 
 
 async def test_uninstalling_stops_the_app_first(site: Site, autojump_clock: Any) -> None:
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
     await site.post(f"/api/store/uninstall/{PACKAGE}", headers=AS_USER)
     assert site.sessions.commands == [("stop", USER, PACKAGE)]
     assert await listed(site) == []
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
     assert await listed(site) == [PACKAGE], "it was started all the same"
 
 
@@ -130,7 +130,7 @@ async def test_only_what_is_registered(site: Site, verb: str, autojump_clock: An
 async def test_settings_of_an_app_have_an_older_name(
     site: Site, prefix: str, autojump_clock: Any
 ) -> None:
-    site.sessions.live[USER] = user_snapshot(USER, app_snapshot())
+    site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
     headers = {"authorization": f"Bearer {USER}"}
     answer = await site.get(f"{prefix}/tpasettings/user/{PACKAGE}", headers=headers)
     assert answer.json()["success"] is True

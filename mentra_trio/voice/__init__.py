@@ -1,0 +1,1 @@
+"""Engines that say a text: implementations of ``ports.Voice``."""

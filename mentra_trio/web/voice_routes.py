@@ -1,0 +1,61 @@
+"""What phones download to hear an app speak (protocol.md 1.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..ports import Speech
+from .answers import Problem
+from .services import services_of
+from .speaking import CHARACTERS_MAX
+
+NAME_CHARACTERS_MAX: Final = 200
+
+
+async def text_to_speech(request: Request) -> Response:
+    """The text of the query, spoken."""
+    asked = _speech(request.query_params)
+    if isinstance(asked, Problem):
+        return asked.answer()
+    spoken = await services_of(request).speaker.say(asked)
+    if isinstance(spoken, Problem):
+        return spoken.answer()
+    return Response(spoken.audio, media_type=spoken.media_type)
+
+
+def _speech(query: Mapping[str, str]) -> Speech | Problem:
+    text = query.get("text", "").strip()
+    if not text:
+        return _bad("'text' is missing")
+    if len(text) > CHARACTERS_MAX:
+        return _bad(f"'text' has more than {CHARACTERS_MAX:,} characters")
+    voice, model = query.get("voice_id", ""), query.get("model_id", "")
+    if max(len(voice), len(model)) > NAME_CHARACTERS_MAX:
+        return _bad("'voice_id' or 'model_id' is too long")
+    settings = _settings(query.get("voice_settings", ""))
+    if settings is None:
+        return _bad("'voice_settings' must be a JSON object")
+    return Speech(text=text, voice=voice, model=model, settings=settings)
+
+
+def _settings(text: str) -> dict[str, Any] | None:
+    if not text:
+        return {}
+    try:
+        settings = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def _bad(message: str) -> Problem:
+    return Problem(status=400, code="BAD_REQUEST", message=message)
+
+
+ROUTES: Final = (Route("/api/tts", text_to_speech),)
