@@ -23,11 +23,12 @@ from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
 from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
-from .ports import Store, Telemetry, Webhooks
+from .ports import Store, Telemetry, Transcriber, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
+from .speech.engines import open_engine
 from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -106,13 +107,15 @@ async def open_server(
     store: Store | None = None,
     webhooks: Webhooks | None = None,
     telemetry: Telemetry | None = None,
+    transcriber: Transcriber | None = None,
     environment: Environment | None = None,
     listeners: Listeners | None = None,
 ) -> AsyncGenerator[Server, None]:
     """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
-    memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``.
+    memory where there is none; webhooks over HTTP; the recogniser of speech that
+    ``speech.engine`` names; listeners on ``config.host`` and ``port``.
     Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
@@ -136,6 +139,7 @@ async def open_server(
             store=store,
             webhooks=webhooks or _http_webhooks(config),
             telemetry=telemetry,
+            transcriber=transcriber or open_engine(config.speech),
             environment=environment,
             url=_websocket_base(config, listeners),
         )
@@ -151,6 +155,7 @@ class _Parts:
     store: Store
     webhooks: Webhooks
     telemetry: Telemetry | None
+    transcriber: Transcriber | None
     environment: Environment
     url: str
 
@@ -291,6 +296,7 @@ def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
         limits=parts.config.limits,
         websocket_url=lambda token: f"{parts.url}/s/{token}/app-ws",
         dashboard_package=parts.config.dashboard_package,
+        transcriber=parts.transcriber,
     )
 
 

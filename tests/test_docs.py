@@ -27,7 +27,7 @@ import mentra_trio
 from mentra_trio import web
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
-from mentra_trio.config import Config, WebhookSettings
+from mentra_trio.config import Config, SpeechSettings, WebhookSettings
 from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.telemetry.metrics import Metrics
@@ -115,12 +115,13 @@ def test_the_answers_to_an_init_name_reasons_that_there_are() -> None:
 def test_every_setting_is_described() -> None:
     """Those that stand in a table by hand; the others are read off the code."""
     page = (REFERENCE / "settings.md").read_text()
-    sections = {"lifecycle", "heartbeat", "limits", "webhooks"}
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks", "speech"}
     secrets = {"jwt_secret", "admin_token"}
     named = {field.name for field in attrs.fields(Config)} - sections - secrets
     keys = {f"server.{name}" for name in named}
     keys |= {f"webhooks.{field.name}" for field in attrs.fields(WebhookSettings)}
-    assert set(re.findall(r"`((?:server|webhooks)\.\w+)`", page)) == keys
+    keys |= {f"speech.{field.name}" for field in attrs.fields(SpeechSettings)}
+    assert set(re.findall(r"`((?:server|webhooks|speech)\.\w+)`", page)) == keys
 
 
 class NotedRegistry(CollectorRegistry):

@@ -8,6 +8,7 @@ MentraTrioError
  ├─ InitRefused          an app's init is not accepted; carries the wire code and the close
  ├─ WebhookFailed        an app server could not be called, or said no
  ├─ StoreFailed          the store could not do what was asked
+ ├─ TranscriberFailed    speech cannot be recognised now: no engine, no more of them, or a fault
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ UnknownApp           no app is registered under that package name
  └─ SessionEnded         the session ended before the operation could complete
@@ -104,6 +105,10 @@ class WebhookFailed(MentraTrioError):
 
 class StoreFailed(MentraTrioError):
     """The store could not do what was asked; nothing was changed."""
+
+
+class TranscriberFailed(MentraTrioError):
+    """Speech cannot be recognised now. ``str(error)`` is for a person, without what was said."""
 
 
 class UpdatesOverflow(MentraTrioError):

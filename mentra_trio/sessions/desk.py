@@ -13,11 +13,14 @@ import attrs
 
 from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
+from ..domain.samples import whole_samples
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .device import Device
 from .eyepiece import Eyepiece
+from .microphone import Microphone
 from .screen import Screen
+from .speech import Speech
 from .subsystem import Subsystem, Workplace
 
 if TYPE_CHECKING:
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = ()
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
+    Microphone,
+    Speech,
+)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
@@ -42,6 +48,8 @@ _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
         for kind in {kind for part in SUBSYSTEMS for kind in part.FROM_GLASSES}
     }
 )
+_LISTENERS: Final = tuple(part for part in SUBSYSTEMS if part.audio is not Subsystem.audio)
+"""Audio comes a hundred times in a second: only these are told."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -57,6 +65,8 @@ class Desk:
     announce: Callable[[], None]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
     _parts: dict[type[Subsystem], Subsystem] = attrs.field(init=False)
+    _half_sample: bytes = attrs.field(default=b"", init=False)
+    """What the latest piece of audio began and did not end."""
 
     def __attrs_post_init__(self) -> None:
         self._parts = {kind: kind(self.place) for kind in SUBSYSTEMS}
@@ -95,6 +105,13 @@ class Desk:
             taken = take(self._parts[kind], message) is True or taken
         return taken
 
+    def audio(self, frame: bytes) -> None:
+        """Have those told who listen: of whole samples, and never of nothing (protocol.md 4.9)."""
+        samples, self._half_sample = whole_samples(self._half_sample, frame)
+        if samples:
+            for kind in _LISTENERS:
+                self._parts[kind].audio(samples)
+
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 
     def opened(self) -> None:
@@ -104,6 +121,7 @@ class Desk:
 
     def glasses_attached(self) -> None:
         """Glasses are linked, and were greeted."""
+        self._half_sample = b""
         self.here.set(True)
         for part in self._parts.values():
             part.glasses_attached()

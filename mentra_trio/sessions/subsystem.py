@@ -34,7 +34,8 @@ message was for it alone, and is not relayed to the apps."""
 class Workplace:
     """What every subsystem of one user is given.
 
-    ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
+    ``apps`` are the app sessions that the user has at the moment, whatever state they are in;
+    ``settings`` the user's MentraOS settings of the moment, complete, in the apps' names.
     """
 
     user: UserId
@@ -43,6 +44,7 @@ class Workplace:
     device: Device
     errands: Errands
     apps: Callable[[], Collection[AppSession]]
+    settings: Callable[[], Mapping[str, Any]]
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""
@@ -74,6 +76,9 @@ class Subsystem:
 
     def glasses_detached(self) -> None:
         """The glasses' link is gone; they may come back for as long as the session lives."""
+
+    def audio(self, frame: bytes) -> None:
+        """A piece of the glasses' audio: whole 16-bit samples, at least one (protocol.md 4.9)."""
 
     def apps_changed(self) -> None:
         """Some app's state or subscriptions may have changed."""

@@ -21,7 +21,6 @@ from ..domain.close_reasons import (
     USER_SESSION_ENDED,
     CloseReason,
 )
-from ..domain.demand import MicrophoneDemand, microphone_demand
 from ..domain.facts import LinkAttached, LinkEnded, UserStateChanged
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import StopCause
@@ -35,7 +34,6 @@ from .desk import Desk
 from .device import Device
 from .errands import Errands
 from .eyepiece import Eyepiece
-from .microphone import Microphone
 from .roster import Roster
 from .screen import Screen
 from .snapshots import UserSnapshot
@@ -66,7 +64,6 @@ class UserSession:
     offers: Offers[Link, CloseReason] = attrs.field(init=False)
     desk: Desk = attrs.field(init=False)
     roster: Roster = attrs.field(init=False)
-    microphone: Microphone = attrs.field(init=False)
     announcements: Coalesced = attrs.field(init=False)
     living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -82,7 +79,6 @@ class UserSession:
         timestamp = around.environment.timestamp
         self._since = around.environment.utcnow()
         self.offers = Offers(GLASSES_REPLACED)
-        self.microphone = Microphone(self.user, eyepiece, self._microphone_demand, timestamp)
         self.announcements = Coalesced(self._announce, STATE_CHANGE_DELAY_S)
         place = Workplace(
             user=self.user,
@@ -91,6 +87,7 @@ class UserSession:
             device=Device(),
             errands=Errands(),
             apps=lambda: self.roster.apps.values(),
+            settings=lambda: self.settings,
         )
         self.desk = Desk(
             place,
@@ -119,7 +116,6 @@ class UserSession:
         self.desk.eyepiece.attach(link)
         self.acknowledge()
         self.desk.screen.resend()
-        self.microphone.resend()
         self.desk.glasses_attached()
         self.roster.returns.user_returned()
         return link
@@ -207,7 +203,6 @@ class UserSession:
 
     def _apps_changed(self) -> None:
         self.announcements.request()
-        self.microphone.subscriptions_changed()
 
     def _announce(self, error: str | None = None) -> None:
         self.desk.eyepiece.send(
@@ -217,9 +212,6 @@ class UserSession:
                 timestamp=self.surroundings.environment.timestamp(),
             )
         )
-
-    def _microphone_demand(self) -> MicrophoneDemand:
-        return microphone_demand(app.subscriptions for app in self.roster.apps.values())
 
     def snapshot(self) -> UserSnapshot:
         """What this session looks like now."""

@@ -22,6 +22,7 @@ from . import (
     probes,
     registration_routes,
     sdk_routes,
+    transcript_routes,
     websocket_paths,
 )
 from .answers import Problem
@@ -45,6 +46,7 @@ def make_app(services: Services) -> Starlette:
             *sdk_routes.ROUTES,
             *registration_routes.ROUTES,
             *client_routes.ROUTES,
+            *transcript_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
