@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any, Final, Protocol
 
 import attrs
@@ -184,8 +189,7 @@ async def open_world(
     telemetry = RecordingTelemetry()
     async with AsyncExitStack() as opened:
         network.must_be_free(SERVER_HOST, SERVER_PORT)
-        if seed is not None:
-            opened.enter_context(seeded_schedule(seed))
+        opened.enter_context(seeded_schedule(seed) if seed is not None else nullcontext())
         lives = await opened.enter_async_context(trio.open_nursery())
         process = ServerProcess(
             SERVER_HOST,
