@@ -1,4 +1,4 @@
-"""Recognisers are cancelled with their session: each is closed, and the next session has its own."""
+"""Recognisers are cancelled with their session: each is closed, and the next has its own."""
 
 from __future__ import annotations
 
