@@ -64,12 +64,16 @@ class Microphone(Subsystem):
 
     def audio(self, frame: bytes) -> None:
         """Give it to the apps that listen; tell glasses that nobody has asked."""
+        if not self._state.enabled:
+            self._answer_unasked()
+        fan_out_audio(self.place.apps(), frame)
+
+    def _answer_unasked(self) -> None:
         now = trio.current_time()
-        asked = self._state.enabled or self._wanted().enabled
-        if not asked and (self._unasked_until is None or now >= self._unasked_until):
+        answered = self._unasked_until is not None and now < self._unasked_until
+        if not answered and not self._wanted().enabled:
             self._unasked_until = now + UNASKED_AUDIO_S
             self._tell(self._state)
-        fan_out_audio(self.place.apps(), frame)
 
     async def run(self) -> None:
         """Follow the demand until cancelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import msgspec
@@ -212,34 +212,31 @@ class Speech(Subsystem):
 
 def _transcription(heard: Heard, language: str) -> Transcription:
     return Transcription(
-        text=heard.text,
-        is_final=heard.is_final,
-        transcribe_language=language,
-        detected_language=heard.language,
-        start_time=heard.start_ms,
-        end_time=heard.end_ms,
-        duration=heard.end_ms - heard.start_ms,
-        speaker_id=heard.speaker_id,
-        utterance_id=heard.utterance_id,
-        provider=heard.provider,
-        confidence=heard.confidence,
+        transcribe_language=language, detected_language=heard.language, **_what_was_heard(heard)
     )
 
 
 def _translation(heard: Heard, language: str) -> TranslatedSpeech:
     target = heard.target_language or language
     return TranslatedSpeech(
-        text=heard.text,
         original_text=heard.original_text,
-        is_final=heard.is_final,
         transcribe_language=language,
         translate_language=target,
         did_translate=language != target,
-        start_time=heard.start_ms,
-        end_time=heard.end_ms,
-        duration=heard.end_ms - heard.start_ms,
-        speaker_id=heard.speaker_id,
-        utterance_id=heard.utterance_id,
-        provider=heard.provider,
-        confidence=heard.confidence,
+        **_what_was_heard(heard),
     )
+
+
+def _what_was_heard(heard: Heard) -> dict[str, Any]:
+    """What both kinds of message tell."""
+    return {
+        "text": heard.text,
+        "is_final": heard.is_final,
+        "start_time": heard.start_ms,
+        "end_time": heard.end_ms,
+        "duration": heard.end_ms - heard.start_ms,
+        "speaker_id": heard.speaker_id,
+        "utterance_id": heard.utterance_id,
+        "provider": heard.provider,
+        "confidence": heard.confidence,
+    }

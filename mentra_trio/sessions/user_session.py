@@ -92,7 +92,7 @@ class UserSession:
         self.desk = Desk(
             place,
             screen=Screen(eyepiece, PackageName(around.dashboard_package), timestamp),
-            announce=self._apps_changed,
+            announce=self.announcements.request,
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
         came = self.state is UserState.INITIALIZING
@@ -200,9 +200,6 @@ class UserSession:
         self.offers.refuse(reason)
 
     # -- what follows from changes ----------------------------------------------------
-
-    def _apps_changed(self) -> None:
-        self.announcements.request()
 
     def _announce(self, error: str | None = None) -> None:
         self.desk.eyepiece.send(

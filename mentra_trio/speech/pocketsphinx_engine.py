@@ -12,14 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import msgspec
 import trio
 
 from ..concurrency.race import race
-from ..concurrency.wind_down import wind_down
 from ..domain.errors import TranscriberFailed
 from ..domain.speech import SpeechWish
 from ..domain.streams import base_language
@@ -97,49 +96,53 @@ class PocketSphinx:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            await race(partial(_feed, audio, process.stdin), partial(_read, process.stdout, heard))
+            problem = await race(
+                partial(_feed, audio, process.stdin), partial(_read, process.stdout, heard)
+            )
         finally:
             process.kill()  # does nothing to one that has ended
-            with wind_down(END_S):
+            with trio.move_on_after(END_S, shield=True):
                 await process.wait()
                 await process.stdin.aclose()
                 await process.stdout.aclose()
-        raise TranscriberFailed(f"its process has ended with {process.returncode}")
+        raise TranscriberFailed(problem or f"its process has ended with {process.returncode}")
 
 
-async def _feed(audio: Audio, stdin: trio.abc.SendStream) -> None:
+async def _feed(audio: Audio, stdin: trio.abc.SendStream) -> str:
     """Write each piece with its length; a pause is a piece of no length."""
     while True:
         samples = await audio.next() or b""
         try:
             await stdin.send_all(len(samples).to_bytes(LENGTH_BYTES, "little") + samples)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
+            return ""
 
 
-async def _read(stdout: trio.abc.ReceiveStream, heard: Callable[[Heard], None]) -> None:
-    """Tell what each line says, until there are no more."""
-    rest = bytearray()
+async def _read(stdout: trio.abc.ReceiveStream, heard: Callable[[Heard], None]) -> str:
+    """Tell what each line says; what is wrong with them, or nothing at their end."""
+    rest = b""
     while chunk := await stdout.receive_some():
-        *lines, tail = (bytes(rest) + bytes(chunk)).split(b"\n")
-        rest = bytearray(tail)
+        *lines, rest = (rest + bytes(chunk)).split(b"\n")
         for line in lines:
-            heard(_heard(line))
+            if (said := _decoded(line)) is None:
+                return "its process writes what is no text"
+            heard(said)
         if len(rest) > LINE_BYTES_MAX:
-            raise TranscriberFailed("its process writes no lines")
+            return "its process writes no lines"
+    return ""
 
 
-def _heard(line: bytes) -> Heard:
+def _decoded(line: bytes) -> Heard | None:
     try:
         said = msgspec.json.decode(line, type=Line)
     except (msgspec.MsgspecError, ValueError):
-        raise TranscriberFailed("its process writes what is no text") from None
-    fields: dict[str, Any] = {"utterance_id": f"{PROVIDER}-{said.number}", "provider": PROVIDER}
+        return None
     return Heard(
         text=said.text,
         is_final=said.final,
         start_ms=said.start,
         end_ms=said.end,
         language=LANGUAGE,
-        **fields,
+        utterance_id=f"{PROVIDER}-{said.number}",
+        provider=PROVIDER,
     )

@@ -7,5 +7,6 @@ from typing import Final
 from cancellation_mutants import CANCELLATION_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from session_mutants import SESSION_MUTANTS
+from speech_mutants import SPEECH_MUTANTS
 
-MUTANTS: Final = (*DOMAIN_MUTANTS, *SESSION_MUTANTS, *CANCELLATION_MUTANTS)
+MUTANTS: Final = (*DOMAIN_MUTANTS, *SESSION_MUTANTS, *SPEECH_MUTANTS, *CANCELLATION_MUTANTS)

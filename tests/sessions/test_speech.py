@@ -190,6 +190,17 @@ async def test_one_that_nobody_wants_is_closed_in_three_seconds(autojump_clock: 
         assert states == ["opened", "closed", "opened"]
 
 
+async def test_what_else_changes_keeps_none_alive(autojump_clock: MockClock) -> None:
+    async with open_ears() as (house, _, transcriber):
+        app = await listens(house, "com.t.a", "transcription:en-US")
+        recogniser = await transcriber.recogniser()
+        for streams in ([], ["button_press"], ["VAD"], ["button_press"], ["VAD"]):
+            assert transcriber.running == [recogniser]
+            asks(app, *streams)
+            await trio.sleep(0.8)
+        assert transcriber.running == []
+
+
 async def test_one_that_is_wanted_again_goes_on(autojump_clock: MockClock) -> None:
     async with open_ears() as (house, _, transcriber):
         app = await listens(house, "com.t.a", "transcription:en-US")

@@ -38,13 +38,13 @@ class Spoken:
     token: str
 
     async def ask(
-        self, session: str = SESSION, *, headers: Mapping[str, str] = BY_KEY, **query: str
+        self, session: str = SESSION, *, headers: Mapping[str, str] = BY_KEY, **query: Any
     ) -> httpx.Response:
         return await self.client.get(
             f"/api/transcripts/{quote(session)}", headers=headers, params=query
         )
 
-    async def texts(self, **query: str) -> list[str]:
+    async def texts(self, **query: Any) -> list[str]:
         answer = await self.ask(**query)
         assert answer.status_code == 200, answer.text
         return [segment["text"] for segment in answer.json()["segments"]]
@@ -139,7 +139,7 @@ async def test_what_is_half_an_hour_old_is_gone(autojump_clock: MockClock) -> No
         {"endTime": "2026-13-01"},
     ],
 )
-async def test_no_range_or_a_wrong_one(query: dict[str, str], autojump_clock: MockClock) -> None:
+async def test_no_range_or_a_wrong_one(query: dict[str, Any], autojump_clock: MockClock) -> None:
     async with spoken() as site:
         answer = await site.ask(**query)
         assert answer.status_code == 400
