@@ -8,6 +8,8 @@ The package is built in floors, and a floor imports only floors below it:
     7  clients           the other ends of the wire: glasses and apps
     6  server            assembly: the only place that knows all parts
     5  transport, web, webhooks, storage, telemetry, voice   adapters; never import each other
+    5  transport, web, webhooks, storage, telemetry, speech
+                         adapters; they never import each other
     4  sessions          the actors: one nursery per user session and per app session
     3  ports             what sessions need from outside
     2  wire, concurrency, environment, config
@@ -22,6 +24,7 @@ from typing import Final as _Final
 
 if TYPE_CHECKING:
     from .config import Config as Config
+    from .config import SpeechSettings as SpeechSettings
     from .config import WebhookSettings as WebhookSettings
     from .config import load_config as load_config
     from .domain.apps import AppKind as AppKind
@@ -34,12 +37,14 @@ if TYPE_CHECKING:
     from .domain.errors import MentraTrioError as MentraTrioError
     from .domain.errors import SessionEnded as SessionEnded
     from .domain.errors import StoreFailed as StoreFailed
+    from .domain.errors import TranscriberFailed as TranscriberFailed
     from .domain.errors import UnknownApp as UnknownApp
     from .domain.errors import VoiceFailed as VoiceFailed
     from .domain.errors import WebhookFailed as WebhookFailed
     from .domain.errors import WebhookFailure as WebhookFailure
     from .domain.facts import Fact as Fact
     from .domain.lifecycle import AppState as AppState
+    from .domain.speech import SpeechWish as SpeechWish
     from .domain.starting import StartResult as StartResult
     from .domain.starting import StartStage as StartStage
     from .domain.timings import Heartbeat as Heartbeat
@@ -47,9 +52,12 @@ if TYPE_CHECKING:
     from .domain.timings import Limits as Limits
     from .domain.voices import VoiceSettings as VoiceSettings
     from .environment import Environment as Environment
+    from .ports import Audio as Audio
+    from .ports import Heard as Heard
     from .ports import Link as Link
     from .ports import Store as Store
     from .ports import Telemetry as Telemetry
+    from .ports import Transcriber as Transcriber
     from .ports import Voice as Voice
     from .ports import Webhooks as Webhooks
     from .server import Server as Server
@@ -61,7 +69,7 @@ if TYPE_CHECKING:
 
 _FROM: _Final = _MappingProxyType(
     {
-        ".config": ("Config", "WebhookSettings", "load_config"),
+        ".config": ("Config", "SpeechSettings", "WebhookSettings", "load_config"),
         ".domain.apps": ("AppKind", "AppRegistration"),
         ".domain.close_reasons": ("CloseReason",),
         ".domain.errors": (
@@ -72,6 +80,7 @@ _FROM: _Final = _MappingProxyType(
             "MentraTrioError",
             "SessionEnded",
             "StoreFailed",
+            "TranscriberFailed",
             "UnknownApp",
             "VoiceFailed",
             "WebhookFailed",
@@ -79,11 +88,21 @@ _FROM: _Final = _MappingProxyType(
         ),
         ".domain.facts": ("Fact",),
         ".domain.lifecycle": ("AppState",),
+        ".domain.speech": ("SpeechWish",),
         ".domain.starting": ("StartResult", "StartStage"),
         ".domain.timings": ("Heartbeat", "Lifecycle", "Limits"),
         ".domain.voices": ("VoiceSettings",),
         ".environment": ("Environment",),
-        ".ports": ("Link", "Store", "Telemetry", "Voice", "Webhooks"),
+        ".ports": (
+            "Audio",
+            "Heard",
+            "Link",
+            "Store",
+            "Telemetry",
+            "Transcriber",
+            "Voice",
+            "Webhooks",
+        ),
         ".server": ("Server", "open_server"),
         ".sessions.catalog": ("AddedApp", "AppCatalog"),
         ".sessions.snapshots": ("AppSnapshot", "UserSnapshot"),

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .domain.errors import ConfigError
-from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
+from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative, positive
 from .domain.voices import VoiceSettings
 
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
@@ -30,6 +30,7 @@ SECRET_BYTES_MIN: Final = 32
 LIKENESS: Final = 0.7
 """How much a wrong name must resemble a right one for that to be suggested."""
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SPEECH_ENGINES: Final = ("none", "pocketsphinx")
 
 _SECRETS: Final = types.MappingProxyType(
     {
@@ -71,6 +72,11 @@ def _log_level(_: object, field: _Field, value: str) -> None:
         raise ValueError(f"{field.name} must be one of {', '.join(LOG_LEVELS)}")
 
 
+def _engine(_: object, field: _Field, value: str) -> None:
+    if value not in SPEECH_ENGINES:
+        raise ValueError(f"{field.name} must be one of {', '.join(SPEECH_ENGINES)}")
+
+
 def _long_enough(_: object, field: _Field, value: str | None) -> None:
     if value is not None and len(value.encode()) < SECRET_BYTES_MIN:
         raise ValueError(f"{field.name} must be at least {SECRET_BYTES_MIN} bytes long")
@@ -89,6 +95,16 @@ class WebhookSettings:
 
     allow_private_networks: bool | None = None
     """May app URLs point at private addresses? ``None``: only while bound to loopback."""
+
+
+@attrs.frozen(kw_only=True)
+class SpeechSettings:
+    """How speech is recognised, beside what phones recognise themselves."""
+
+    engine: str = attrs.field(default="none", validator=_engine)
+    """``none``, or ``pocketsphinx``: English, on this machine."""
+    processes: int = attrs.field(default=4, validator=positive)
+    """So many recognisers run at once, each in a process of its own; further ones wait."""
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +146,7 @@ class Config:
     limits: Limits = attrs.field(factory=Limits)
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
     voice: VoiceSettings = attrs.field(factory=VoiceSettings)
+    speech: SpeechSettings = attrs.field(factory=SpeechSettings)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
@@ -172,6 +189,7 @@ def load_config(
     Args:
         file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits``,
             ``webhooks`` and ``voice``.
+            ``webhooks`` and ``speech``.
         environ: usually ``os.environ``; names that do not begin with ``MENTRA_TRIO_`` are
             ignored, and so is an empty value.
         overrides: ``section.key=value``; the last one of a key wins.
@@ -210,6 +228,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "limits": Limits,
         "webhooks": WebhookSettings,
         "voice": VoiceSettings,
+        "speech": SpeechSettings,
     }
 )
 

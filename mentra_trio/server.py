@@ -24,12 +24,13 @@ from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
 from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
-from .ports import Store, Telemetry, Voice, Webhooks
+from .ports import Store, Telemetry, Transcriber, Voice, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
 from .sessions.tool_calls import ToolCalls
+from .speech.engines import open_engine
 from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret, user_token_key
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -113,14 +114,15 @@ async def open_server(
     webhooks: Webhooks | None = None,
     voice: Voice | None = None,
     telemetry: Telemetry | None = None,
+    transcriber: Transcriber | None = None,
     environment: Environment | None = None,
     listeners: Listeners | None = None,
 ) -> AsyncGenerator[Server, None]:
     """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
-    memory where there is none; webhooks over HTTP; the voice that is set, if one is; listeners
-    on ``config.host`` and ``port``.
+    memory where there is none; webhooks over HTTP; the recogniser of speech and the voice that
+    are set, if they are; listeners on ``config.host`` and ``port``.
     Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
@@ -145,6 +147,7 @@ async def open_server(
             webhooks=webhooks or _http_webhooks(config),
             voice=voice or _voice(config),
             telemetry=telemetry,
+            transcriber=transcriber or open_engine(config.speech),
             environment=environment,
             url=_websocket_base(config, listeners),
         )
@@ -161,6 +164,7 @@ class _Parts:
     webhooks: Webhooks
     voice: Voice | None
     telemetry: Telemetry | None
+    transcriber: Transcriber | None
     environment: Environment
     url: str
 
@@ -318,6 +322,7 @@ def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
         limits=parts.config.limits,
         websocket_url=lambda token: f"{parts.url}/s/{token}/app-ws",
         dashboard_package=parts.config.dashboard_package,
+        transcriber=parts.transcriber,
     )
 
 

@@ -27,7 +27,7 @@ import mentra_trio
 from mentra_trio import web
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
-from mentra_trio.config import Config, WebhookSettings
+from mentra_trio.config import Config, SpeechSettings, WebhookSettings
 from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.voices import VoiceSettings
@@ -119,12 +119,15 @@ def test_every_setting_is_described() -> None:
     sections = {"lifecycle", "heartbeat", "limits", "webhooks"}
     secrets = {"jwt_secret", "admin_token", "user_token_key", "supabase_jwt_secret"}
     sections = {"lifecycle", "heartbeat", "limits", "webhooks", "voice"}
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks", "speech"}
     secrets = {"jwt_secret", "admin_token"}
     named = {field.name for field in attrs.fields(Config)} - sections - secrets
     keys = {f"server.{name}" for name in named}
     keys |= {f"webhooks.{field.name}" for field in attrs.fields(WebhookSettings)}
     keys |= {f"voice.{field.name}" for field in attrs.fields(VoiceSettings)}
     assert set(re.findall(r"`((?:server|webhooks|voice)\.\w+)`", page)) == keys
+    keys |= {f"speech.{field.name}" for field in attrs.fields(SpeechSettings)}
+    assert set(re.findall(r"`((?:server|webhooks|speech)\.\w+)`", page)) == keys
 
 
 class NotedRegistry(CollectorRegistry):

@@ -23,6 +23,7 @@ BULKHEADS = {
     "sessions/directory.py",  # a user session
     "sessions/roster.py",  # an app session
     "sessions/update_queue.py",  # one queued update of an app
+    "sessions/recogniser.py",  # a recogniser of speech, which is somebody else's code
 }
 """Where a crash is contained, by ``concurrency.bulkhead.contain``: nowhere else."""
 

@@ -24,6 +24,7 @@ from ..domain.errors import MentraTrioError, WebhookFailed, WebhookFailure
 from ..domain.wording import counted
 from ..environment import Environment
 from ..ports import Speech
+from ..speech.engines import HOW_TO_INSTALL, missing
 from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from ..transport.tcp import tls_context
@@ -72,6 +73,7 @@ async def doctor(config: Config, write: Callable[[str], None]) -> int:
         partial(_certificate, config),
         partial(_public_url, config),
         partial(_port, config),
+        partial(_speech, config),
         partial(_apps, config, apps),
         partial(_voice, config),
     )
@@ -181,6 +183,16 @@ async def _port(config: Config) -> list[Finding]:
     except OSError as error:
         return [Finding(FAIL, f"port: {config.host}:{config.port}: {error.strerror or error}")]
     return [Finding(OK, f"port: {config.host}:{config.port} is free, no server runs")]
+
+
+async def _speech(config: Config) -> list[Finding]:
+    await trio.lowlevel.checkpoint()
+    engine = config.speech.engine
+    if engine == "none":
+        return [Finding(OK, "speech: left to phones (speech.engine is none)")]
+    if (problem := missing(config.speech)) is not None:
+        return [Finding(FAIL, f"speech: {problem}", HOW_TO_INSTALL)]
+    return [Finding(OK, f"speech: {engine} is installed")]
 
 
 async def _apps(config: Config, apps: Sequence[AppRegistration]) -> list[Finding]:

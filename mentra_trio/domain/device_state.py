@@ -12,6 +12,8 @@ from .errors import SettingRefused
 CONNECTED: Final = "connected"
 MODEL_NAME: Final = "modelName"
 TIMESTAMP: Final = "timestamp"
+DISCONNECTED: Final = "DISCONNECTED"
+"""What the phone says of glasses that went, in letters of any case."""
 
 URGENT: Final = frozenset({CONNECTED, MODEL_NAME})
 """What apps are told of at once; the rest may wait for more of its kind."""

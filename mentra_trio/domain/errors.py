@@ -11,6 +11,7 @@ MentraTrioError
  ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
  ├─ StorageFull          an app would keep more for a user than the bound allows
  ├─ VoiceFailed          a text could not be said
+ ├─ TranscriberFailed    speech cannot be recognised now: no engine, no more of them, or a fault
  ├─ UpdatesOverflow      more subscription updates wait than the bound allows
  ├─ TooManyCalls         as many calls to app servers are under way as the bound allows
  ├─ UnknownApp           no app is registered under that package name
@@ -127,6 +128,10 @@ class StorageFull(MentraTrioError):
 
 class VoiceFailed(MentraTrioError):
     """A text could not be said. ``str(error)`` is one line for a person, without the text."""
+
+
+class TranscriberFailed(MentraTrioError):
+    """Speech cannot be recognised now. ``str(error)`` is for a person, without what was said."""
 
 
 class UpdatesOverflow(MentraTrioError):

@@ -282,6 +282,26 @@ class VoiceTrouble(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class RecogniserChanged(Fact):
+    """A recogniser of speech in ``language`` was ``opened`` for a user, has ``failed``, or was
+    ``closed``; one that failed is opened again, ``failures`` in a row are counted."""
+
+    user: UserId
+    language: str
+    now: str
+    failures: int = 0
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SpeechNotServed(Fact):
+    """Apps of a user ask for ``streams`` of speech that the transcriber here cannot give."""
+
+    user: UserId
+    streams: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
 class SlowStep(Fact):
     """A task ran for ``seconds`` without letting anybody else have a turn."""
 

@@ -8,6 +8,7 @@ package and removes exactly that suffix.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NewType
 
 UserId = NewType("UserId", str)
@@ -51,6 +52,17 @@ def package_name(text: str) -> PackageName:
 def app_session_id(user: UserId, package: PackageName) -> AppSessionId:
     """The id that an app of a user is told and repeats in its init (protocol.md 2.11)."""
     return AppSessionId(f"{user}-{package}")
+
+
+def session_readings(session_id: str) -> Iterator[tuple[str, str]]:
+    """Every user and package that ``session_id`` may be of: dashes may be in both of them.
+
+    It is for the caller to look which of them there is, and whether who asks may know.
+    """
+    at = session_id.find("-")
+    while at >= 0:
+        yield session_id[:at], session_id[at + 1 :]
+        at = session_id.find("-", at + 1)
 
 
 def user_of_session(session_id: str, package: PackageName) -> UserId | None:

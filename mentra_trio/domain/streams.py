@@ -84,6 +84,11 @@ class Subscription:
         """Whether it needs a recogniser: a transcription or a translation."""
         return self.stream in (TRANSCRIPTION, TRANSLATION)
 
+    @property
+    def leaves_open(self) -> bool:
+        """Whether it asks for speech without saying in which language."""
+        return self.language in (ANY_SPOKEN, ANY_SOURCE)
+
 
 @attrs.frozen(kw_only=True)
 class StreamEvent:
@@ -91,12 +96,17 @@ class StreamEvent:
 
     ``language`` is the spoken language (``en-US``, or just ``en``), ``target_language`` the one
     translated to, ``gesture`` that of a touch event; ``None`` where there is none.
+
+    ``identified`` matters while one recogniser finds out the language by itself and others
+    listen for theirs, because two of them may hear the same words: true for what the first one
+    heard, and then only those hear it who left the language open; false for what the others did.
     """
 
     stream: str
     language: str | None = None
     target_language: str | None = None
     gesture: str | None = None
+    identified: bool | None = None
 
     @property
     def name(self) -> str:
@@ -188,6 +198,8 @@ def matches(subscription: Subscription, event: StreamEvent) -> bool:
     """Whether the subscriber is to hear ``event``; permissions are decided elsewhere."""
     if subscription.stream in WILDCARDS:
         return True
+    if event.identified is not None and event.identified is not subscription.leaves_open:
+        return False
     if event.stream == TRANSCRIPTION:
         return subscription.stream == TRANSCRIPTION and _hears(subscription, event)
     if event.stream == TRANSLATION:

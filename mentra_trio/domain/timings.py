@@ -153,14 +153,40 @@ DASHBOARD_SPREAD_S: Final = 2.0
 STATE_CHANGE_DELAY_S: Final = 0.15
 """``app_state_change`` is coalesced over this time (protocol.md 7.1)."""
 
-MICROPHONE_DELAY_S: Final = 0.1
-"""A change of microphone demand is sent after this time (protocol.md 6.1)."""
+MICROPHONE_PAUSE_S: Final = 1.0
+"""A change of microphone demand is sent at once; further ones together, this long after it
+(protocol.md 6.1)."""
 
 MICROPHONE_OFF_HOLD_S: Final = 3.0
 """The microphone is switched off only after nobody wanted it this long (protocol.md 6.1)."""
 
 MICROPHONE_REPEAT_S: Final = 10.0
 """While it is on, the state is repeated this often (protocol.md 6.1)."""
+
+UNASKED_AUDIO_S: Final = 5.0
+"""Glasses that send audio although the microphone is off are told so at most once in this time
+(protocol.md 6.1)."""
+
+SPEECH_SETTLE_S: Final = 0.5
+"""Which languages are recognised follows the subscriptions after this time (protocol.md 6.1)."""
+
+SPEECH_OFF_HOLD_S: Final = 3.0
+"""A recogniser that nobody wants any more is closed after this time, as the microphone is."""
+
+SPEECH_RETRY_S: Final = 1.0
+"""Before a recogniser that failed is opened again; doubled each time."""
+
+SPEECH_RETRY_MOST_S: Final = 30.0
+"""The longest such wait."""
+
+SPEECH_PROVEN_S: Final = 10.0
+"""A recogniser that ran this long, or said something, had no failure before."""
+
+PHONE_SPEECH_S: Final = 5.0
+"""A phone that transcribed a language within this time transcribes it: no recogniser doubles it."""
+
+TRANSCRIPT_S: Final = 1_800.0
+"""How long final transcriptions are kept for those who ask for them later (protocol.md 1.6)."""
 
 WIND_DOWN_S: Final = 2.0
 """Bound on shielded clean-up that is not covered by a setting."""

@@ -14,6 +14,7 @@ import attrs
 from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
 from ..domain.moments import parse_moment
+from ..domain.samples import whole_samples
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .audio_out import AudioOut
@@ -25,8 +26,10 @@ from .devices import Devices
 from .eyepiece import Eyepiece
 from .leds import Leds
 from .locations import Locations
+from .microphone import Microphone
 from .screen import Screen
 from .settings import Settings
+from .speech import Speech
 from .subsystem import Subsystem, Workplace
 from .wifi_setup import WifiSetup
 
@@ -46,6 +49,8 @@ SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
     Locations,
     Calendars,
     Clock,
+    Microphone,
+    Speech,
 )
 """What apps can ask for. Hooks are called in this order."""
 
@@ -70,6 +75,8 @@ _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
         for kind in {kind for part in SUBSYSTEMS for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)}
     }
 )
+_LISTENERS: Final = tuple(part for part in SUBSYSTEMS if part.audio is not Subsystem.audio)
+"""Audio comes a hundred times in a second: only these are told."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -86,6 +93,8 @@ class Desk:
     admits: Callable[[AppSession], bool]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
     _parts: dict[type[Subsystem], Subsystem] = attrs.field(init=False)
+    _half_sample: bytes = attrs.field(default=b"", init=False)
+    """What the latest piece of audio began and did not end."""
 
     def __attrs_post_init__(self) -> None:
         self._parts = {kind: kind(self.place) for kind in SUBSYSTEMS}
@@ -127,6 +136,13 @@ class Desk:
             taken = take(self._parts[kind], message, frame) is True or taken
         return taken
 
+    def audio(self, frame: bytes) -> None:
+        """Have those told who listen: of whole samples, and never of nothing (protocol.md 4.9)."""
+        samples, self._half_sample = whole_samples(self._half_sample, frame)
+        if samples:
+            for kind in _LISTENERS:
+                self._parts[kind].audio(samples)
+
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 
     def opened(self) -> None:
@@ -136,6 +152,7 @@ class Desk:
 
     def glasses_attached(self) -> None:
         """Glasses are linked, and were greeted."""
+        self._half_sample = b""
         self.here.set(True)
         for part in self._parts.values():
             part.glasses_attached()

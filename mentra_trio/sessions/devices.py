@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import attrs
 
 from ..concurrency.coalesced import Coalesced
-from ..domain.device_state import CONNECTED, MODEL_NAME, TIMESTAMP, URGENT, checked_state
+from ..domain.device_state import (
+    CONNECTED,
+    DISCONNECTED,
+    MODEL_NAME,
+    TIMESTAMP,
+    URGENT,
+    checked_state,
+)
 from ..domain.errors import SettingRefused
 from ..domain.facts import FrameIgnored
 from ..domain.timings import DEVICE_STATE_DELAY_S
@@ -18,8 +25,6 @@ from ..wire.codec import encode
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
 from .subsystem import GlassesHandlers, Subsystem
-
-DISCONNECTED = "DISCONNECTED"
 
 
 @attrs.define(eq=False, repr=False)

@@ -14,15 +14,13 @@ import msgspec
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, package_name
-from ..domain.streams import DEFAULT_LANGUAGE, StreamEvent
+from ..domain.streams import StreamEvent
 from ..wire import from_glasses as said
-from ..wire.codec import decode_from_glasses, encode
+from ..wire.codec import decode_from_glasses
 from ..wire.from_glasses import FromGlasses
 from ..wire.message import Unrecognized
-from ..wire.stream_data import Transcription
 from ..wire.to_glasses import Pong
-from .devices import DISCONNECTED
-from .fan_out import fan_out, fan_out_audio
+from .fan_out import fan_out
 
 if TYPE_CHECKING:
     from .user_session import UserSession
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
     """Act on one frame of the glasses."""
     if isinstance(frame, bytes):
-        fan_out_audio(user.roster.apps.values(), frame)
+        user.desk.audio(frame)
         return
     try:
         message = decode_from_glasses(frame)
@@ -59,8 +57,6 @@ def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
             command(user, user.roster.begin_stop, name)
         case said.Ping():
             user.desk.eyepiece.send(Pong(timestamp=_now(user)))
-        case said.GlassesConnectionState(status=status) if status.upper() != DISCONNECTED:
-            user.microphone.resend()
         case _:
             pass  # of interest to subsystems and apps only
 
@@ -69,11 +65,6 @@ def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) ->
     """Give the message to the apps that subscribed to it, as the glasses wrote it."""
     apps = user.roster.apps.values()
     match message:
-        case said.LocalTranscription():
-            heard = transcription_of(message)
-            body = msgspec.Raw(encode(heard).encode())
-            event = StreamEvent(stream="transcription", language=heard.transcribe_language)
-            fan_out(apps, event, body, _now(user))
         case said.Translation(transcribe_language=spoken, translate_language=target):
             event = StreamEvent(stream="translation", language=spoken, target_language=target)
             fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
@@ -85,19 +76,6 @@ def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) ->
         case _:
             stream = str(message.__struct_config__.tag)
             fan_out(apps, StreamEvent(stream=stream), msgspec.Raw(frame.encode()), _now(user))
-
-
-def transcription_of(message: said.LocalTranscription) -> Transcription:
-    """What the phone recognised, as apps get transcriptions (protocol.md 4.2)."""
-    return Transcription(
-        text=message.text,
-        is_final=bool(message.is_final),
-        transcribe_language=message.transcribe_language or DEFAULT_LANGUAGE,
-        start_time=message.start_time or 0,
-        end_time=message.end_time or 0,
-        speaker_id=message.speaker_id,
-        provider=message.provider,
-    )
 
 
 def command(user: UserSession, give: Callable[[PackageName], None], name: str) -> None:

@@ -2,82 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
 
 import attrs
 import trio
 
-from ..domain.demand import MicrophoneDemand
-from ..domain.ids import UserId
-from ..domain.timings import MICROPHONE_DELAY_S, MICROPHONE_OFF_HOLD_S, MICROPHONE_REPEAT_S
+from ..domain.demand import MicrophoneState, microphone_demand
+from ..domain.device_state import DISCONNECTED
+from ..domain.timings import (
+    MICROPHONE_OFF_HOLD_S,
+    MICROPHONE_PAUSE_S,
+    MICROPHONE_REPEAT_S,
+    UNASKED_AUDIO_S,
+)
+from ..wire.from_glasses import GlassesConnectionState
 from ..wire.to_glasses import MicrophoneStateChange
-from .eyepiece import Eyepiece
+from .fan_out import fan_out_audio
+from .subsystem import GlassesHandlers, Subsystem
 
-OFF = MicrophoneDemand(pcm=False, transcription=False)
+OFF: Final = MicrophoneState()
 
 
 @attrs.define(eq=False, repr=False)
-class Microphone:
-    """Keeps the glasses' microphone as the apps need it (protocol.md 6.1).
+class Microphone(Subsystem):
+    """Keeps the glasses' microphone as the apps need it, and gives them its audio (6.1, 4.9).
 
-    ``needed`` computes the demand from the subscriptions of the moment, so it cannot be stale.
+    What is needed is computed from the subscriptions of the moment, so it cannot be stale.
     """
 
-    user: UserId
-    eyepiece: Eyepiece
-    needed: Callable[[], MicrophoneDemand]
-    timestamp: Callable[[], str]
-    _current: MicrophoneDemand = attrs.field(default=OFF, init=False)
+    _state: MicrophoneState = attrs.field(default=OFF, init=False)
+    """As the glasses were told, or will be once they are here."""
+    _told_at: float | None = attrs.field(default=None, init=False)
+    _changed_at: float | None = attrs.field(default=None, init=False)
+    """When they were told something else than before."""
+    _unasked_until: float | None = attrs.field(default=None, init=False)
+    """Until then audio that nobody asked for is not answered."""
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
 
-    def subscriptions_changed(self) -> None:
+    def opened(self) -> None:
+        """Follow the demand from now on."""
+        self.place.errands.begin(self.run, name="microphone")
+
+    def apps_changed(self) -> None:
         """Some app's subscriptions, or the set of apps, may have changed."""
         self._changed.set()
 
-    def resend(self) -> None:
-        """Tell glasses that have just been attached."""
-        self._send()
+    def settings_changed(self, settings: Mapping[str, Any]) -> None:
+        """The user may want silence to be sent as well, or no more."""
+        self._changed.set()
+
+    def glasses_attached(self) -> None:
+        """Tell them, whatever those before them knew."""
+        self._unasked_until = None
+        self._tell(self._state)
+
+    def connection_state(self, message: GlassesConnectionState) -> None:
+        """The phone has found its glasses, maybe others: they know nothing yet (6.10)."""
+        if message.status.upper() != DISCONNECTED:
+            self._tell(self._state)
+
+    def audio(self, frame: bytes) -> None:
+        """Give it to the apps that listen; tell glasses that nobody has asked."""
+        if not self._state.enabled:
+            self._answer_unasked()
+        fan_out_audio(self.place.apps(), frame)
+
+    def _answer_unasked(self) -> None:
+        now = trio.current_time()
+        answered = self._unasked_until is not None and now < self._unasked_until
+        if not answered and not self._wanted().enabled:
+            self._unasked_until = now + UNASKED_AUDIO_S
+            self._tell(self._state)
 
     async def run(self) -> None:
         """Follow the demand until cancelled."""
         while True:
-            await self._until_due()
-            needed = self.needed()
-            if self._current.enabled and not needed.enabled:
-                needed = await self._hold()
-            if needed != self._current or needed.enabled:
-                self._current = needed
-                self._send()
+            changed = await self._until_due()
+            wanted = self._wanted()
+            if self._state.enabled and not wanted.enabled:
+                wanted = await self._hold()
+            if wanted != self._state:
+                self._changed_at = trio.current_time()
+                self._tell(wanted)
+            elif not changed:
+                self._tell(wanted)
 
-    async def _until_due(self) -> None:
-        """Until something changed and settled, or an "on" must be repeated."""
+    async def _until_due(self) -> bool:
+        """Until there is something else to tell; ``False``: an "on" must be repeated."""
         with trio.CancelScope() as repeat:
-            if self._current.enabled:
-                repeat.deadline = trio.current_time() + MICROPHONE_REPEAT_S
-            while True:
-                await self._changed.wait()
-                await trio.sleep(MICROPHONE_DELAY_S)
+            if self._state.enabled and self._told_at is not None:
+                repeat.deadline = self._told_at + MICROPHONE_REPEAT_S
+            while self._wanted() == self._state:
                 self._changed = trio.Event()
-                if self.needed() != self._current:
-                    return
+                await self._changed.wait()
+            if self._changed_at is not None and self._wanted().enabled:  # an "off" waits anyway
+                await trio.sleep_until(self._changed_at + MICROPHONE_PAUSE_S)
+            return True
+        return False
 
-    async def _hold(self) -> MicrophoneDemand:
+    async def _hold(self) -> MicrophoneState:
         """Keep it on for a while: an app that reconnects lists nothing for a moment."""
         with trio.move_on_after(MICROPHONE_OFF_HOLD_S):
-            while True:
-                await self._changed.wait()
+            while not self._wanted().enabled:
                 self._changed = trio.Event()
-                if (needed := self.needed()).enabled:
-                    return needed
-        return self.needed()
+                await self._changed.wait()
+        return self._wanted()
 
-    def _send(self) -> None:
-        self.eyepiece.send(
+    def _wanted(self) -> MicrophoneState:
+        unfiltered = self.place.settings().get("bypassVad") is True
+        sets = (app.subscriptions for app in self.place.apps())
+        return microphone_demand(sets, unfiltered=unfiltered).state
+
+    def _tell(self, state: MicrophoneState) -> None:
+        self._state, self._told_at = state, trio.current_time()
+        self.place.eyepiece.send(
             MicrophoneStateChange(
-                session_id=self.user,
-                is_microphone_enabled=self._current.enabled,
-                required_data=list(self._current.required_data),
-                bypass_vad=self._current.bypass_vad,
-                timestamp=self.timestamp(),
+                session_id=self.place.user,
+                is_microphone_enabled=state.enabled,
+                required_data=state.required_data,
+                bypass_vad=state.bypass_vad,
+                timestamp=self.place.timestamp(),
             )
         )
+
+    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
+        {GlassesConnectionState: connection_state}
+    )

@@ -40,6 +40,8 @@ class Workplace:
     ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
     of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
     ``display`` is what everybody draws on.
+    ``apps`` are the app sessions that the user has at the moment, whatever state they are in;
+    ``settings`` the user's MentraOS settings of the moment, complete, in the apps' names.
     """
 
     user: UserId
@@ -92,6 +94,9 @@ class Subsystem:
 
     def glasses_detached(self) -> None:
         """The glasses' link is gone; they may come back for as long as the session lives."""
+
+    def audio(self, frame: bytes) -> None:
+        """A piece of the glasses' audio: whole 16-bit samples, at least one (protocol.md 4.9)."""
 
     def apps_changed(self) -> None:
         """Some app's state or subscriptions may have changed."""

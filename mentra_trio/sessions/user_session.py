@@ -22,7 +22,6 @@ from ..domain.close_reasons import (
     USER_SESSION_ENDED,
     CloseReason,
 )
-from ..domain.demand import MicrophoneDemand, microphone_demand
 from ..domain.facts import LinkAttached, LinkEnded, UserStateChanged
 from ..domain.ids import PackageName, UserId
 from ..domain.lifecycle import StopCause
@@ -36,7 +35,6 @@ from .desk import Desk
 from .device import Device
 from .errands import Errands
 from .eyepiece import Eyepiece
-from .microphone import Microphone
 from .roster import Roster
 from .settings import Settings
 from .snapshots import UserSnapshot
@@ -67,7 +65,6 @@ class UserSession:
     offers: Offers[Link, CloseReason] = attrs.field(init=False)
     desk: Desk = attrs.field(init=False)
     roster: Roster = attrs.field(init=False)
-    microphone: Microphone = attrs.field(init=False)
     announcements: Coalesced = attrs.field(init=False)
     living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -80,10 +77,8 @@ class UserSession:
     def __attrs_post_init__(self) -> None:
         around = self.surroundings
         eyepiece = Eyepiece(around.telemetry)
-        timestamp = around.environment.timestamp
         self._since = around.environment.utcnow()
         self.offers = Offers(GLASSES_REPLACED)
-        self.microphone = Microphone(self.user, eyepiece, self._microphone_demand, timestamp)
         self.announcements = Coalesced(self._announce, STATE_CHANGE_DELAY_S)
         place = Workplace(
             user=self.user,
@@ -99,7 +94,7 @@ class UserSession:
         )
         self.desk = Desk(
             place,
-            announce=self._apps_changed,
+            announce=self.announcements.request,
             admits=lambda app: self.roster.compatibility.admit(app),
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
@@ -123,7 +118,6 @@ class UserSession:
         )
         self.desk.eyepiece.attach(link)
         self.acknowledge()
-        self.microphone.resend()
         self.desk.glasses_attached()
         self.roster.returns.user_returned()
         return link
@@ -204,10 +198,6 @@ class UserSession:
 
     # -- what follows from changes ----------------------------------------------------
 
-    def _apps_changed(self) -> None:
-        self.announcements.request()
-        self.microphone.subscriptions_changed()
-
     def _announce(self, error: str | None = None) -> None:
         self.desk.eyepiece.send(
             AppStateChange(
@@ -216,9 +206,6 @@ class UserSession:
                 timestamp=self.surroundings.environment.timestamp(),
             )
         )
-
-    def _microphone_demand(self) -> MicrophoneDemand:
-        return microphone_demand(app.subscriptions for app in self.roster.apps.values())
 
     def snapshot(self) -> UserSnapshot:
         """What this session looks like now."""

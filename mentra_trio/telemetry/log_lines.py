@@ -87,6 +87,11 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
         f.UpdateFailed: ("update failed", _fixed("error")),
         f.StoreTrouble: ("store trouble", _fixed("error")),
         f.VoiceTrouble: ("voice trouble", _fixed("warning")),
+        f.RecogniserChanged: (
+            "recogniser changed",
+            lambda fact: "warning" if fact.problem else "debug",
+        ),
+        f.SpeechNotServed: ("speech not served", _fixed("info")),
         f.SlowStep: ("slow step", _fixed("warning")),
         f.Crashed: ("crashed", _fixed("error")),
     }

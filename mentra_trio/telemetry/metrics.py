@@ -106,6 +106,7 @@ class Metrics:
             f.MessagesMissed: self._messages_missed,
             f.EndpointChanged: self._endpoint_changed,
             f.HealthChecked: self._health_checked,
+            f.RecogniserChanged: self._recogniser_changed,
             f.Crashed: self._crashed,
         }
 
@@ -182,6 +183,9 @@ class Metrics:
         self._refused = self._counter(
             "connections_refused_total", "Peers turned away before a session", "endpoint"
         )
+        self._recognisers = self._counter(
+            "recogniser_changes_total", "Recognisers opened, failed, closed", "language", "now"
+        )
         self._ignored = self._counter(
             "frames_ignored_total", "Frames of peers that could not be used", "endpoint"
         )
@@ -237,6 +241,10 @@ class Metrics:
 
     def _health_checked(self, fact: f.HealthChecked) -> None:
         self._health.labels(self._package(fact), fact.result).inc()
+
+    def _recogniser_changed(self, fact: f.RecogniserChanged) -> None:
+        language = self._labels.bounded("language", fact.language)
+        self._recognisers.labels(language, fact.now).inc()
 
     def _start_answered(self, fact: f.StartAnswered) -> None:
         self._start_s.observe(fact.seconds)

@@ -19,7 +19,7 @@ from ..config import Config
 from ..domain.errors import LinkClosed
 from ..domain.facts import Crashed, Fact
 from ..environment import Environment
-from ..ports import Store, Telemetry
+from ..ports import Store, Telemetry, Transcriber
 from ..server import Server, open_server
 from ..webhooks.client import HttpWebhooks
 from .ledger import current_ledger
@@ -204,6 +204,7 @@ class ServerProcess(Process):
     store: Store
     telemetry: Telemetry
     environment: Environment
+    transcriber: Transcriber | None = None
     server: Server = attrs.field(init=False)
 
     async def kill(self, *, unseen: bool = False) -> None:
@@ -224,6 +225,7 @@ class ServerProcess(Process):
             store=MortalStore(self.store, life.pulse),
             webhooks=webhooks,
             telemetry=MortalTelemetry(self.telemetry, life.pulse),
+            transcriber=self.transcriber,
             environment=self.environment,
             listeners=[self._network.listen(self.host, SERVER_PORT)],
         ) as self.server:

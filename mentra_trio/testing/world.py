@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any, Final, Protocol
 
 import attrs
@@ -13,7 +18,7 @@ from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.ids import package_name, user_id
 from ..environment import Environment
-from ..ports import Store
+from ..ports import Store, Transcriber
 from ..server import Server
 from ..sessions.snapshots import AppSnapshot
 from ..storage.memory_store import MemoryStore
@@ -165,6 +170,7 @@ async def open_world(
     network: MemoryNetwork | None = None,
     store: Store | None = None,
     environment: Environment | None = None,
+    transcriber: Transcriber | None = None,
 ) -> AsyncGenerator[World]:
     """A world for as long as the block runs. Wants virtual time.
 
@@ -175,15 +181,15 @@ async def open_world(
         network: to share with another world, or with latency; ``None`` makes one.
         store: to keep something beyond this world; ``None``: in memory.
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
+        transcriber: recognises speech; ``None``: only phones do.
     """
     wall = WallClock()
     environment = environment or attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
     network, store = network or MemoryNetwork(), store or MemoryStore()
     telemetry = RecordingTelemetry()
-    network.must_be_free(SERVER_HOST, SERVER_PORT)
     async with AsyncExitStack() as opened:
-        if seed is not None:
-            opened.enter_context(seeded_schedule(seed))
+        network.must_be_free(SERVER_HOST, SERVER_PORT)
+        opened.enter_context(seeded_schedule(seed) if seed is not None else nullcontext())
         lives = await opened.enter_async_context(trio.open_nursery())
         process = ServerProcess(
             SERVER_HOST,
@@ -193,6 +199,7 @@ async def open_world(
             store=store,
             telemetry=telemetry,
             environment=environment,
+            transcriber=transcriber,
         )
         await process.start()
         async with _everybody_else() as others:

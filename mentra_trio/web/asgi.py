@@ -30,6 +30,7 @@ from . import (
     storage_routes,
     token_routes,
     tool_routes,
+    transcript_routes,
     voice_routes,
     websocket_paths,
 )
@@ -63,6 +64,7 @@ def make_app(services: Services) -> Starlette:
             *settings_routes.ROUTES,
             *tool_routes.ROUTES,
             *place_routes.ROUTES,
+            *transcript_routes.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,

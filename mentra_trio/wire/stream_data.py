@@ -19,3 +19,21 @@ class Transcription(Message, frozen=True, kw_only=True):
     duration: Number | None = None
     provider: str | None = None
     confidence: Number | None = None
+
+
+class Translation(Message, frozen=True, kw_only=True):
+    """Translated speech; times as above."""
+
+    text: str
+    is_final: bool
+    transcribe_language: str
+    translate_language: str
+    start_time: Number
+    end_time: Number
+    original_text: str | None = None
+    speaker_id: Number | str | None = None
+    utterance_id: str | None = None
+    duration: Number | None = None
+    did_translate: bool | None = None
+    provider: str | None = None
+    confidence: Number | None = None

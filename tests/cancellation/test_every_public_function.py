@@ -27,6 +27,8 @@ BELOW: Final = "one line around the same function of the stream below, which is 
 EXCEPTIONS: Final = {
     **{name: PROTOCOL for name in FUNCTIONS if name.startswith(PROTOCOLS)},
     "clients.noticing_stream.NoticingStream.wait_send_all_might_not_block": BELOW,
+    "speech.pocketsphinx_engine.PocketSphinx.transcribe": "starts a process, which has no place in"
+    " virtual time: it is cancelled in tests/end_to_end",
     "storage.writer.inline_runner": "waits for nothing: it opens and closes a file",
     "testing.certification.app_socket.Wire.wait_send_all_might_not_block": BELOW,
     "testing.conditions.Conditions.during": "waits for nothing: a fault is on, or it is not",

@@ -15,6 +15,7 @@ from mentra_trio.cli import main
 from mentra_trio.cli.doctor import doctor
 from mentra_trio.clients.app import App
 from mentra_trio.sessions.catalog import AppCatalog
+from mentra_trio.speech import engines
 from mentra_trio.storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 
 
@@ -153,3 +154,31 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["doctor", "--data-dir", str(tmp_path / "d"), "--set", port]) == 0
     assert "settings: they can be used" in capsys.readouterr().out
     assert main(["doctor", "--set", "nonsense=1"]) == 2
+
+
+@pytest.mark.real_sockets
+@pytest.mark.parametrize(
+    ("engine", "there", "said"),
+    [
+        ("none", False, "OK    speech: left to phones (speech.engine is none)"),
+        ("pocketsphinx", True, "OK    speech: pocketsphinx is installed"),
+        (
+            "pocketsphinx",
+            False,
+            "FAIL  speech: the package pocketsphinx is not installed\n"
+            "      fix: pip install 'mentra-trio[speech]'",
+        ),
+    ],
+)
+async def test_whether_speech_can_be_recognised(
+    config: mentra_trio.Config,
+    engine: str,
+    there: bool,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "is_installed", lambda: there)
+    speech = mentra_trio.SpeechSettings(engine=engine)
+    code, text = await examined(attrs.evolve(config, speech=speech))
+    assert said in text
+    assert code == int(said.startswith("FAIL"))

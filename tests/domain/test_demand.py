@@ -50,14 +50,15 @@ def test_the_microphone(lists: list[list[object]], demand: MicrophoneDemand) -> 
         (PCM, True, ["pcm"], True),
         (SPEECH, True, ["pcm"], False),
         (BOTH, True, ["pcm"], True),
+        (MicrophoneDemand(transcription=True, unfiltered=True), True, ["pcm"], True),
+        (MicrophoneDemand(unfiltered=True), False, [], False),
     ],
 )
 def test_what_the_glasses_are_told(
     demand: MicrophoneDemand, enabled: bool, data: list[str], bypass: bool
 ) -> None:
-    assert demand.enabled is enabled
-    assert demand.required_data == data
-    assert demand.bypass_vad is bypass
+    state = demand.state
+    assert (state.enabled, state.required_data, state.bypass_vad) == (enabled, data, bypass)
 
 
 @given(st.lists(st.lists(tier_requests, min_size=1)))

@@ -9,6 +9,7 @@ from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from session_mutants import SESSION_MUTANTS
+from speech_mutants import SPEECH_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
@@ -16,4 +17,5 @@ MUTANTS: Final = (
     *CANCELLATION_MUTANTS,
     *DEVICE_MUTANTS,
     *DISPLAY_MUTANTS,
+    *SPEECH_MUTANTS,
 )

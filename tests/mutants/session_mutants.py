@@ -507,7 +507,7 @@ MESSAGES: Final = (
     bug(
         "the_microphone_goes_off_with_every_drop",
         "microphone",
-        "                needed = await self._hold()\n",
+        "                wanted = await self._hold()\n",
         "                pass\n",
         "microphone",
         realistic=True,
@@ -515,7 +515,7 @@ MESSAGES: Final = (
     bug(
         "the_microphone_is_not_repeated",
         "microphone",
-        "                repeat.deadline = trio.current_time() + MICROPHONE_REPEAT_S\n",
+        "                repeat.deadline = self._told_at + MICROPHONE_REPEAT_S\n",
         "                pass\n",
         "microphone",
     ),
@@ -863,9 +863,9 @@ USERS: Final = (
     ),
     bug(
         "returning_glasses_do_not_listen",
-        "user_session",
-        "        self.microphone.resend()\n",
-        "",
+        "microphone",
+        "        self._unasked_until = None\n        self._tell(self._state)\n",
+        "        pass\n",
         "microphone",
         "glasses_links",
     ),

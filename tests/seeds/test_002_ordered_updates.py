@@ -49,10 +49,10 @@ async def test_subscription_updates_are_processed_in_arrival_order(
         snapshot = house.snapshot()
         assert snapshot is not None
         assert set(snapshot.subscriptions) == {"audio_chunk", "transcription:en-US"}
-        glasses.say(b"pcm")
+        glasses.say(b"pcm.")
         glasses.say({"type": "local_transcription", "text": "hi", "transcribeLanguage": "en-US"})
         await app.expect("data_stream")
-        assert app.audio == [b"pcm"]
+        assert app.audio == [b"pcm."]
 
 
 @given(

@@ -52,6 +52,16 @@ def test_sessions_are_counted_by_state(registry: CollectorRegistry, metrics: Met
     assert (apps("running"), apps("stopping"), apps("stopped")) == (0, 0, None)
 
 
+def test_recognisers_are_counted_by_language(registry: CollectorRegistry, metrics: Metrics) -> None:
+    for now, times in (("opened", 3), ("failed", 2), ("closed", 1)):
+        for _ in range(times):
+            metrics.emit(facts.RecogniserChanged(user=USER, language="en-US", now=now))
+        found = registry.get_sample_value(
+            "mentra_recogniser_changes_total", {"language": "en-US", "now": now}
+        )
+        assert found == times
+
+
 def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics: Metrics) -> None:
     steps = [None, UserState.CONNECTED, UserState.DISCONNECTED, UserState.DISCONNECTING, None]
     for old, new in pairwise(steps):

@@ -52,7 +52,9 @@ async def test_app_settings_need_a_live_session(
     site: Site, presented: str, autojump_clock: Any
 ) -> None:
     site.sessions.snapshots[USER] = user_snapshot(USER, app_snapshot())
-    site.sessions.snapshots[UserId("somebody@else.org")] = user_snapshot(UserId("somebody@else.org"))
+    site.sessions.snapshots[UserId("somebody@else.org")] = user_snapshot(
+        UserId("somebody@else.org")
+    )
     headers = {"authorization": f"Bearer {presented}"}
     answer = await site.get(f"/appsettings/user/{PACKAGE}", headers=headers)
     assert answer.status_code == 401

@@ -1,0 +1,1 @@
+"""Adapters that recognise speech: implementations of ``ports.Transcriber``."""
