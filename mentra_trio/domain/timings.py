@@ -172,3 +172,15 @@ RECALL_PAUSE_S: Final = 0.02
 LAST_CLOSE_S: Final = 1.0
 """A server that ends waits so long for its links to close, from the moment that all were given
 back. Apps that were told first try again 1 s and 3 s later, and then no more (protocol.md 2.9)."""
+
+PHOTO_S: Final = 25.0
+"""A photo that the phone does not answer for has failed: 5 s before the SDK gives up (6.3)."""
+
+PHOTO_ERROR_S: Final = 10.0
+"""How long telling an app's server that a photo failed may take, and so the reading of its URL."""
+
+PHOTOS_UNDER_WAY: Final = 8
+"""Photos of one app and user that may be asked for at the same time."""
+
+PHOTO_ERRORS_UNDER_WAY: Final = 16
+"""Failed photos that an app's server is being told of at the same time, per user."""

@@ -16,11 +16,17 @@ class Device:
     """The state of the glasses in the wire's words (GlassesInfo of protocol.md 6.10)."""
 
     _state: dict[str, Any] = attrs.field(factory=lambda: {"connected": False}, init=False)
+    _told: bool = attrs.field(default=False, init=False)  # whether the phone spoke of them
 
     @property
     def snapshot(self) -> dict[str, Any]:
         """Everything known, as a copy."""
         return dict(self._state)
+
+    @property
+    def at_phone(self) -> bool | None:
+        """Whether the phone has its glasses; ``None`` while it has not said so to this server."""
+        return bool(self._state["connected"]) if self._told else None
 
     @property
     def model_name(self) -> str | None:
@@ -53,6 +59,7 @@ class Device:
         return self._apply({"batteryLevel": message.level, "charging": message.charging})
 
     def _apply(self, news: Mapping[str, Any]) -> dict[str, Any]:
+        self._told = self._told or "connected" in news
         changed = {key: value for key, value in news.items() if self._state.get(key) != value}
         self._state.update(changed)
         return changed

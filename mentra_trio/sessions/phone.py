@@ -7,6 +7,7 @@ from ..wire.codec import encode
 from ..wire.from_glasses import FromGlasses
 from .directory import Directory
 from .glasses_handlers import hear
+from .photos import Photos
 
 
 def phone_says(directory: Directory, user: UserId, message: FromGlasses) -> None:
@@ -16,3 +17,12 @@ def phone_says(directory: Directory, user: UserId, message: FromGlasses) -> None
         SessionEnded: the user has no session: there is nobody who could be interested.
     """
     hear(directory.live(user), message, encode(message))
+
+
+def button_pressed(directory: Directory, user: UserId) -> str | None:
+    """A button was pressed: the id of a photo that the phone shall take, if no app wants it.
+
+    Raises:
+        SessionEnded: as ``phone_says``.
+    """
+    return directory.live(user).desk.part(Photos).button_pressed()
