@@ -6,6 +6,7 @@ Every implementation, fake or real, must pass the suite for its port in ``testin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import attrs
@@ -14,6 +15,7 @@ from .domain.apps import AppRegistration
 from .domain.close_reasons import CloseReason
 from .domain.facts import Fact
 from .domain.ids import AppSessionId, PackageName, UserId
+from .domain.live_streams import Playback
 
 
 class Link(Protocol):
@@ -261,6 +263,53 @@ class Store(Protocol):
 
     async def saved_session(self, user: UserId) -> SavedUser | None:
         """What is saved of ``user``; ``None`` if nothing is."""
+        ...
+
+
+class Ingest(Protocol):
+    """A place to which glasses stream, and from which others watch. Open while its block runs."""
+
+    @property
+    def url(self) -> str:
+        """Where the glasses send their stream: ``rtmp://...``. Whoever has it can send."""
+        ...
+
+    async def until_live(self) -> Playback:
+        """Where the stream can be watched, as soon as there is something to see.
+
+        Raises:
+            LiveStreamFailed: nothing will ever be.
+        """
+        ...
+
+    async def until_ended(self) -> str:
+        """Why the ingest is of no use any more. Glasses that are away for a while are no reason.
+
+        The text names the hop, as apps see it. Returns never while all is well.
+        """
+        ...
+
+    async def send_to(self, url: str) -> str:
+        """Send the live stream to ``url`` as well, until cancelled; or why that does not work.
+
+        Whatever happens to this one, the stream and other outputs go on. The text is for the
+        app that gave ``url``, and repeats nothing of it.
+        """
+        ...
+
+
+class LiveStreams(Protocol):
+    """A streaming engine: takes streams of glasses in, and makes HLS and DASH of them."""
+
+    def open(self, user: UserId, stream_id: str) -> AbstractAsyncContextManager[Ingest]:
+        """An ingest for one stream; leaving the block closes it and forgets what was recorded.
+
+        Both take a few seconds at most, whatever the state of the engine. An exception of the
+        block may leave it inside a group.
+
+        Raises:
+            LiveStreamFailed: on entering; there is none to be had.
+        """
         ...
 
 

@@ -184,3 +184,12 @@ PHOTOS_UNDER_WAY: Final = 8
 
 PHOTO_ERRORS_UNDER_WAY: Final = 16
 """Failed photos that an app's server is being told of at the same time, per user."""
+
+KEEP_ALIVE_S: Final = 15.0
+"""A camera stream is asked this often whether it is alive (protocol.md 6.6)."""
+
+KEEP_ALIVE_ANSWER_S: Final = 10.0
+"""How long the answer is awaited (protocol.md 7.1: the newer value)."""
+
+MANAGED_START_S: Final = 28.0
+"""From the request for a managed stream to its first picture; the SDK gives up at 30 s."""

@@ -15,6 +15,7 @@ from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
 from ..domain.streams import Subscription
 from ..wire.message import Message
+from .camera_streams import CameraStreams
 from .device import Device
 from .eyepiece import Eyepiece
 from .photos import Photos
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Photos,)
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Photos, CameraStreams)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (

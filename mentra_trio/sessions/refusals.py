@@ -22,16 +22,6 @@ def refusal_of(message: FromApp, timestamp: str) -> msgspec.Struct | None:
             return answer.AudioPlayResponse(
                 request_id=request, success=False, error=f"audio {NOT_HERE}", timestamp=timestamp
             )
-        case asked.RtmpStreamRequest():
-            return answer.RtmpStreamStatus(
-                status="error", error_details=f"streaming {NOT_HERE}", timestamp=timestamp
-            )
-        case asked.ManagedStreamRequest():
-            return answer.ManagedStreamStatus(
-                status="error", message=f"streaming {NOT_HERE}", timestamp=timestamp
-            )
-        case asked.StreamStatusCheck():
-            return answer.StreamStatusCheckResponse(has_active_stream=False, timestamp=timestamp)
         case asked.AppDirectMessage(message_id=name, target_user_id=target):
             return answer.AppDirectMessageResponse(
                 message_id=name,

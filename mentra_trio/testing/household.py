@@ -15,7 +15,7 @@ import trio
 from ..domain.ids import PackageName, UserId, package_name, user_id
 from ..domain.timings import Heartbeat, Lifecycle, Limits
 from ..environment import Environment
-from ..ports import SessionCall, Store
+from ..ports import LiveStreams, SessionCall, Store
 from ..sessions.catalog import AppCatalog
 from ..sessions.directory import AppClaim, Directory
 from ..sessions.snapshots import AppSnapshot
@@ -222,6 +222,7 @@ async def open_household(
     environment: Environment | None = None,
     webhooks: FakeWebhooks | None = None,
     telemetry: RecordingTelemetry | None = None,
+    live_streams: LiveStreams | None = None,
 ) -> AsyncGenerator[Household, None]:
     """Sessions that live while the block runs; afterwards all are ended and all links closed."""
     webhooks, telemetry = webhooks or FakeWebhooks(), telemetry or RecordingTelemetry()
@@ -236,6 +237,7 @@ async def open_household(
         limits=limits or Limits(),
         websocket_url=lambda token: f"ws://server.test/s/{token}/app-ws",
         dashboard_package="system.augmentos.dashboard",
+        live_streams=live_streams,
     )
     async with trio.open_nursery() as background:
         async with trio.open_nursery() as sessions, trio.open_nursery() as connections:

@@ -17,15 +17,6 @@ ASKED_AND_ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"type": "audio_play_response", "requestId": "r", "success": False},
     ),
     (
-        {"type": "rtmp_stream_request", "rtmpUrl": "rtmp://x/y"},
-        {"type": "rtmp_stream_status", "status": "error"},
-    ),
-    ({"type": "managed_stream_request"}, {"type": "managed_stream_status", "status": "error"}),
-    (
-        {"type": "stream_status_check"},
-        {"type": "stream_status_check_response", "hasActiveStream": False},
-    ),
-    (
         {
             "type": "app_direct_message",
             "targetUserId": "other@x.org",
