@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .domain.errors import ConfigError
+from .domain.stream_settings import StreamSettings
 from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
 
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
@@ -118,6 +119,7 @@ class Config:
     heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     limits: Limits = attrs.field(factory=Limits)
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
+    streams: StreamSettings = attrs.field(factory=StreamSettings)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
@@ -158,8 +160,8 @@ def load_config(
     """The settings from all sources together.
 
     Args:
-        file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits`` and
-            ``webhooks``.
+        file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits``,
+            ``webhooks`` and ``streams``.
         environ: usually ``os.environ``; names that do not begin with ``MENTRA_TRIO_`` are
             ignored, and so is an empty value.
         overrides: ``section.key=value``; the last one of a key wins.
@@ -197,6 +199,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "heartbeat": Heartbeat,
         "limits": Limits,
         "webhooks": WebhookSettings,
+        "streams": StreamSettings,
     }
 )
 

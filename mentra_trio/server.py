@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,9 +22,10 @@ from .domain.frame_counts import FrameCounts
 from .domain.hosts import authority, from_here
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
+from .domain.stream_settings import FFMPEG
 from .domain.timings import LAST_CLOSE_S
 from .environment import Environment
-from .ports import Store, Telemetry, Webhooks
+from .ports import LiveStreams, Store, Telemetry, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
@@ -31,6 +33,7 @@ from .sessions.surroundings import Surroundings
 from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from .streams.opening import open_ffmpeg_streams
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
 from .telemetry.metrics import Metrics
@@ -45,6 +48,7 @@ from .wire.tokens import mint_core_token
 VERSION: Final = version("mentra-trio")
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
+StreamFile = Callable[[str, str], Path | None]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -108,11 +112,13 @@ async def open_server(
     telemetry: Telemetry | None = None,
     environment: Environment | None = None,
     listeners: Listeners | None = None,
+    live_streams: LiveStreams | None = None,
 ) -> AsyncGenerator[Server, None]:
     """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
-    memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``.
+    memory where there is none; webhooks over HTTP; listeners on ``config.host`` and ``port``; a
+    streaming engine where ``config.streams`` wants one.
     Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
@@ -138,6 +144,7 @@ async def open_server(
             telemetry=telemetry,
             environment=environment,
             url=_websocket_base(config, listeners),
+            live_streams=live_streams,
         )
         server = await opened.enter_async_context(_serve(parts, listeners))
         yield server
@@ -153,6 +160,11 @@ class _Parts:
     telemetry: Telemetry | None
     environment: Environment
     url: str
+    live_streams: LiveStreams | None
+
+    @property
+    def http_url(self) -> str:
+        return "http" + self.url.removeprefix("ws")
 
 
 @asynccontextmanager
@@ -162,7 +174,10 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     sinks: list[Telemetry] = [metrics, journal]
     telemetry = Telemetries(*sinks, *([parts.telemetry] if parts.telemetry else []))
     secret, admin = jwt_secret(parts.config), admin_token(parts.config)
-    async with _sessions(parts, telemetry) as directory:
+    async with (
+        _engine(parts, telemetry) as (live_streams, stream_file),
+        _sessions(parts, telemetry, live_streams) as directory,
+    ):
         server = Server(
             url=parts.url,
             apps=AppCatalog(parts.store, directory),
@@ -172,7 +187,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
             journal=journal,
         )
-        port = _port(parts, server, telemetry, metrics, frames)
+        port = _port(parts, server, telemetry, metrics, frames, stream_file)
         async with (
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
             # until the end begins, which has more urgent things to do
@@ -183,11 +198,34 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
 
 
 @asynccontextmanager
-async def _sessions(parts: _Parts, telemetry: Telemetry) -> AsyncGenerator[Directory]:
+async def _engine(
+    parts: _Parts, telemetry: Telemetry
+) -> AsyncGenerator[tuple[LiveStreams | None, StreamFile]]:
+    """The streaming engine, if there is one, and where it has what viewers may have."""
+    config = parts.config
+    if parts.live_streams is not None or config.streams.engine != FFMPEG:
+        yield parts.live_streams, lambda _name, _file: None
+        return
+    async with open_ffmpeg_streams(
+        config.streams,
+        host=config.host,
+        public_host=urlsplit(parts.url).hostname or "",
+        http_base=parts.http_url,
+        allow_private_networks=config.allows_private_networks,
+        telemetry=telemetry,
+        new_token=parts.environment.new_token,
+    ) as engine:
+        yield engine, engine.file
+
+
+@asynccontextmanager
+async def _sessions(
+    parts: _Parts, telemetry: Telemetry, live_streams: LiveStreams | None
+) -> AsyncGenerator[Directory]:
     """The sessions: they outlive every connection, and what writes them down outlives them."""
     async with trio.open_nursery() as background:
         async with trio.open_nursery() as sessions:
-            directory = Directory(_surroundings(parts, telemetry), sessions)
+            directory = Directory(_surroundings(parts, telemetry, live_streams), sessions)
             await directory.recall()
             background.start_soon(directory.run, name="background")
             try:
@@ -204,6 +242,7 @@ def _port(
     telemetry: Telemetry,
     metrics: Metrics,
     frames: Mapping[str, FrameCounts],
+    stream_file: StreamFile,
 ) -> Port:
     directory, secret, closing = server.directory, server._jwt_secret, trio.Event()
     journal = server._journal
@@ -222,6 +261,7 @@ def _port(
         draining=lambda: directory.draining,
         closing=closing,
         version=VERSION,
+        stream_file=stream_file,
         hosts=_public_hosts(parts.config),
     )
     limits, environment = parts.config.limits, parts.environment
@@ -280,7 +320,9 @@ async def _accepting(
         connections.cancel_scope.deadline = min(connections.cancel_scope.deadline, closed_by)
 
 
-def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
+def _surroundings(
+    parts: _Parts, telemetry: Telemetry, live_streams: LiveStreams | None
+) -> Surroundings:
     return Surroundings(
         store=parts.store,
         webhooks=parts.webhooks,
@@ -291,6 +333,7 @@ def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
         limits=parts.config.limits,
         websocket_url=lambda token: f"{parts.url}/s/{token}/app-ws",
         dashboard_package=parts.config.dashboard_package,
+        live_streams=live_streams,
     )
 
 

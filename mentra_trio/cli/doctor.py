@@ -20,11 +20,13 @@ import trio
 
 from ..config import Config, is_loopback
 from ..domain.apps import AppRegistration
-from ..domain.errors import MentraTrioError, WebhookFailed, WebhookFailure
+from ..domain.errors import ConfigError, MentraTrioError, WebhookFailed, WebhookFailure
+from ..domain.stream_settings import FFMPEG
 from ..domain.wording import counted
 from ..environment import Environment
 from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from ..streams.ffmpeg import INSTALL, find_ffmpeg
 from ..transport.tcp import tls_context
 from ..webhooks.client import HttpWebhooks
 from .admin_api import own_url
@@ -70,6 +72,7 @@ async def doctor(config: Config, write: Callable[[str], None]) -> int:
         partial(_certificate, config),
         partial(_public_url, config),
         partial(_port, config),
+        partial(_streams, config),
         partial(_apps, config, apps),
     )
     for check in checks:
@@ -178,6 +181,17 @@ async def _port(config: Config) -> list[Finding]:
     except OSError as error:
         return [Finding(FAIL, f"port: {config.host}:{config.port}: {error.strerror or error}")]
     return [Finding(OK, f"port: {config.host}:{config.port} is free, no server runs")]
+
+
+async def _streams(config: Config) -> list[Finding]:
+    await trio.lowlevel.checkpoint()
+    if config.streams.engine != FFMPEG:
+        return [Finding(OK, "streams: managed streams are refused; streams.engine is none")]
+    try:
+        program = find_ffmpeg(config.streams.program)
+    except ConfigError as error:
+        return [Finding(FAIL, f"streams: {error}", INSTALL)]
+    return [Finding(OK, f"streams: {program} takes them in, at port {config.streams.port}")]
 
 
 async def _apps(config: Config, apps: Sequence[AppRegistration]) -> list[Finding]:

@@ -23,6 +23,7 @@ from . import (
     probes,
     registration_routes,
     sdk_routes,
+    stream_files,
     websocket_paths,
 )
 from .answers import Problem
@@ -47,6 +48,7 @@ def make_app(services: Services) -> Starlette:
             *registration_routes.ROUTES,
             *client_routes.ROUTES,
             *photo_routes.ROUTES,
+            *stream_files.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
@@ -88,7 +90,9 @@ class SafeHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_SAFE_HEADERS]}
+                said = {name for name, _ in message["headers"]}
+                safe = [header for header in _SAFE_HEADERS if header[0] not in said]
+                message = {**message, "headers": [*message["headers"], *safe]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

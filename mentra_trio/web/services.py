@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ class Services:
         why: why an app of a user is as it is, in lines for people.
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
+        stream_file: by the name of a stream and of a file, what its viewers may have.
         hosts: names under which operators reach the server, beside addresses and local names.
     """
 
@@ -49,6 +51,7 @@ class Services:
     draining: Callable[[], bool]
     closing: trio.Event
     version: str
+    stream_file: Callable[[str, str], Path | None] = lambda _name, _file: None
     hosts: frozenset[str] = frozenset()
 
 
