@@ -53,7 +53,7 @@ async def open_ffmpeg_streams(
         streams = FfmpegStreams(
             program=program,
             root=root,
-            rtmp_base=f"rtmp://{_outside(settings, public_host, port)}/{APP}",
+            rtmp_base=f"rtmp://{outside(settings, public_host, port)}/{APP}",
             http_base=http_base,
             most=settings.most,
             destinations=Destinations(allow_private_networks=allow_private_networks),
@@ -69,7 +69,7 @@ async def open_ffmpeg_streams(
             await trio.to_thread.run_sync(partial(shutil.rmtree, root, True))
 
 
-def _outside(settings: StreamSettings, public_host: str, port: int) -> str:
+def outside(settings: StreamSettings, public_host: str, port: int) -> str:
     """Host and port as glasses use them."""
     named = settings.public_host
     if named is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_the_pieces_in_which_it_comes_do_not_matter(cuts: list[int]) -> None:
     data = asking(KEY)
     at = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
     receiver, events = RtmpReceiver(), []
-    for begin, end in zip(at, at[1:], strict=False):
+    for begin, end in itertools.pairwise(at):
         events += receiver.receive(data[begin:end])
     assert events == [PublishAsked(KEY)]
     said = receiver.to_send()
@@ -133,9 +134,10 @@ def test_what_describes_the_stream_is_a_tag_as_well() -> None:
     receiver = publishing()
     described = amf.encode("onMetaData", {"width": 320})
     body = amf.encode("@setDataFrame") + described
-    assert receiver.receive(chunks(18, body) + chunks(15, b"\0" + body)) == [
-        Media(flv.tag(18, 0, described))
-    ] * 2
+    assert (
+        receiver.receive(chunks(18, body) + chunks(15, b"\0" + body))
+        == [Media(flv.tag(18, 0, described))] * 2
+    )
 
 
 def test_an_orderly_end() -> None:
