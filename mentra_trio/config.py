@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .domain.errors import ConfigError
-from .domain.stream_settings import StreamSettings
+from .domain.stream_settings import Streams
 from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative
 
 ENVIRONMENT_PREFIX: Final = "MENTRA_TRIO_"
@@ -119,7 +119,7 @@ class Config:
     heartbeat: Heartbeat = attrs.field(factory=Heartbeat)
     limits: Limits = attrs.field(factory=Limits)
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
-    streams: StreamSettings = attrs.field(factory=StreamSettings)
+    streams: Streams = attrs.field(factory=Streams)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
@@ -199,7 +199,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "heartbeat": Heartbeat,
         "limits": Limits,
         "webhooks": WebhookSettings,
-        "streams": StreamSettings,
+        "streams": Streams,
     }
 )
 

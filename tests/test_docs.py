@@ -28,7 +28,15 @@ from mentra_trio import web
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
 from mentra_trio.config import Config, WebhookSettings
-from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.domain import (
+    attachment,
+    close_reasons,
+    errors,
+    facts,
+    lifecycle,
+    stream_settings,
+    timings,
+)
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
@@ -115,7 +123,7 @@ def test_the_answers_to_an_init_name_reasons_that_there_are() -> None:
 def test_every_setting_is_described() -> None:
     """Those that stand in a table by hand; the others are read off the code."""
     page = (REFERENCE / "settings.md").read_text()
-    sections = {"lifecycle", "heartbeat", "limits", "webhooks"}
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks", "streams"}
     secrets = {"jwt_secret", "admin_token"}
     named = {field.name for field in attrs.fields(Config)} - sections - secrets
     keys = {f"server.{name}" for name in named}
@@ -180,6 +188,7 @@ def test_tables_read_off_the_code_cite_nothing_that_the_reader_lacks() -> None:
     texts = [plain(kind.__doc__ or "") for kind in vars(facts).values() if isinstance(kind, type)]
     for module, names in (
         (timings, ("Lifecycle", "Heartbeat", "Limits")),
+        (stream_settings, ("Streams",)),
         (lifecycle, ("AppState",)),
         (attachment, ("UserState",)),
     ):

@@ -10,7 +10,7 @@ from functools import partial
 import trio
 
 from ..domain.errors import ConfigError
-from ..domain.stream_settings import StreamSettings
+from ..domain.stream_settings import Streams
 from ..ports import Telemetry
 from .ffmpeg import find_ffmpeg
 from .ffmpeg_streams import APP, REMOVE_S, FfmpegStreams, make_root
@@ -19,7 +19,7 @@ from .outputs import Destinations
 
 @asynccontextmanager
 async def open_ffmpeg_streams(
-    settings: StreamSettings,
+    settings: Streams,
     *,
     host: str,
     public_host: str,
@@ -69,7 +69,7 @@ async def open_ffmpeg_streams(
             await trio.to_thread.run_sync(partial(shutil.rmtree, root, True))
 
 
-def outside(settings: StreamSettings, public_host: str, port: int) -> str:
+def outside(settings: Streams, public_host: str, port: int) -> str:
     """Host and port as glasses use them."""
     named = settings.public_host
     if named is None:
