@@ -180,11 +180,6 @@ class CameraStreams(Subsystem):
         """The phone may come back, and its stream need not even have noticed."""
         self._presence.left()
 
-    def app_attached(self, app: AppSession) -> None:
-        """What the app was told over its link before counts no more; it is told nothing unasked."""
-        if isinstance(self._stream, ManagedStream) and app.package in self._stream.viewers:
-            self._stream.viewers[app.package] = None
-
     def app_rests(self, package: PackageName) -> None:
         """Nobody waits for the app: nobody watches for it."""
         self.app_over(package)

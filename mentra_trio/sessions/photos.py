@@ -151,9 +151,8 @@ class Photos(Subsystem):
                 await trio.sleep_forever()
         if limit.cancelled_caught:
             failure = late(PHOTO_S, phone=self.place.eyepiece.attached)
-        if self._pending.get(photo.request.request_id) is photo:  # no answer in the same turn
-            del self._pending[photo.request.request_id]
-            self._end(photo, failure)
+        del self._pending[photo.request.request_id]  # who takes it out otherwise, cancels this
+        self._end(photo, failure)
 
     def _ask_phone(self, photo: _Photo, url: str) -> bool:
         request = photo.request

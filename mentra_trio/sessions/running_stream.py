@@ -143,7 +143,7 @@ class ManagedStream(RunningStream):
     """A stream through the engine.
 
     Attributes:
-        viewers: the apps that watch, and what each was told last over its present link.
+        viewers: the apps that watch, and what each was told last, or would have been while away.
         playback: where it can be watched, from then on.
         outputs: all that were asked for by present viewers.
     """

@@ -61,7 +61,11 @@ class StreamNews:
         app.send(encode(stamped))
 
     def _tell_viewer(self, stream: ManagedStream, app: AppSession, problem: str) -> None:
-        """Tell a viewer, unless it heard the same over this link already."""
+        """Tell a viewer what is news.
+
+        What it missed while it was away stays untold: it may be another runtime by now, whose
+        SDK takes what it has not asked for for a stream of its own.
+        """
         if app.package not in stream.viewers:
             return
         message = stream.status_for(app.package, problem)

@@ -89,6 +89,37 @@ async def test_a_program_that_ends_at_once_hurts_nobody(tmp_path: Path) -> None:
         assert telemetry.crashes == []
 
 
+LINGERS = """#!/bin/sh
+for last; do :; done
+cat > /dev/null
+sleep 0.2
+mkdir -p "$(dirname "$last")" && echo > "$last"
+"""
+"""A program that writes its last when its input is over."""
+
+
+async def test_files_go_when_nobody_writes_any_more(tmp_path: Path) -> None:
+    program, lingering = ffmpeg_or_skip(), tmp_path / "lingers"
+    make_program(lingering, LINGERS)
+    async with open_server(config_in(tmp_path / "streams", lingering)) as server:
+        engine = server.directory.surroundings.live_streams
+        assert isinstance(engine, FfmpegStreams)
+        async with engine.open(USER, "s") as ingest, trio.open_nursery() as nursery:
+            nursery.start_soon(partial(publish, program, ingest.url, seconds=20))
+            with trio.fail_after(PATIENCE_S):
+                while not ingest.turn.locked():  # noqa: ASYNC110  nothing tells of that
+                    await trio.sleep(0.02)
+                await trio.sleep(0.3)
+            nursery.cancel_scope.cancel("enough")
+        await trio.sleep(0.5)
+        assert left_in(engine.root) == []
+
+
+def make_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o700)
+
+
 async def test_a_port_or_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

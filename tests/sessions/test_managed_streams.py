@@ -251,6 +251,24 @@ async def test_an_app_that_is_back_is_told_nothing_unasked(autojump_clock: MockC
         assert statuses(back) == ["active"], "now it has asked"
 
 
+async def test_who_missed_it_is_not_told_when_another_one_joins(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams()
+    async with open_household(live_streams=engine) as house:
+        _glasses, app, other = await two_apps(house)
+        await say(app, MANAGED)
+        app.cut()
+        await trio.sleep(1)
+        engine.ingests[0].go_live()
+        back = house.app(reconnect=True)
+        await back.expect("tpa_connection_ack")
+        await say(other, MANAGED)
+        assert statuses(other) == ["active"]
+        assert not statuses(back)
+        engine.ingests[0].fail("cloud: the engine broke")
+        await trio.sleep(1)
+        assert statuses(back) == ["error"], "what happens now is news"
+
+
 async def test_a_stop_of_what_nobody_watches_is_answered(autojump_clock: MockClock) -> None:
     async with open_one_app(live_streams=ScriptedStreams()) as (_house, _glasses, app):
         await say(app, STOP_MANAGED)

@@ -20,6 +20,8 @@ from mentra_trio.sessions.photos import Photos
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink
+from mentra_trio.testing.schedule import seeded_schedule
+from mentra_trio.wire.from_glasses import PhotoResponse
 
 OTHER = "com.t.b"
 REST_OF_THE_LIMIT = 30.0  # of the SDK
@@ -210,14 +212,22 @@ async def test_a_phone_that_says_nothing_is_late(autojump_clock: MockClock) -> N
         assert "nobody waits" in ignored.problem
 
 
-async def test_the_answer_may_come_in_the_moment_of_the_limit(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("order", range(4))
+async def test_the_answer_may_come_in_the_moment_of_the_limit(
+    order: int, autojump_clock: MockClock
+) -> None:
     async with open_one_app() as (house, glasses, app):
-        app.say(asked())
-        await glasses.expect("photo_request")
-        await trio.sleep(PHOTO_S)
-        glasses.say(answered(success=False, error="just now"))
-        await trio.sleep(1)
-        assert len(house.webhooks.posts) == 1, "one of both"
+        with seeded_schedule(order):
+            app.say(*(asked(f"r{number}") for number in range(PHOTOS_UNDER_WAY)))
+            for _ in range(PHOTOS_UNDER_WAY):
+                await glasses.expect("photo_request")
+            photos = house.directory.live(USER).desk.part(Photos)
+            await trio.sleep(PHOTO_S)
+            for number in range(PHOTOS_UNDER_WAY):
+                photos.photo_response(PhotoResponse(request_id=f"r{number}", success=False))
+            await trio.sleep(1)
+        told = sorted(call.body["requestId"] for call in house.webhooks.posts)
+        assert told == [f"r{number}" for number in range(PHOTOS_UNDER_WAY)], "each once"
 
 
 async def test_a_lost_phone_may_still_upload_it(autojump_clock: MockClock) -> None:

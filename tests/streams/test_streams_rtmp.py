@@ -127,7 +127,8 @@ def test_large_numbers_of_chunk_streams_and_aborts() -> None:
     assert receiver.receive(one + two) == [Media(flv.tag(8, 0, b"a")), Media(flv.tag(8, 0, b"b"))]
     begun = chunks(9, bytes(200))[:140]
     abort = chunks(2, (4).to_bytes(4, "big"), stream=2)
-    assert receiver.receive(begun + abort + chunks(9, b"new")) == [Media(flv.tag(9, 0, b"new"))]
+    for again in (begun + abort + chunks(9, b"new"), begun + chunks(9, b"new")):
+        assert receiver.receive(again) == [Media(flv.tag(9, 0, b"new"))]
 
 
 def test_what_describes_the_stream_is_a_tag_as_well() -> None:
