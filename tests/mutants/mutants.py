@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from camera_mutants import CAMERA_MUTANTS
 from cancellation_mutants import CANCELLATION_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from session_mutants import SESSION_MUTANTS
 
-MUTANTS: Final = (*DOMAIN_MUTANTS, *SESSION_MUTANTS, *CANCELLATION_MUTANTS)
+MUTANTS: Final = (*DOMAIN_MUTANTS, *SESSION_MUTANTS, *CANCELLATION_MUTANTS, *CAMERA_MUTANTS)
