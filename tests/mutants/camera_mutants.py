@@ -1,7 +1,5 @@
 """Bugs in photos and camera streams: told to the wrong app, twice, or never."""
 
-# ruff: noqa: E501  source is quoted as it is
-
 from __future__ import annotations
 
 from typing import Final
