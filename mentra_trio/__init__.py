@@ -51,14 +51,14 @@ if TYPE_CHECKING:
     from .domain.timings import Lifecycle as Lifecycle
     from .domain.timings import Limits as Limits
     from .domain.voices import VoiceSettings as VoiceSettings
+    from .engines import Audio as Audio
+    from .engines import Heard as Heard
+    from .engines import Transcriber as Transcriber
+    from .engines import Voice as Voice
     from .environment import Environment as Environment
-    from .ports import Audio as Audio
-    from .ports import Heard as Heard
     from .ports import Link as Link
     from .ports import Store as Store
     from .ports import Telemetry as Telemetry
-    from .ports import Transcriber as Transcriber
-    from .ports import Voice as Voice
     from .ports import Webhooks as Webhooks
     from .server import Server as Server
     from .server import open_server as open_server
@@ -92,17 +92,9 @@ _FROM: _Final = _MappingProxyType(
         ".domain.starting": ("StartResult", "StartStage"),
         ".domain.timings": ("Heartbeat", "Lifecycle", "Limits"),
         ".domain.voices": ("VoiceSettings",),
+        ".engines": ("Audio", "Heard", "Transcriber", "Voice"),
         ".environment": ("Environment",),
-        ".ports": (
-            "Audio",
-            "Heard",
-            "Link",
-            "Store",
-            "Telemetry",
-            "Transcriber",
-            "Voice",
-            "Webhooks",
-        ),
+        ".ports": ("Link", "Store", "Telemetry", "Webhooks"),
         ".server": ("Server", "open_server"),
         ".sessions.catalog": ("AddedApp", "AppCatalog"),
         ".sessions.snapshots": ("AppSnapshot", "UserSnapshot"),

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .domain.errors import ConfigError
+from .domain.stream_settings import Streams
 from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative, positive
 from .domain.voices import VoiceSettings
 
@@ -147,6 +148,7 @@ class Config:
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
     voice: VoiceSettings = attrs.field(factory=VoiceSettings)
     speech: SpeechSettings = attrs.field(factory=SpeechSettings)
+    streams: Streams = attrs.field(factory=Streams)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
@@ -190,6 +192,7 @@ def load_config(
         file: TOML with the sections ``server``, ``lifecycle``, ``heartbeat``, ``limits``,
             ``webhooks`` and ``voice``.
             ``webhooks`` and ``speech``.
+            ``webhooks`` and ``streams``.
         environ: usually ``os.environ``; names that do not begin with ``MENTRA_TRIO_`` are
             ignored, and so is an empty value.
         overrides: ``section.key=value``; the last one of a key wins.
@@ -229,6 +232,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "webhooks": WebhookSettings,
         "voice": VoiceSettings,
         "speech": SpeechSettings,
+        "streams": Streams,
     }
 )
 

@@ -14,7 +14,6 @@ from .domain.apps import AppRegistration
 from .domain.close_reasons import CloseReason
 from .domain.facts import Fact
 from .domain.ids import AppSessionId, PackageName, UserId
-from .domain.speech import Abilities, SpeechWish
 
 
 class Link(Protocol):
@@ -316,106 +315,9 @@ class Store(Protocol):
         ...
 
 
-@attrs.frozen(kw_only=True)
-class Speech:
-    """A text to be said, and how.
-
-    ``voice``, ``model`` and ``settings`` are in the words of whatever engine the app's author had
-    in mind; an engine heeds what it understands. JSON values.
-    """
-
-    text: str
-    voice: str = ""
-    model: str = ""
-    settings: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Spoken:
-    """A text as sound: a whole file of ``media_type``, such as ``audio/mpeg``."""
-
-    audio: bytes
-    media_type: str
-
-
-class Voice(Protocol):
-    """Says texts. The caller bounds the length of the text, the time, and how many at once."""
-
-    async def speak(self, speech: Speech) -> Spoken:
-        """``speech`` as sound; cancelled, it stops working on it.
-
-        Raises:
-            VoiceFailed: it cannot be said, or the engine does not work.
-        """
-        ...
-
-
 class Telemetry(Protocol):
     """Where facts go. ``emit`` never blocks and never raises."""
 
     def emit(self, fact: Fact) -> None:
         """Take note of ``fact``."""
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Heard:
-    """What a recogniser understood: the running utterance so far, or all of it.
-
-    Attributes:
-        text: the whole utterance, not what is new of it.
-        is_final: nothing more is said about this utterance.
-        start_ms, end_ms: where it is in the audio of this recogniser, from its first sample.
-        language: what is spoken, where the recogniser found that out; else ``None``.
-        target_language: what ``text`` was translated to; ``None``: it is as it was spoken.
-        original_text: of a translation, what was said.
-        utterance_id: the same for all that is heard of one utterance.
-        provider: who recognised it, for people.
-    """
-
-    text: str
-    is_final: bool
-    start_ms: int = 0
-    end_ms: int = 0
-    language: str | None = None
-    target_language: str | None = None
-    original_text: str | None = None
-    utterance_id: str | None = None
-    speaker_id: str | None = None
-    confidence: float | None = None
-    provider: str | None = None
-
-
-class Audio(Protocol):
-    """What a recogniser listens to."""
-
-    async def next(self) -> bytes | None:
-        """The next piece: 16-bit little-endian mono samples, 16,000 in a second; never empty.
-
-        ``None``: the speaker has paused. Whatever was understood so far is to be made final
-        now; more may follow. Waits as long as nobody speaks. Pieces that are not taken for too
-        long are thrown away, the oldest first: who is slow misses something, and delays nobody.
-        """
-        ...
-
-
-class Transcriber(Abilities, Protocol):
-    """Recognises speech: one call of ``transcribe`` for each user and language at a time.
-
-    ``understands`` and ``translates`` answer at once, and always alike.
-    """
-
-    async def transcribe(
-        self, wish: SpeechWish, audio: Audio, heard: Callable[[Heard], None]
-    ) -> None:
-        """Listen to ``audio`` until cancelled, and tell ``heard`` what was understood.
-
-        ``heard`` never blocks. An interim text replaces the one before it of the same utterance;
-        the final one ends it. Only what ``understands`` and ``translates`` affirm is ever
-        wished for. However this ends, it is begun anew some time later if it is still wanted;
-        nothing of it may go on after it has returned.
-
-        Raises:
-            TranscriberFailed: it cannot go on; the text says why.
-        """
         ...

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,9 +23,11 @@ from .domain.frame_counts import FrameCounts
 from .domain.hosts import authority, from_here
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
+from .domain.stream_settings import FFMPEG
 from .domain.timings import LAST_CLOSE_S
+from .engines import LiveStreams, Transcriber, Voice
 from .environment import Environment
-from .ports import Store, Telemetry, Transcriber, Voice, Webhooks
+from .ports import Store, Telemetry, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
 from .sessions.snapshots import UserSnapshot
@@ -34,6 +37,7 @@ from .speech.engines import open_engine
 from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret, user_token_key
 from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from .streams.opening import open_ffmpeg_streams
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
 from .telemetry.metrics import Metrics
@@ -51,6 +55,7 @@ VERSION: Final = version("mentra-trio")
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
+StreamFile = Callable[[str, str], Path | None]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -117,12 +122,13 @@ async def open_server(
     transcriber: Transcriber | None = None,
     environment: Environment | None = None,
     listeners: Listeners | None = None,
+    live_streams: LiveStreams | None = None,
 ) -> AsyncGenerator[Server, None]:
     """Serve while the block runs; drain for at most ``config.drain_s`` seconds after it.
 
     Everything that is not given is made from ``config``: a store in the data folder, or in
-    memory where there is none; webhooks over HTTP; the recogniser of speech and the voice that
-    are set, if they are; listeners on ``config.host`` and ``port``.
+    memory where there is none; webhooks over HTTP; the recogniser of speech, the voice and the
+    streaming engine that are set, if they are; listeners on ``config.host`` and ``port``.
     Listeners that are given are closed at the end, also where the server cannot be opened.
     ``telemetry`` gets every fact, beside the metrics and the journal that every server has.
 
@@ -150,6 +156,7 @@ async def open_server(
             transcriber=transcriber or open_engine(config.speech),
             environment=environment,
             url=_websocket_base(config, listeners),
+            live_streams=live_streams,
         )
         server = await opened.enter_async_context(_serve(parts, listeners))
         yield server
@@ -167,6 +174,11 @@ class _Parts:
     transcriber: Transcriber | None
     environment: Environment
     url: str
+    live_streams: LiveStreams | None
+
+    @property
+    def http_url(self) -> str:
+        return "http" + self.url.removeprefix("ws")
 
 
 @asynccontextmanager
@@ -179,7 +191,10 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     key = cache(partial(user_token_key, parts.config))
     if parts.config.data_dir is not None or parts.config.user_token_key:
         key()  # made at the first start; a wrong one is told at once
-    async with _sessions(parts, telemetry) as directory:
+    async with (
+        _engine(parts, telemetry) as (live_streams, stream_file),
+        _sessions(parts, telemetry, live_streams) as directory,
+    ):
         server = Server(
             url=parts.url,
             apps=AppCatalog(parts.store, directory),
@@ -190,7 +205,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
             journal=journal,
         )
-        port = _port(parts, server, telemetry, metrics, frames)
+        port = _port(parts, server, telemetry, metrics, frames, stream_file)
         async with (
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
             # until the end begins, which has more urgent things to do
@@ -201,11 +216,34 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
 
 
 @asynccontextmanager
-async def _sessions(parts: _Parts, telemetry: Telemetry) -> AsyncGenerator[Directory]:
+async def _engine(
+    parts: _Parts, telemetry: Telemetry
+) -> AsyncGenerator[tuple[LiveStreams | None, StreamFile]]:
+    """The streaming engine, if there is one, and where it has what viewers may have."""
+    config = parts.config
+    if parts.live_streams is not None or config.streams.engine != FFMPEG:
+        yield parts.live_streams, lambda _name, _file: None
+        return
+    async with open_ffmpeg_streams(
+        config.streams,
+        host=config.host,
+        public_host=urlsplit(parts.url).hostname or "",
+        http_base=parts.http_url,
+        allow_private_networks=config.allows_private_networks,
+        telemetry=telemetry,
+        new_token=parts.environment.new_token,
+    ) as engine:
+        yield engine, engine.file
+
+
+@asynccontextmanager
+async def _sessions(
+    parts: _Parts, telemetry: Telemetry, live_streams: LiveStreams | None
+) -> AsyncGenerator[Directory]:
     """The sessions: they outlive every connection, and what writes them down outlives them."""
     async with trio.open_nursery() as background:
         async with trio.open_nursery() as sessions:
-            directory = Directory(_surroundings(parts, telemetry), sessions)
+            directory = Directory(_surroundings(parts, telemetry, live_streams), sessions)
             await directory.recall()
             background.start_soon(directory.run, name="background")
             try:
@@ -222,6 +260,7 @@ def _port(
     telemetry: Telemetry,
     metrics: Metrics,
     frames: Mapping[str, FrameCounts],
+    stream_file: StreamFile,
 ) -> Port:
     directory, closing = server.directory, trio.Event()
     limits, environment = parts.config.limits, parts.environment
@@ -230,7 +269,7 @@ def _port(
         directory, parts.store, secret, limits, telemetry, environment, frames=frames
     )
     return Port(
-        app=make_app(_services(parts, server, metrics, closing)),
+        app=make_app(_services(parts, server, metrics, stream_file, closing)),
         websockets=admission,
         limits=limits,
         telemetry=telemetry,
@@ -239,7 +278,13 @@ def _port(
     )
 
 
-def _services(parts: _Parts, server: Server, metrics: Metrics, closing: trio.Event) -> Services:
+def _services(
+    parts: _Parts,
+    server: Server,
+    metrics: Metrics,
+    stream_file: StreamFile,
+    closing: trio.Event,
+) -> Services:
     """What the routes are given."""
     directory, journal = server.directory, server._journal
     return Services(
@@ -258,6 +303,7 @@ def _services(parts: _Parts, server: Server, metrics: Metrics, closing: trio.Eve
         tools=ToolCalls(directory.surroundings),
         closing=closing,
         version=VERSION,
+        stream_file=stream_file,
         hosts=_public_hosts(parts.config),
         addresses=_addresses(parts.config, server.http_url),
         user_token_key=server._user_token_key,
@@ -311,7 +357,9 @@ async def _accepting(
         connections.cancel_scope.deadline = min(connections.cancel_scope.deadline, closed_by)
 
 
-def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
+def _surroundings(
+    parts: _Parts, telemetry: Telemetry, live_streams: LiveStreams | None
+) -> Surroundings:
     return Surroundings(
         store=parts.store,
         webhooks=parts.webhooks,
@@ -323,6 +371,7 @@ def _surroundings(parts: _Parts, telemetry: Telemetry) -> Surroundings:
         websocket_url=lambda token: f"{parts.url}/s/{token}/app-ws",
         dashboard_package=parts.config.dashboard_package,
         transcriber=parts.transcriber,
+        live_streams=live_streams,
     )
 
 

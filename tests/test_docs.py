@@ -28,7 +28,15 @@ from mentra_trio import web
 from mentra_trio.cli import commands
 from mentra_trio.clients import UpgradeRefused
 from mentra_trio.config import Config, SpeechSettings, WebhookSettings
-from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.domain import (
+    attachment,
+    close_reasons,
+    errors,
+    facts,
+    lifecycle,
+    stream_settings,
+    timings,
+)
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.voices import VoiceSettings
 from mentra_trio.telemetry.metrics import Metrics
@@ -120,6 +128,7 @@ def test_every_setting_is_described() -> None:
     secrets = {"jwt_secret", "admin_token", "user_token_key", "supabase_jwt_secret"}
     sections = {"lifecycle", "heartbeat", "limits", "webhooks", "voice"}
     sections = {"lifecycle", "heartbeat", "limits", "webhooks", "speech"}
+    sections = {"lifecycle", "heartbeat", "limits", "webhooks", "streams"}
     secrets = {"jwt_secret", "admin_token"}
     named = {field.name for field in attrs.fields(Config)} - sections - secrets
     keys = {f"server.{name}" for name in named}
@@ -187,6 +196,7 @@ def test_tables_read_off_the_code_cite_nothing_that_the_reader_lacks() -> None:
     texts = [plain(kind.__doc__ or "") for kind in vars(facts).values() if isinstance(kind, type)]
     for module, names in (
         (timings, ("Lifecycle", "Heartbeat", "Limits")),
+        (stream_settings, ("Streams",)),
         (lifecycle, ("AppState",)),
         (attachment, ("UserState",)),
     ):

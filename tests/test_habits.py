@@ -20,6 +20,7 @@ FUNCTION_LINES_MAX = 40
 
 BULKHEADS = {
     "transport/port.py",  # a connection
+    "streams/ffmpeg_streams.py",  # a connection of glasses that publish
     "sessions/directory.py",  # a user session
     "sessions/roster.py",  # an app session
     "sessions/update_queue.py",  # one queued update of an app
@@ -37,6 +38,8 @@ MAY_SPAWN = {
     "sessions/health.py",
     "sessions/roster.py",
     "sessions/user_phases.py",
+    "streams/ffmpeg_streams.py",
+    "streams/opening.py",
     "transport/port.py",
     "transport/websocket_link.py",
 }

@@ -21,7 +21,15 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from state_diagram import Place, Table, draw
 
-from mentra_trio.domain import attachment, close_reasons, errors, facts, lifecycle, timings
+from mentra_trio.domain import (
+    attachment,
+    close_reasons,
+    errors,
+    facts,
+    lifecycle,
+    stream_settings,
+    timings,
+)
 from mentra_trio.telemetry.log_lines import LINES
 from mentra_trio.testing import faults
 
@@ -121,8 +129,9 @@ class Settings(Generated):
     def lines(self) -> Iterable[str]:
         """One row for each setting."""
         name = self.arguments[0]
-        section: Any = getattr(timings, name)
-        meanings = documented(timings, name)
+        module = timings if hasattr(timings, name) else stream_settings
+        section: Any = getattr(module, name)
+        meanings = documented(module, name)
         rows = [
             (f"`{name.lower()}.{field.name}`", f"`{field.default}`", meanings[field.name])
             for field in attrs.fields(section)

@@ -20,13 +20,15 @@ import trio
 
 from ..config import Config, is_loopback
 from ..domain.apps import AppRegistration
-from ..domain.errors import MentraTrioError, WebhookFailed, WebhookFailure
+from ..domain.errors import ConfigError, MentraTrioError, WebhookFailed, WebhookFailure
+from ..domain.stream_settings import FFMPEG
 from ..domain.wording import counted
+from ..engines import Speech
 from ..environment import Environment
-from ..ports import Speech
 from ..speech.engines import HOW_TO_INSTALL, missing
 from ..storage.secrets import ADMIN_TOKEN, JWT_SECRET
 from ..storage.sqlite_store import DATABASE_NAME, open_sqlite_store
+from ..streams.ffmpeg import INSTALL, find_ffmpeg
 from ..transport.tcp import tls_context
 from ..voice.espeak_voice import HOW_TO_GET_IT, open_espeak_voice
 from ..webhooks.client import HttpWebhooks
@@ -74,6 +76,7 @@ async def doctor(config: Config, write: Callable[[str], None]) -> int:
         partial(_public_url, config),
         partial(_port, config),
         partial(_speech, config),
+        partial(_streams, config),
         partial(_apps, config, apps),
         partial(_voice, config),
     )
@@ -193,6 +196,17 @@ async def _speech(config: Config) -> list[Finding]:
     if (problem := missing(config.speech)) is not None:
         return [Finding(FAIL, f"speech: {problem}", HOW_TO_INSTALL)]
     return [Finding(OK, f"speech: {engine} is installed")]
+
+
+async def _streams(config: Config) -> list[Finding]:
+    await trio.lowlevel.checkpoint()
+    if config.streams.engine != FFMPEG:
+        return [Finding(OK, "streams: managed streams are refused; streams.engine is none")]
+    try:
+        program = find_ffmpeg(config.streams.program)
+    except ConfigError as error:
+        return [Finding(FAIL, f"streams: {error}", INSTALL)]
+    return [Finding(OK, f"streams: {program} takes them in, at port {config.streams.port}")]
 
 
 async def _apps(config: Config, apps: Sequence[AppRegistration]) -> list[Finding]:

@@ -7,6 +7,7 @@ MentraTrioError
  ├─ LinkClosed           the peer is gone, or we closed it; expected, never logged as an error
  ├─ InitRefused          an app's init is not accepted; carries the wire code and the close
  ├─ WebhookFailed        an app server could not be called, or said no
+ ├─ LiveStreamFailed     the streaming engine could not do what was asked
  ├─ StoreFailed          the store could not do what was asked
  ├─ SettingRefused       a setting, or a state, has a value that it cannot have; names the path
  ├─ StorageFull          an app would keep more for a user than the bound allows
@@ -105,6 +106,10 @@ class WebhookFailed(MentraTrioError):
         super().__init__(message)
         self.failure = failure
         self.delivered = delivered
+
+
+class LiveStreamFailed(MentraTrioError):
+    """The streaming engine could not do what was asked. The text names the hop, as apps see it."""
 
 
 class StoreFailed(MentraTrioError):

@@ -258,6 +258,29 @@ class SubscriptionsChanged(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class PhotoEnded(Fact):
+    """A photo that an app asked for was taken, or not: then ``problem`` is the code of why."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class StreamChanged(Fact):
+    """A camera stream is now ``status``; ``kind`` is ``managed`` or ``unmanaged``.
+
+    ``package`` is the app whose stream it is: of a managed one the first that asked for it.
+    """
+
+    user: UserId
+    package: PackageName
+    kind: str
+    status: str
+
+
+@attrs.frozen(kw_only=True)
 class UpdateFailed(Fact):
     """A queued update of an app raised; the next one was not blocked by it."""
 

@@ -253,3 +253,23 @@ begins anew asks for one stream after the other."""
 
 SPEECH_S: Final = 10.0
 """From a request for speech to the sound, at most."""
+PHOTO_S: Final = 25.0
+"""A photo that the phone does not answer for has failed: 5 s before the SDK gives up (6.3)."""
+
+PHOTO_ERROR_S: Final = 10.0
+"""How long telling an app's server that a photo failed may take, and so the reading of its URL."""
+
+PHOTOS_UNDER_WAY: Final = 8
+"""Photos of one app and user that may be asked for at the same time."""
+
+PHOTO_ERRORS_UNDER_WAY: Final = 16
+"""Failed photos that an app's server is being told of at the same time, per user."""
+
+KEEP_ALIVE_S: Final = 15.0
+"""A camera stream is asked this often whether it is alive (protocol.md 6.6)."""
+
+KEEP_ALIVE_ANSWER_S: Final = 10.0
+"""How long the answer is awaited (protocol.md 7.1: the newer value)."""
+
+MANAGED_START_S: Final = 28.0
+"""From the request for a managed stream to its first picture; the SDK gives up at 30 s."""

@@ -14,7 +14,7 @@ BYTES_MAX: Final = 320_000
 
 @attrs.define(eq=False, repr=False)
 class AudioQueue:
-    """Implements ``ports.Audio``. ``put`` and ``pause`` never wait, ``next`` does."""
+    """Implements ``engines.Audio``. ``put`` and ``pause`` never wait, ``next`` does."""
 
     _waiting: deque[bytes | None] = attrs.field(factory=deque, init=False)
     _bytes: int = attrs.field(default=0, init=False)
@@ -43,7 +43,7 @@ class AudioQueue:
         self._bytes = 0
 
     async def next(self) -> bytes | None:
-        """See ``ports.Audio``."""
+        """See ``engines.Audio``."""
         while not self._waiting:
             self._changed = trio.Event()
             await self._changed.wait()

@@ -19,6 +19,7 @@ from ..domain.streams import Subscription
 from ..wire.message import Message
 from .audio_out import AudioOut
 from .calendars import Calendars
+from .camera_streams import CameraStreams
 from .clock import Clock
 from .dashboard import Dashboard
 from .device import Device
@@ -27,6 +28,7 @@ from .eyepiece import Eyepiece
 from .leds import Leds
 from .locations import Locations
 from .microphone import Microphone
+from .photos import Photos
 from .screen import Screen
 from .settings import Settings
 from .speech import Speech
@@ -51,6 +53,8 @@ SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
     Clock,
     Microphone,
     Speech,
+    Photos,
+    CameraStreams,
 )
 """What apps can ask for. Hooks are called in this order."""
 

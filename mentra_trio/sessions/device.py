@@ -16,6 +16,7 @@ class Device:
     """The state of the glasses in the wire's words (GlassesInfo of protocol.md 6.10)."""
 
     _state: dict[str, Any] = attrs.field(factory=lambda: {CONNECTED: False}, init=False)
+    _told: bool = attrs.field(default=False, init=False)  # whether the phone spoke of them
 
     @property
     def snapshot(self) -> dict[str, Any]:
@@ -26,6 +27,11 @@ class Device:
     def connected(self) -> bool:
         """Whether the phone says that the glasses are there."""
         return bool(self._state[CONNECTED])
+
+    @property
+    def at_phone(self) -> bool | None:
+        """Whether the phone has its glasses; ``None`` while it has not said so to this server."""
+        return self.connected if self._told else None
 
     @property
     def model_name(self) -> str | None:
@@ -45,6 +51,7 @@ class Device:
 
     def apply(self, news: Mapping[str, Any]) -> dict[str, Any]:
         """Take note of ``news``, which ``checked_state`` has made; returns what changed."""
+        self._told = self._told or CONNECTED in news
         changed = changes_in(self._state, news)
         self._state.update(changed)
         return changed

@@ -9,6 +9,7 @@ from ..wire.codec import decode_from_glasses, encode
 from ..wire.from_glasses import FromGlasses
 from .directory import Directory
 from .glasses_handlers import hear
+from .photos import Photos
 
 
 def phone_says(directory: Directory, user: UserId, message: FromGlasses) -> None:
@@ -31,3 +32,12 @@ def phone_writes(directory: Directory, user: UserId, frames: Sequence[str]) -> N
     session = directory.live(user)
     for message, frame in zip(messages, frames, strict=True):
         hear(session, message, frame)
+
+
+def button_pressed(directory: Directory, user: UserId) -> str | None:
+    """A button was pressed: the id of a photo that the phone shall take, if no app wants it.
+
+    Raises:
+        SessionEnded: as ``phone_says``.
+    """
+    return directory.live(user).desk.part(Photos).button_pressed()

@@ -19,7 +19,7 @@ from ..domain.timings import (
     SPEECH_RETRY_MOST_S,
     SPEECH_RETRY_S,
 )
-from ..ports import Heard, Transcriber
+from ..engines import Heard, Transcriber
 from .audio_queue import AudioQueue
 from .surroundings import Surroundings
 

@@ -18,16 +18,6 @@ NOT_HERE = "not available on this server"
 def refusal_of(message: FromApp, timestamp: str) -> msgspec.Struct | None:
     """What to answer to ``message``; ``None`` where the protocol has no answer for it."""
     match message:
-        case asked.RtmpStreamRequest():
-            return answer.RtmpStreamStatus(
-                status="error", error_details=f"streaming {NOT_HERE}", timestamp=timestamp
-            )
-        case asked.ManagedStreamRequest():
-            return answer.ManagedStreamStatus(
-                status="error", message=f"streaming {NOT_HERE}", timestamp=timestamp
-            )
-        case asked.StreamStatusCheck():
-            return answer.StreamStatusCheckResponse(has_active_stream=False, timestamp=timestamp)
         case asked.AppDirectMessage(message_id=name, target_user_id=target):
             return answer.AppDirectMessageResponse(
                 message_id=name,

@@ -22,7 +22,7 @@ from ..domain.streams import (
 )
 from ..domain.timings import SPEECH_SETTLE_S
 from ..domain.transcripts import Segment, Transcripts
-from ..ports import Heard
+from ..engines import Heard
 from ..wire import from_glasses as said
 from ..wire.codec import encode
 from ..wire.stream_data import Transcription

@@ -8,8 +8,9 @@ import attrs
 
 from ..concurrency.watched import Watched
 from ..domain.timings import Heartbeat, Lifecycle, Limits
+from ..engines import LiveStreams, Transcriber
 from ..environment import Environment
-from ..ports import Store, Telemetry, Transcriber, Webhooks
+from ..ports import Store, Telemetry, Webhooks
 from .endpoint import Endpoints
 from .keeper import Keeper
 
@@ -20,6 +21,7 @@ class Surroundings:
 
     ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
     ``crowded_until`` is until when (Trio time) many peers are coming back at once.
+    ``live_streams`` is the streaming engine, where there is one.
     ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
     ``transcriber`` recognises speech; without one only phones do.
     """
@@ -34,6 +36,7 @@ class Surroundings:
     websocket_url: Callable[[str], str]
     dashboard_package: str
     transcriber: Transcriber | None = None
+    live_streams: LiveStreams | None = None
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0))
     endpoints: Endpoints = attrs.field(init=False)
     keeper: Keeper = attrs.field(init=False)

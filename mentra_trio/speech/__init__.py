@@ -1,1 +1,1 @@
-"""Adapters that recognise speech: implementations of ``ports.Transcriber``."""
+"""Adapters that recognise speech: implementations of ``engines.Transcriber``."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..config import SpeechSettings
 from ..domain.errors import ConfigError
-from ..ports import Transcriber
+from ..engines import Transcriber
 from .pocketsphinx_engine import PocketSphinx, is_installed
 
 HOW_TO_INSTALL: Final = "pip install 'mentra-trio[speech]'"

@@ -22,7 +22,7 @@ from ..concurrency.race import race
 from ..domain.errors import TranscriberFailed
 from ..domain.speech import SpeechWish
 from ..domain.streams import base_language
-from ..ports import Audio, Heard
+from ..engines import Audio, Heard
 
 LANGUAGE: Final = "en-US"
 PROVIDER: Final = "pocketsphinx"
@@ -51,7 +51,7 @@ def is_installed() -> bool:
 
 @attrs.define(eq=False)
 class PocketSphinx:
-    """Implements ``ports.Transcriber`` for English.
+    """Implements ``engines.Transcriber`` for English.
 
     Attributes:
         processes: so many recognisers run at once; one more fails.
@@ -73,7 +73,7 @@ class PocketSphinx:
     async def transcribe(
         self, wish: SpeechWish, audio: Audio, heard: Callable[[Heard], None]
     ) -> None:
-        """See ``ports.Transcriber``.
+        """See ``engines.Transcriber``.
 
         Raises:
             TranscriberFailed: the worker could not be started, or has ended; or too many run.

@@ -84,6 +84,8 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
             "subscriptions changed",
             lambda fact: "warning" if fact.rejected else "debug",
         ),
+        f.PhotoEnded: ("photo ended", lambda fact: "info" if fact.problem else "debug"),
+        f.StreamChanged: ("stream changed", _fixed("info")),
         f.UpdateFailed: ("update failed", _fixed("error")),
         f.StoreTrouble: ("store trouble", _fixed("error")),
         f.VoiceTrouble: ("voice trouble", _fixed("warning")),

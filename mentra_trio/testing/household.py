@@ -14,8 +14,9 @@ import trio
 
 from ..domain.ids import PackageName, UserId, package_name, user_id
 from ..domain.timings import Heartbeat, Lifecycle, Limits
+from ..engines import LiveStreams, Transcriber
 from ..environment import Environment
-from ..ports import SessionCall, Store, Transcriber
+from ..ports import SessionCall, Store
 from ..sessions.catalog import AppCatalog, AppDetails
 from ..sessions.directory import AppClaim, Directory
 from ..sessions.snapshots import AppSnapshot
@@ -225,6 +226,7 @@ async def open_household(
     webhooks: FakeWebhooks | None = None,
     telemetry: RecordingTelemetry | None = None,
     transcriber: Transcriber | None = None,
+    live_streams: LiveStreams | None = None,
 ) -> AsyncGenerator[Household, None]:
     """Sessions that live while the block runs; afterwards all are ended and all links closed."""
     webhooks, telemetry = webhooks or FakeWebhooks(), telemetry or RecordingTelemetry()
@@ -240,6 +242,7 @@ async def open_household(
         websocket_url=lambda token: f"ws://server.test/s/{token}/app-ws",
         dashboard_package="system.augmentos.dashboard",
         transcriber=transcriber,
+        live_streams=live_streams,
     )
     async with trio.open_nursery() as background:
         async with trio.open_nursery() as sessions, trio.open_nursery() as connections:

@@ -18,8 +18,9 @@ from ..concurrency.watched import Watched
 from ..config import Config
 from ..domain.errors import LinkClosed
 from ..domain.facts import Crashed, Fact
+from ..engines import Transcriber
 from ..environment import Environment
-from ..ports import Store, Telemetry, Transcriber
+from ..ports import Store, Telemetry
 from ..server import Server, open_server
 from ..webhooks.client import HttpWebhooks
 from .ledger import current_ledger

@@ -10,7 +10,7 @@ import trio
 from ..concurrency.oneshot import OneShot
 from ..domain.speech import SpeechWish
 from ..domain.streams import base_language
-from ..ports import Audio, Heard
+from ..engines import Audio, Heard
 from .links import PATIENCE_S
 
 
@@ -83,7 +83,7 @@ class ScriptedRecogniser:
 
 @attrs.define(eq=False, kw_only=True)
 class ScriptedTranscriber:
-    """``ports.Transcriber`` for tests.
+    """``engines.Transcriber`` for tests.
 
     Attributes:
         languages: what it understands, by base language; ``auto`` among them: it finds out.
@@ -112,7 +112,7 @@ class ScriptedTranscriber:
     async def transcribe(
         self, wish: SpeechWish, audio: Audio, heard: Callable[[Heard], None]
     ) -> None:
-        """See ``ports.Transcriber``."""
+        """See ``engines.Transcriber``."""
         self.attempts.append(trio.current_time())
         if self.failures:
             await trio.lowlevel.checkpoint()

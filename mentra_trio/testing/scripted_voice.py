@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from ..domain.errors import VoiceFailed
-from ..ports import Speech, Spoken
+from ..engines import Speech, Spoken
 
 MPEG_FRAME: Final = b"\xff\xf3\x60\xc4" + bytes(188)
 """How an MP3 file begins; silence."""
@@ -16,7 +16,7 @@ MPEG_FRAME: Final = b"\xff\xf3\x60\xc4" + bytes(188)
 
 @attrs.define(eq=False)
 class ScriptedVoice:
-    """A ``ports.Voice`` that records what it is asked for, and answers as it was told to.
+    """A ``engines.Voice`` that records what it is asked for, and answers as it was told to.
 
     Attributes:
         seconds: how long it takes for each text.

@@ -17,8 +17,9 @@ import trio
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.ids import package_name, user_id
+from ..engines import Transcriber
 from ..environment import Environment
-from ..ports import Store, Transcriber
+from ..ports import Store
 from ..server import Server
 from ..sessions.snapshots import AppSnapshot
 from ..storage.memory_store import MemoryStore

@@ -1,1 +1,1 @@
-"""Engines that say a text: implementations of ``ports.Voice``."""
+"""Engines that say a text: implementations of ``engines.Voice``."""

@@ -20,7 +20,7 @@ import msgspec
 import trio
 
 from ..domain.errors import ConfigError, VoiceFailed
-from ..ports import Speech, Spoken
+from ..engines import Speech, Spoken
 
 NEEDS: Final = ("espeakng_loader", "lameenc")
 HOW_TO_GET_IT: Final = "pip install 'mentra-trio[voice]'"
@@ -41,7 +41,7 @@ def is_voice(name: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class EspeakVoice:
-    """Implements ``ports.Voice``. Needs Linux or macOS.
+    """Implements ``engines.Voice``. Needs Linux or macOS.
 
     The voice that a request names is taken where the engine has it (a language, such as ``de``,
     maybe with a variant, ``de+f3``), else ``voice``: apps name voices of other engines. Of the
@@ -51,7 +51,7 @@ class EspeakVoice:
     voice: str = "en-us"
 
     async def speak(self, speech: Speech) -> Spoken:
-        """See ``ports.Voice``."""
+        """See ``engines.Voice``."""
         wished = speech.voice.lower()
         speed = speech.settings.get("speed")
         asked = {

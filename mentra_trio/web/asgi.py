@@ -21,6 +21,7 @@ from . import (
     device_routes,
     journal_stream,
     openapi,
+    photo_routes,
     place_routes,
     probes,
     registration_routes,
@@ -28,6 +29,7 @@ from . import (
     settings_routes,
     small_routes,
     storage_routes,
+    stream_files,
     token_routes,
     tool_routes,
     transcript_routes,
@@ -65,6 +67,8 @@ def make_app(services: Services) -> Starlette:
             *tool_routes.ROUTES,
             *place_routes.ROUTES,
             *transcript_routes.ROUTES,
+            *photo_routes.ROUTES,
+            *stream_files.ROUTES,
             *admin_routes.ROUTES,
             *journal_stream.ROUTES,
             *console.ROUTES,
@@ -107,7 +111,9 @@ class SafeHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_SAFE_HEADERS]}
+                said = {name for name, _ in message["headers"]}
+                safe = [header for header in _SAFE_HEADERS if header[0] not in said]
+                message = {**message, "headers": [*message["headers"], *safe]}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

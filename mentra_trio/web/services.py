@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -41,6 +42,7 @@ class Services:
         closing: set when the server ends: answers that go on must come to their end.
         draining: whether the server takes no more work.
         speaker: says texts, if there is a voice.
+        stream_file: by the name of a stream and of a file, what its viewers may have.
         hosts: names under which operators reach the server, beside addresses and local names.
         addresses: base URLs of this server's HTTP routes, as phones may know them.
         user_token_key: what signed user tokens are signed with; made when it is first needed.
@@ -62,6 +64,7 @@ class Services:
     tools: ToolCalls
     closing: trio.Event
     version: str
+    stream_file: Callable[[str, str], Path | None] = lambda _name, _file: None
     hosts: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
     user_token_key: Callable[[], RSAPrivateKey]

@@ -15,7 +15,7 @@ import trio
 
 from ..domain.errors import VoiceFailed
 from ..domain.timings import SPEECH_S
-from ..ports import Speech, Spoken, Voice
+from ..engines import Speech, Spoken, Voice
 from .answers import Problem
 
 CHARACTERS_MAX: Final = 1_000

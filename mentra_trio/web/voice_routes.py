@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ..ports import Speech
+from ..engines import Speech
 from .answers import Problem
 from .services import services_of
 from .speaking import CHARACTERS_MAX

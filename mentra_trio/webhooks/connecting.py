@@ -19,8 +19,8 @@ import httpcore
 import trio
 
 from ..domain.errors import WebhookFailed, WebhookFailure
+from ..domain.public_addresses import is_public
 from ..domain.timings import WIND_DOWN_S
-from .addresses import is_public
 from .look_up import Address, LookUp
 
 ANSWER_BYTES_MAX: Final = 65_536

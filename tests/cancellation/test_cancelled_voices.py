@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock
 
-from mentra_trio.ports import Speech
+from mentra_trio.engines import Speech
 from mentra_trio.testing.scripted_voice import ScriptedVoice
 
 

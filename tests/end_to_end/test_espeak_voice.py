@@ -14,7 +14,7 @@ import trio
 import mentra_trio
 from mentra_trio.cli.doctor import doctor
 from mentra_trio.domain.errors import ConfigError, VoiceFailed
-from mentra_trio.ports import Speech
+from mentra_trio.engines import Speech
 from mentra_trio.voice import espeak_voice
 from mentra_trio.voice.espeak_voice import EspeakVoice, is_voice, open_espeak_voice
 

@@ -14,7 +14,7 @@ import trio
 
 from mentra_trio.domain.errors import TranscriberFailed
 from mentra_trio.domain.speech import SpeechWish
-from mentra_trio.ports import Heard
+from mentra_trio.engines import Heard
 from mentra_trio.sessions.audio_queue import AudioQueue
 from mentra_trio.speech.pocketsphinx_engine import PocketSphinx
 

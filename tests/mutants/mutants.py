@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from camera_mutants import CAMERA_MUTANTS
 from cancellation_mutants import CANCELLATION_MUTANTS
 from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
@@ -18,4 +19,5 @@ MUTANTS: Final = (
     *DEVICE_MUTANTS,
     *DISPLAY_MUTANTS,
     *SPEECH_MUTANTS,
+    *CAMERA_MUTANTS,
 )

@@ -8,7 +8,5 @@ NOT_YET_THERE: Final = frozenset(
     {
         ("GET", "/api/transcripts/{appSessionId}"),
         ("POST", "/api/app-communication/discover-users"),
-        ("POST", "/api/client/photo/response"),
-        ("POST", "/api/hardware/button-press"),
     }
 )

@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from mentra_trio.domain.timings import SPEECH_S
-from mentra_trio.ports import Speech
+from mentra_trio.engines import Speech
 from mentra_trio.testing.scripted_voice import MPEG_FRAME, ScriptedVoice
 from mentra_trio.web.answers import Problem
 from mentra_trio.web.asgi import make_app

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mentra_trio.webhooks.addresses import is_public
+from mentra_trio.domain.public_addresses import is_public
 
 PUBLIC = (
     "93.184.216.34",
