@@ -17,6 +17,7 @@ from ..domain.streams import Subscription
 from ..wire.message import Message
 from .device import Device
 from .eyepiece import Eyepiece
+from .messaging import Messaging
 from .screen import Screen
 from .subsystem import Subsystem, Workplace
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Subsystem)
 
-SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = ()
+SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (Messaging,)
 """What apps can ask for. Hooks are called in this order."""
 
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (

@@ -32,13 +32,5 @@ def refusal_of(message: FromApp, timestamp: str) -> msgspec.Struct | None:
             )
         case asked.StreamStatusCheck():
             return answer.StreamStatusCheckResponse(has_active_stream=False, timestamp=timestamp)
-        case asked.AppDirectMessage(message_id=name, target_user_id=target):
-            return answer.AppDirectMessageResponse(
-                message_id=name,
-                success=False,
-                target_user_id=target,
-                error=f"messages between users are {NOT_HERE}",
-                timestamp=timestamp,
-            )
         case _:
             return None

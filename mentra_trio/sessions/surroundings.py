@@ -12,6 +12,7 @@ from ..environment import Environment
 from ..ports import Store, Telemetry, Webhooks
 from .endpoint import Endpoints
 from .keeper import Keeper
+from .neighbours import Neighbours
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -20,7 +21,8 @@ class Surroundings:
 
     ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
     ``crowded_until`` is until when (Trio time) many peers are coming back at once.
-    ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
+    ``endpoints`` are the app servers, ``keeper`` writes down what sessions are, ``neighbours``
+    are the users of each app who have it running.
     """
 
     store: Store
@@ -35,6 +37,7 @@ class Surroundings:
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0))
     endpoints: Endpoints = attrs.field(init=False)
     keeper: Keeper = attrs.field(init=False)
+    neighbours: Neighbours = attrs.field(factory=Neighbours, init=False)
 
     @endpoints.default
     def _make_endpoints(self) -> Endpoints:

@@ -9,12 +9,29 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mentra_trio.domain.backlog import STATES, Backlog, Gap, Keeping, Kept, Loss, keeping_of
+from mentra_trio.domain.backlog import (
+    FROM_OTHERS,
+    SHARE_OF_OTHERS,
+    STATES,
+    Backlog,
+    Gap,
+    Keeping,
+    Kept,
+    Loss,
+    keeping_of,
+)
 from mentra_trio.domain.streams import LOCATIONS
 
 EVENT: Final = "button_press"
 STATE: Final = "head_position"
-STREAMS: Final = (EVENT, "transcription:en-US", STATE, "glasses_battery_update", "audio_chunk")
+STREAMS: Final = (
+    EVENT,
+    "transcription:en-US",
+    STATE,
+    "glasses_battery_update",
+    "audio_chunk",
+    FROM_OTHERS,
+)
 
 frames = st.text("aü", min_size=1, max_size=40)
 
@@ -30,7 +47,7 @@ def frames_of(kept: Backlog) -> list[str]:
 class BacklogMachine(RuleBasedStateMachine):
     """The oracle holds everything that was ever kept and not taken, and thins it by the rules."""
 
-    @initialize(messages=st.integers(1, 6), size=st.integers(1, 120), seconds=st.floats(1, 50))
+    @initialize(messages=st.integers(1, 12), size=st.integers(1, 300), seconds=st.floats(1, 50))
     def begin(self, messages: int, size: int, seconds: float) -> None:
         self.kept = backlog(messages, size, seconds)
         self.model: list[Kept] = []
@@ -56,19 +73,33 @@ class BacklogMachine(RuleBasedStateMachine):
             self.model = [message for message in self.model if message.stream != stream]
         self.drop_old()
         size = len(frame.encode())
-        if size > self.kept.bytes_max:
+        if size > (self.bytes_of_others if stream == FROM_OTHERS else self.kept.bytes_max):
             self.missed.append((self.now, Loss.TOO_MANY))
             assert not answer
             return
         assert answer
         new = Kept(position=self.position, at=self.now, stream=stream, frame=frame, size=size)
         self.position += 1
+        if stream == FROM_OTHERS:
+            self.keep_to_their_share(size)
         self.model.append(new)
         while (
             len(self.model) > self.kept.messages_max
             or sum(message.size for message in self.model) > self.kept.bytes_max
         ):
             self.lose(self.model[0], Loss.TOO_MANY)
+
+    @property
+    def bytes_of_others(self) -> int:
+        return self.kept.bytes_max // SHARE_OF_OTHERS
+
+    def keep_to_their_share(self, size: int) -> None:
+        while True:
+            others = [message for message in self.model if message.stream == FROM_OTHERS]
+            few = len(others) < max(1, self.kept.messages_max // SHARE_OF_OTHERS)
+            if few and sum(one.size for one in others) + size <= self.bytes_of_others:
+                return
+            self.lose(others[0], Loss.TOO_MANY)
 
     @rule(seconds=st.floats(0, 60))
     def time_passes(self, seconds: float) -> None:
