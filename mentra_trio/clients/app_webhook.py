@@ -34,7 +34,7 @@ NO_SETTINGS: Final[Answer] = (
     400,
     {"status": "error", "message": "Missing userId or settings array in request body"},
 )
-HELLO: Final[Answer] = (200, {"status": "success", "message": "tools are called by POST"})
+HELLO: Final[Answer] = (200, {"status": "success", "reply": "Hello, world!"})
 NO_TOOL: Final[Answer] = (400, {"status": "error", "message": "Missing toolId or userId"})
 NOT_FOUND: Final[Answer] = (404, {"status": "error", "message": "Not found"})
 TOO_LARGE: Final[Answer] = (413, {"status": "error", "message": "Body too large"})
