@@ -28,7 +28,7 @@ from ..wire.parts import (
 )
 from .answering import Answering
 from .dialing import ClientLink, Dial, open_websocket
-from .http_calls import RestDoor, http_base
+from .http_calls import RestDoor, field_of, http_base
 from .inbox import INBOX_MAX
 from .phone import Phone
 
@@ -142,17 +142,17 @@ class Glasses(Phone):
             RequestFailed: the server could not be asked, or refused. So do the next two.
         """
         answer = await self.door.call("POST", "/api/client/device/state", state)
-        return answer["appliedState"]
+        return field_of(answer, "appliedState")
 
     async def settings(self) -> dict[str, Any]:
         """The user's MentraOS settings, by the names that phones use."""
         answer = await self.door.call("GET", "/api/client/user/settings")
-        return dict(answer["data"])
+        return dict(field_of(answer, "data"))
 
     async def change_settings(self, **settings: Any) -> dict[str, Any]:
         """Change some of them; all of them, afterwards."""
         answer = await self.door.call("POST", "/api/client/user/settings", settings)
-        return dict(answer["data"])
+        return dict(field_of(answer, "data"))
 
     # --- what the server sends ---
 

@@ -187,6 +187,17 @@ class RestDoor:
         return answer.json()
 
 
+def field_of(answer: Any, name: str) -> Any:
+    """One field of a JSON object that was answered.
+
+    Raises:
+        RequestFailed: the answer has no such field.
+    """
+    if not isinstance(answer, dict) or name not in answer:
+        raise RequestFailed("BAD_ANSWER", f"cloud: the answer has no {name}")
+    return answer[name]
+
+
 def http_base(websocket_url: str) -> str:
     """Where the REST routes of a server are, from the URL of its WebSocket (protocol.md 1.4)."""
     base = "http" + websocket_url.removeprefix("ws")

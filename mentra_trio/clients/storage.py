@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from .ability import Ability
+from .http_calls import field_of
 from .questions import RequestFailed
 
 
@@ -62,10 +63,9 @@ class Storage(Ability):
 
     async def _read(self) -> dict[str, str]:
         if self._known is None:
-            answer = await self._call("GET")
-            data = answer.get("data") if isinstance(answer, dict) else None
+            data = field_of(await self._call("GET"), "data")
             if not isinstance(data, dict):
-                raise RequestFailed("BAD_ANSWER", "cloud: the answer has no data")
+                raise RequestFailed("BAD_ANSWER", "cloud: the data are no texts by key")
             self._known = data
         return self._known
 
