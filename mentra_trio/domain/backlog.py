@@ -130,8 +130,9 @@ class Backlog:
         if size > (self._bytes_of_others if stream == FROM_OTHERS else self.bytes_max):
             self._miss(now, Loss.TOO_MANY)
             return False
-        if stream == FROM_OTHERS:
-            self._make_room_among_others(size)
+        if stream == FROM_OTHERS and not self._make_room_among_others(size):
+            self._miss(now, Loss.TOO_MANY)
+            return False
         while len(self._kept) >= self.messages_max or self._bytes + size > self.bytes_max:
             self._miss(self._remove(next(iter(self._kept))).at, Loss.TOO_MANY)
         position = self.next_position
@@ -184,11 +185,18 @@ class Backlog:
     def _bytes_of_others(self) -> int:
         return self.bytes_max // SHARE_OF_OTHERS
 
-    def _make_room_among_others(self, size: int) -> None:
-        """Drop the oldest messages of other users until one more is within their share."""
+    def _make_room_among_others(self, size: int) -> bool:
+        """Drop the oldest messages of other users until one more is within their share.
+
+        ``False`` if it cannot be: the app's own streams take the rest.
+        """
         most = max(1, self.messages_max // SHARE_OF_OTHERS)
         kept = self._of_others
-        while len(kept) >= most or sum(kept.values()) + size > self._bytes_of_others:
+        while True:
+            share = len(kept) < most and sum(kept.values()) + size <= self._bytes_of_others
+            whole = len(self._kept) < self.messages_max and self._bytes + size <= self.bytes_max
+            if (share and whole) or not kept:
+                return share and whole
             self._miss(self._remove(next(iter(kept))).at, Loss.TOO_MANY)
 
     def _enter(self, message: Kept) -> None:

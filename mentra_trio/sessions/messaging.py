@@ -25,7 +25,7 @@ from ..domain.rooms import Change, Denial, RoomConfig
 from ..domain.timings import MESSAGE_UNIT_BYTES, MESSAGES_BURST, MESSAGES_PER_S
 from ..wire import from_app, to_app
 from ..wire.codec import encode
-from .delivery import Outcome, deliver
+from .delivery import NOT_KEPT, Outcome, deliver
 from .subsystem import AppHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 NOT_THERE: Final = "app: it does not run for that user"
 TOO_FAST: Final = "cloud: too many messages, wait a moment"
 NOT_IN_ROOM: Final = "cloud: not in that room"
+NO_ROOM: Final = "app: it is away, and too much waits for it already"
 
 
 @attrs.define(eq=False, repr=False)
@@ -107,7 +108,9 @@ class Messaging(Subsystem):
         if found is None:
             return NOT_THERE
         delivery = deliver(found.app, FROM_OTHERS, frame)
-        return f"app: {delivery.why}" if delivery.outcome is Outcome.DROPPED else ""
+        if delivery.outcome is not Outcome.DROPPED:
+            return ""
+        return NO_ROOM if delivery.why == NOT_KEPT else f"app: {delivery.why}"
 
     def _written(
         self, app: AppSession, payload: object, message_id: str, room: str | None = None

@@ -73,15 +73,14 @@ class BacklogMachine(RuleBasedStateMachine):
             self.model = [message for message in self.model if message.stream != stream]
         self.drop_old()
         size = len(frame.encode())
-        if size > (self.bytes_of_others if stream == FROM_OTHERS else self.kept.bytes_max):
+        most = self.bytes_of_others if stream == FROM_OTHERS else self.kept.bytes_max
+        if size > most or (stream == FROM_OTHERS and not self.make_room_among_others(size)):
             self.missed.append((self.now, Loss.TOO_MANY))
             assert not answer
             return
         assert answer
         new = Kept(position=self.position, at=self.now, stream=stream, frame=frame, size=size)
         self.position += 1
-        if stream == FROM_OTHERS:
-            self.keep_to_their_share(size)
         self.model.append(new)
         while (
             len(self.model) > self.kept.messages_max
@@ -93,13 +92,23 @@ class BacklogMachine(RuleBasedStateMachine):
     def bytes_of_others(self) -> int:
         return self.kept.bytes_max // SHARE_OF_OTHERS
 
-    def keep_to_their_share(self, size: int) -> None:
-        while True:
+    def fits_in(self, size: int) -> bool:
+        """Whether one more of others is within their share, and within the whole."""
+        others = [message for message in self.model if message.stream == FROM_OTHERS]
+        return (
+            len(others) < max(1, self.kept.messages_max // SHARE_OF_OTHERS)
+            and sum(one.size for one in others) + size <= self.bytes_of_others
+            and len(self.model) < self.kept.messages_max
+            and sum(one.size for one in self.model) + size <= self.kept.bytes_max
+        )
+
+    def make_room_among_others(self, size: int) -> bool:
+        while not self.fits_in(size):
             others = [message for message in self.model if message.stream == FROM_OTHERS]
-            few = len(others) < max(1, self.kept.messages_max // SHARE_OF_OTHERS)
-            if few and sum(one.size for one in others) + size <= self.bytes_of_others:
-                return
+            if not others:
+                return False
             self.lose(others[0], Loss.TOO_MANY)
+        return True
 
     @rule(seconds=st.floats(0, 60))
     def time_passes(self, seconds: float) -> None:
@@ -218,3 +227,12 @@ def test_a_gap_begins_with_the_first_message_that_was_missed() -> None:
     for moment in (1.0, 2.0, 3.0):
         assert kept.keep(EVENT, "a", moment)
     assert kept.take_gap() == Gap(count=2, since=1.0, reasons=frozenset({Loss.TOO_MANY}))
+
+
+def test_what_others_say_never_pushes_out_what_the_app_subscribed_to() -> None:
+    kept = backlog(messages=8)
+    for number in range(8):
+        assert kept.keep(EVENT, str(number), 0.0)
+    assert not kept.keep(FROM_OTHERS, "hello", 1.0)
+    assert len(kept) == 8
+    assert kept.gap == Gap(count=1, since=1.0, reasons=frozenset({Loss.TOO_MANY}))

@@ -175,6 +175,15 @@ async def test_a_flood_for_an_app_that_is_away_costs_it_none_of_its_own_streams(
         assert gap["payload"]["count"] == 48
 
 
+async def test_who_cannot_keep_it_is_an_answer(autojump_clock: MockClock) -> None:
+    async with company(lifecycle=Lifecycle(kept_bytes=1_000)) as all_three:
+        all_three.links[BEN].cut()
+        await all_three.says(ANN, direct(BEN, "x" * 500))
+        [answer] = all_three.heard(ANN, "app_direct_message_response")
+        assert answer["success"] is False
+        assert answer["error"] == "app: it is away, and too much waits for it already"
+
+
 async def test_whoever_floods_is_not_heard_for_a_while_and_is_told(
     autojump_clock: MockClock,
 ) -> None:
