@@ -11,12 +11,15 @@ from ..wire.message import Number
 from ..wire.parts import PhotoError
 from .http_calls import HttpAnswer, call_http
 from .multipart import FormPart, write_form
+from .questions import RequestFailed
 
 if TYPE_CHECKING:
     from .glasses import Glasses
 
 UPLOAD_S: Final = 30.0
 """How long an upload may take."""
+
+UPLOAD_FAILED: Final = "UPLOAD_FAILED"
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -49,7 +52,6 @@ class Answering:
         headers = [("Content-Type", content_type)]
         if request.auth_token is not None:
             headers.append(("Authorization", f"Bearer {request.auth_token}"))
-        uploaded = False
         try:
             answer = await call_http(
                 "POST",
@@ -60,18 +62,25 @@ class Answering:
                 ssl_context=self._glasses.door.ssl_context,
                 within_s=UPLOAD_S,
             )
-            uploaded = answer.ok
-        finally:
-            if not uploaded:
-                await self.photo_failed(request, "UPLOAD_FAILED", "app: it did not take the photo")
-        if uploaded:
-            saved = request.save_to_gallery or None
-            await self._glasses.send(
-                from_glasses.PhotoResponse(
-                    request_id=request.request_id, success=True, saved_to_gallery=saved
-                )
+        except RequestFailed as error:
+            failure = error
+        else:
+            if answer.ok:
+                await self._photo_uploaded(request)
+            else:
+                await self.photo_failed(request, UPLOAD_FAILED, f"app: answered {answer.status}")
+            return answer
+        await self.photo_failed(request, UPLOAD_FAILED, "app: it cannot be reached")
+        raise failure
+
+    async def _photo_uploaded(self, request: to_glasses.PhotoRequest) -> None:
+        await self._glasses.send(
+            from_glasses.PhotoResponse(
+                request_id=request.request_id,
+                success=True,
+                saved_to_gallery=request.save_to_gallery or None,
             )
-        return answer
+        )
 
     async def photo_failed(self, request: to_glasses.PhotoRequest, code: str, message: str) -> None:
         """Say that there is no photo; ``code`` is one of protocol.md 6.3."""

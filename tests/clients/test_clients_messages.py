@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import trio
 from app_rig import Rig, stream
-from test_clients_abilities import asked
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.tools import TOOL_S, ToolCall, ToolFailed
 from mentra_trio.wire.from_glasses import CalendarEvent, PhoneNotification
+
+from .test_clients_abilities import asked
 
 TOOL = {"toolId": "add", "toolParameters": {"a": 1}, "timestamp": 5, "userId": "u-1@x.org"}
 
