@@ -35,7 +35,7 @@ NO_SETTINGS: Final[Answer] = (
     {"status": "error", "message": "Missing userId or settings array in request body"},
 )
 HELLO: Final[Answer] = (200, {"status": "success", "reply": "Hello, world!"})
-NO_TOOL: Final[Answer] = (400, {"status": "error", "message": "Missing toolId or userId"})
+NO_TOOL: Final[Answer] = (400, {"status": "error", "message": "Not a tool call"})
 NOT_FOUND: Final[Answer] = (404, {"status": "error", "message": "Not found"})
 TOO_LARGE: Final[Answer] = (413, {"status": "error", "message": "Body too large"})
 
@@ -171,8 +171,6 @@ class WebhookEndpoint:
         try:
             call = msgspec.json.decode(data, type=_Tool)
         except msgspec.MsgspecError:
-            call = _Tool()
-        if not call.tool_id or not call.user_id:
             return NO_TOOL
         parameters = call.tool_parameters or {}
         try:
