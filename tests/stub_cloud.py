@@ -74,6 +74,19 @@ class Caller:
         await self._over.wait()
 
 
+@attrs.frozen
+class Asked:
+    """A plain request that came to the stub."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
 @attrs.define(eq=False)
 class StubCloud:
     """Accepts everybody, or refuses with ``refuse_with``, and hands each to the test."""
@@ -82,6 +95,10 @@ class StubCloud:
     refuse_with: int | None = None
     retry_after: bytes | None = None
     refused_at: list[float] = attrs.field(factory=list)
+    routes: dict[tuple[str, str], tuple[int, object]] = attrs.field(factory=dict)
+    """What its HTTP routes answer, by method and path; 404 for every other."""
+    asked: list[Asked] = attrs.field(factory=list)
+    http_after: float = 0.0
     _send: trio.MemorySendChannel[Caller] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[Caller] = attrs.field(init=False)
 
@@ -119,10 +136,28 @@ class StubCloud:
             await caller.served()
             await link.close(CloseReason(1000, "test over"))
 
-    async def post(self, host: str, path: str, body: object) -> tuple[int, Any]:
+    async def answer_http(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a plain request as ``routes`` say, and take note of it."""
+        body = b""
+        while (event := await receive()).get("more_body"):
+            body += event["body"]
+        body += event["body"]
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        path = scope["raw_path"].decode().partition("?")[0]
+        self.asked.append(Asked(scope["method"], path, headers, body))
+        await trio.sleep(self.http_after)
+        status, answer = self.routes.get((scope["method"], path), (404, {"message": "no"}))
+        data = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": data})
+
+    async def post(
+        self, host: str, path: str, body: object, content_type: str = "application/json"
+    ) -> tuple[int, Any]:
         """POST JSON (or raw bytes) to ``host``; the status and the decoded answer."""
         data = body if isinstance(body, bytes) else msgspec.json.encode(body)
         head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        head += f"Content-Type: {content_type}\r\n"
         return await self._ask(host, f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
 
     async def get(self, host: str, path: str) -> tuple[int, Any]:
@@ -162,7 +197,7 @@ async def no_http(scope: Any, receive: Any, send: Any) -> None:
 async def open_cloud() -> AsyncGenerator[StubCloud]:
     network = MemoryNetwork()
     cloud = StubCloud(network)
-    port = Port(no_http, cloud.admit, Limits(), RecordingTelemetry())
+    port = Port(cloud.answer_http, cloud.admit, Limits(), RecordingTelemetry())
     async with trio.open_nursery() as nursery:
         listeners = [network.listen("cloud", 8002)]
         await nursery.start(trio.serve_listeners, port.serve, listeners)

@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry
 import mentra_trio
 from mentra_trio import web
 from mentra_trio.cli import commands
-from mentra_trio.clients import UpgradeRefused
+from mentra_trio.clients import AppSession, RequestFailed, ToolFailed, UpgradeRefused
 from mentra_trio.config import Config, SpeechSettings, WebhookSettings
 from mentra_trio.domain import (
     attachment,
@@ -210,7 +210,7 @@ def test_every_error_of_the_public_modules_is_described() -> None:
     pages = (errors.__doc__ or "") + (REFERENCE / "errors.md").read_text()
     names = [
         one.__name__
-        for one in (*vars(errors).values(), UpgradeRefused)
+        for one in (*vars(errors).values(), RequestFailed, ToolFailed, UpgradeRefused)
         if isinstance(one, type) and issubclass(one, errors.MentraTrioError)
     ]
     assert [name for name in names if name not in pages] == []
@@ -294,3 +294,28 @@ async def test_the_embedded_server_runs_as_written_and_ends_quietly() -> None:
     with trio.fail_after(15):
         async with running(program("guides/embed.md", "open_server(")) as (_, told):
             assert told.startswith("ws://127.0.0.1:")
+
+
+@pytest.mark.real_sockets
+async def test_users_of_an_app_meet_as_written() -> None:
+    page = "guides/write_an_app_in_python.md"
+    with trio.fail_after(15):
+        async with running(program(page, "open_server(")) as (process, told):
+            assert told == "ada has heard of ben\n"
+            await process.wait()
+
+
+def test_what_the_guide_to_apps_names_is_there() -> None:
+    page = (DOCS / "guides/write_an_app_in_python.md").read_text()
+    session = AppSession("u-1@x.org", "s", "com.t.a")
+    named = set(re.findall(r"\bsession((?:\.[a-z_]+)+)", page)) - {".nursery.start_soon"}
+    assert ".camera.request_photo" in named
+    missing = []
+    for path in sorted(named):
+        thing: Any = session
+        for name in path.split(".")[1:]:
+            if not hasattr(thing, name):
+                missing.append(path)
+                break
+            thing = getattr(thing, name)
+    assert missing == []

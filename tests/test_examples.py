@@ -18,6 +18,7 @@ RUNS = {
     "minimal_server.py": (["0.3"], "glasses connect to ws://127.0.0.1:"),
     "embed_in_your_trio_app.py": ([], "ada@example.org: DISCONNECTED"),
     "caption_app.py": (["--rehearse"], "the glasses show: Hello from the real world"),
+    "meet_in_a_room.py": ([], "grace sees what ada said"),
     "find_a_race.py": ([], FOUND),
     "watch_one_app_die.py": ([], "com.example.fragile has seen 3 presses"),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Final, TypeVar
@@ -20,15 +21,21 @@ from .app_connection import ACK_S, AppConnection
 from .app_port import answering, listening
 from .app_session import AppSession
 from .app_webhook import WebhookEndpoint
+from .camera import Photo
 from .dialing import Dial
+from .http_calls import RestDoor, http_base
+from .photo_upload import PhotoFailure
 from .reconnecting import Comeback, is_final
+from .tools import TOOL_S, ToolCall, ToolFailed
 
 log: Final = logging.getLogger(__name__)
 
 SessionHandler = Callable[[AppSession], Awaitable[object] | None]
 StopHandler = Callable[[AppSession, str], Awaitable[object] | None]
+ToolHandler = Callable[[ToolCall], Awaitable[str | None] | str | None]
 S = TypeVar("S", bound=SessionHandler)
 E = TypeVar("E", bound=StopHandler)
+T = TypeVar("T", bound=ToolHandler)
 
 RELEASE_S: Final = 0.1
 """Between telling that a session moves on and ending it (protocol.md 2.10)."""
@@ -63,6 +70,7 @@ class App:
     persistent: bool = attrs.field(default=False, kw_only=True)
     _begin: SessionHandler | None = attrs.field(default=None, init=False)
     _stop: StopHandler | None = attrs.field(default=None, init=False)
+    _tool: ToolHandler | None = attrs.field(default=None, init=False)
 
     def session(self, handler: S) -> S:
         """Decorator: run ``handler`` once per session, as soon as it is acknowledged.
@@ -76,6 +84,15 @@ class App:
     def on_stop(self, handler: E) -> E:
         """Decorator: run ``handler`` with a reason once when a session has ended."""
         self._stop = handler
+        return handler
+
+    def on_tool(self, handler: T) -> T:
+        """Decorator: have ``handler`` answer tool calls, with a text or with nothing.
+
+        It may be ``async`` or not. ``ToolFailed`` is answered with its text; anything else that
+        it raises, with an error, and is added to ``crashes``.
+        """
+        self._tool = handler
         return handler
 
     @asynccontextmanager
@@ -106,6 +123,7 @@ class App:
                 self.api_key,
                 self._begin,
                 self._stop,
+                self._tool,
                 sessions,
                 dial,
                 ssl_context,
@@ -131,6 +149,7 @@ class AppServer:
     _api_key: str = attrs.field(repr=False)
     _begin: SessionHandler | None
     _stop: StopHandler | None
+    _tool: ToolHandler | None
     _nursery: trio.Nursery
     _dial: Dial | None
     _ssl_context: ssl.SSLContext | None
@@ -174,7 +193,13 @@ class AppServer:
         # No await between this look-up and the insert: requests may overlap in the wait above.
         if (older := self._sessions.get(session_id)) is not None:
             older.end("replaced by a newer session")
-        session = AppSession(user, session_id, self.package, crashed=self.crashes.append)
+        session = AppSession(
+            user,
+            session_id,
+            self.package,
+            crashed=self.crashes.append,
+            rest=self._door(url),
+        )
         self._sessions[session_id] = session
         self._came.set()
         self._came = trio.Event()
@@ -197,10 +222,58 @@ class AppServer:
             session.accept(to_app.SettingsUpdate(settings=settings))
         return len(told)
 
+    async def call_tool(
+        self, tool_id: str, parameters: Mapping[str, Any], user: str, timestamp: Any
+    ) -> str | None:
+        """What the author's ``on_tool`` answers; ``None`` if there is none.
+
+        Raises:
+            ToolFailed: it raised that, or something else, or took longer than ``TOOL_S``.
+        """
+        await trio.lowlevel.checkpoint()
+        if self._tool is None:
+            return None
+        session = next((one for one in self.sessions if one.user == user), None)
+        call = ToolCall(
+            tool_id=tool_id,
+            parameters=parameters,
+            user=user,
+            timestamp=timestamp,
+            session=session,
+        )
+        failure = ToolFailed("the tool failed, or took too long")
+        with contain(self._note_crash), trio.move_on_after(TOOL_S):
+            try:
+                reply = await _awaited(self._tool(call))
+                return None if reply is None else str(reply)
+            except ToolFailed as failed:
+                failure = failed
+        raise failure
+
+    def photo_came(self, result: Photo | PhotoFailure) -> bool:
+        """Give a photo, or why there is none, to the session that asked for it."""
+        for session in self.sessions:
+            if isinstance(result, Photo):
+                taken = session.camera.arrived(result)
+            else:
+                taken = session.camera.failed(result.request_id, result.code, result.message)
+            if taken:
+                return True
+        return False
+
     def emit(self, fact: Fact) -> None:
         """Take note of what the endpoint's port reports; only crashes matter here."""
         if isinstance(fact, Crashed):
             self._note_crash(fact.error)
+
+    def _door(self, url: str) -> RestDoor:
+        """The HTTP routes of the server whose WebSocket is at ``url``."""
+        return RestDoor(
+            base=http_base(url),
+            bearer=self._api_key,
+            dial=self._dial,
+            ssl_context=self._ssl_context,
+        )
 
     # --- a session's life ---
 
@@ -211,7 +284,7 @@ class AppServer:
         if self._sessions.get(session.session_id) is session:
             del self._sessions[session.session_id]
         session.ready.settle(False)
-        session.end_reason.settle("crashed")
+        session.end("crashed")
         session.ended.settle(await self._say_stopped(session))
 
     async def _run(self, session: AppSession, url: str) -> None:
@@ -256,10 +329,9 @@ class AppServer:
         log.error("app %s: contained a crash", self.package, exc_info=error)
 
 
-async def _awaited(result: Awaitable[object] | None) -> None:
-    """The end of a handler, whether it is ``async`` or not."""
-    if result is not None:
-        await result
+async def _awaited(result: Any) -> Any:
+    """What a handler returns in the end, whether it is ``async`` or not."""
+    return await result if inspect.isawaitable(result) else result
 
 
 def _told(reason: CloseReason) -> str:

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 import trio
 
-from ..concurrency.bulkhead import contain
 from ..concurrency.oneshot import OneShot
 from ..domain.close_reasons import CloseReason
 from ..domain.errors import LinkClosed
-from ..wire import from_app, from_glasses, to_app
+from ..wire import from_app, to_app
 from ..wire.codec import encode
-from ..wire.message import Message, Unrecognized
-from ..wire.parts import ClearView, DoubleTextWall, Layout, ReferenceCard, TextWall
-from ..wire.to_app import PermissionErrorDetail
-from .dialing import ClientLink
-from .events import (
-    MissedMessages,
-    Reconnected,
-    Transcription,
-    Translation,
-    decode_event,
+from ..wire.message import Message, Number
+from ..wire.parts import (
+    BitmapAnimation,
+    BitmapView,
+    ClearView,
+    DashboardCard,
+    DoubleTextWall,
+    Layout,
+    ReferenceCard,
+    TextWall,
 )
-from .inbox import Inbox
+from ..wire.to_app import PermissionErrorDetail
+from .ability import Ability
+from .audio_out import AudioOut
+from .camera import Camera
+from .dashboard import Dashboard
+from .dialing import ClientLink
+from .ears import FromServer as FromServer
+from .ears import Handler as Handler
+from .events import Reconnected
+from .hearing import NOTHING, RECONNECTED, Hearing, of_mentraos_setting, of_setting
+from .http_calls import RestDoor
+from .leds import Leds
+from .live_streams import LiveStreams
+from .location import Location
+from .messages import Messages
+from .questions import Questions, not_connected
+from .storage import Storage
 
 log: Final = logging.getLogger(__name__)
 
-Handler = Callable[[Any], Awaitable[object] | None]
-"""Is called with each event of a stream, one event at a time; may be ``async``."""
-
-FromServer = to_app.ToApp | Unrecognized | bytes
-"""What the server sends to an app: a message, or a frame of audio."""
-
 WARNINGS_AT_ONCE: Final = 20
-
-AUDIO: Final = "audio_chunk"
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.define(eq=False)
-class AppSession:
+class AppSession(Hearing):
     """One user of the app, from the webhook until the session is stopped or lost.
 
     It survives reconnects: handlers stay, and what they want is asked for again. Registering a
@@ -61,6 +64,8 @@ class AppSession:
         nursery: for tasks of the author that shall end with the session. A crash in one of
             them ends this session, and no other.
         crashes: what the handlers raised; the session goes on after it.
+        camera, streams, audio, leds, location, dashboard, storage, messages: what else can be
+            asked for. What cannot be had raises ``RequestFailed``.
     """
 
     user: str
@@ -70,128 +75,46 @@ class AppSession:
     mentraos_settings: Mapping[str, Any] = NOTHING
     capabilities: Mapping[str, Any] | None = None
     device_state: Mapping[str, Any] = NOTHING
-    _crashed: Callable[[BaseException], None] = attrs.field(
-        default=lambda error: None, repr=False, kw_only=True
-    )
-    """Is told as well of what is added to ``crashes``."""
+    _rest: RestDoor | None = attrs.field(default=None, repr=False, kw_only=True)
     reconnect_token: str = attrs.field(default="", init=False, repr=False)
     """From the latest ack: shows the server, once, that this session was there before."""
-    crashes: list[BaseException] = attrs.field(factory=list, init=False)
     acked: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     ready: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     ended: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     end_reason: OneShot[str] = attrs.field(factory=OneShot, init=False)
-    changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    questions: Questions = attrs.field(factory=Questions, init=False, repr=False)
     _order: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     """Held while something is sent: a list that is on its way is not overtaken."""
     life: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     nursery: trio.Nursery = attrs.field(init=False)
     _link: ClientLink[FromServer] | None = attrs.field(default=None, init=False)
-    _handlers: dict[str, list[Handler]] = attrs.field(factory=dict, init=False)
-    _listeners: dict[str, list[Handler]] = attrs.field(factory=dict, init=False)
-    _reconnected: list[Handler] = attrs.field(factory=list, init=False)
-    _work: Inbox[FromServer | Reconnected] = attrs.field(factory=Inbox, init=False)
+    camera: Camera = attrs.field(init=False, repr=False)
+    streams: LiveStreams = attrs.field(init=False, repr=False)
+    audio: AudioOut = attrs.field(init=False, repr=False)
+    leds: Leds = attrs.field(init=False, repr=False)
+    location: Location = attrs.field(init=False, repr=False)
+    dashboard: Dashboard = attrs.field(init=False, repr=False)
+    storage: Storage = attrs.field(init=False, repr=False)
+    messages: Messages = attrs.field(init=False, repr=False)
+    _abilities: tuple[Ability, ...] = attrs.field(init=False, repr=False)
 
-    # --- streams ---
+    def __attrs_post_init__(self) -> None:
+        self.camera, self.streams = Camera(self), LiveStreams(self)
+        self.audio, self.leds = AudioOut(self), Leds(self)
+        self.location, self.dashboard = Location(self), Dashboard(self)
+        self.storage, self.messages = Storage(self), Messages(self)
+        listening = (self.camera, self.streams, self.audio, self.location)
+        self._abilities = (*listening, self.dashboard, self.messages)
 
-    def on_transcription(
-        self, handler: Callable[[Transcription], Awaitable[object] | None], language: str = "en-US"
-    ) -> Callable[[], None]:
-        """Hear what is said in ``language``, such as ``de-DE``; ``auto`` detects it."""
-        return self.on_stream(f"transcription:{language}", handler)
+    def door(self) -> RestDoor:
+        """The server's HTTP routes.
 
-    def on_translation(
-        self,
-        handler: Callable[[Translation], Awaitable[object] | None],
-        *,
-        source: str,
-        target: str,
-    ) -> Callable[[], None]:
-        """Hear what is said in ``source``, in ``target``."""
-        return self.on_stream(f"translation:{source}-to-{target}", handler)
-
-    def on_button_press(
-        self, handler: Callable[[from_glasses.ButtonPress], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """A button of the glasses is pressed."""
-        return self.on_stream("button_press", handler)
-
-    def on_head_position(
-        self, handler: Callable[[from_glasses.HeadPosition], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """The wearer looks up or down."""
-        return self.on_stream("head_position", handler)
-
-    def on_touch(
-        self,
-        handler: Callable[[from_glasses.TouchEvent], Awaitable[object] | None],
-        gesture: str | None = None,
-    ) -> Callable[[], None]:
-        """A gesture on the touch pad: any, or only ``gesture``."""
-        return self.on_stream(f"touch_event:{gesture}" if gesture else "touch_event", handler)
-
-    def on_location(
-        self, handler: Callable[[from_glasses.LocationUpdate], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """The user has moved."""
-        return self.on_stream("location_update", handler)
-
-    def on_battery(
-        self, handler: Callable[[from_glasses.GlassesBatteryUpdate], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """The glasses' battery changes."""
-        return self.on_stream("glasses_battery_update", handler)
-
-    def on_audio(self, handler: Callable[[bytes], Awaitable[object] | None]) -> Callable[[], None]:
-        """A piece of microphone audio: 16 kHz, 16-bit little-endian mono."""
-        return self.on_stream(AUDIO, handler)
-
-    def on_stream(self, stream: str, handler: Handler) -> Callable[[], None]:
-        """Any stream, by the name of its subscription (protocol.md 4.1)."""
-        self._handlers.setdefault(stream, []).append(handler)
-        self._ask()
-
-        def off() -> None:
-            handlers = self._handlers[stream]
-            handlers.remove(handler)
-            if not handlers:
-                del self._handlers[stream]
-                self._ask()
-
-        return off
-
-    def on_message(self, message_type: str, handler: Handler) -> Callable[[], None]:
-        """A message that is no stream, such as ``settings_update`` or ``permission_error``.
-
-        The session's own attributes are already up to date when the handler is called.
+        Raises:
+            RequestFailed: this session has no server.
         """
-        self._listeners.setdefault(message_type, []).append(handler)
-        return partial(self._listeners[message_type].remove, handler)
-
-    def on_reconnected(
-        self, handler: Callable[[Reconnected], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """The connection was lost and is there again; what was lost meanwhile, ``on_missed``."""
-        self._reconnected.append(handler)
-        return partial(self._reconnected.remove, handler)
-
-    def on_missed(
-        self, handler: Callable[[MissedMessages], Awaitable[object] | None]
-    ) -> Callable[[], None]:
-        """Messages were lost while this session was away: too many came, or they got too old."""
-
-        async def told(message: to_app.CustomMessage) -> None:
-            if message.action == to_app.MISSED and isinstance(message.payload, Mapping):
-                result = handler(MissedMessages.from_payload(message.payload))
-                if inspect.isawaitable(result):
-                    await result
-
-        return self.on_message("custom_message", told)
-
-    @property
-    def subscriptions(self) -> list[str]:
-        """The streams that have a handler, in the order in which they got one."""
-        return list(self._handlers)
+        if self._rest is None:
+            raise not_connected()
+        return self._rest
 
     # --- the glasses ---
 
@@ -214,6 +137,22 @@ class AppSession:
         """Show a title and a text; otherwise as ``show_text``."""
         return await self.show(ReferenceCard(title=title, text=text), duration_ms=duration_ms)
 
+    async def show_columns(self, left: str, right: str, *, duration_ms: int | None = None) -> bool:
+        """Show two texts, side by side; otherwise as ``show_text``."""
+        layout = DashboardCard(left_text=left, right_text=right)
+        return await self.show(layout, duration_ms=duration_ms)
+
+    async def show_bitmap(self, data: str, *, duration_ms: int | None = None) -> bool:
+        """Show a picture: a BMP file as base64 or hex; otherwise as ``show_text``."""
+        return await self.show(BitmapView(data=data), duration_ms=duration_ms)
+
+    async def show_animation(
+        self, frames: Sequence[str], *, interval_ms: Number, repeat: bool = False
+    ) -> bool:
+        """Show pictures in turn, each for so long, once or on and on; otherwise as a picture."""
+        layout = BitmapAnimation(frames=list(frames), interval=interval_ms, repeat=repeat)
+        return await self.show(layout)
+
     async def clear(self) -> bool:
         """Show nothing; otherwise as ``show_text``."""
         return await self.show(ClearView())
@@ -229,6 +168,14 @@ class AppSession:
                 view=view,
                 layout=layout,
                 duration_ms=duration_ms,
+            )
+        )
+
+    async def request_wifi_setup(self, reason: str | None = None) -> bool:
+        """Have the phone lead the user to connect the glasses to a network; as ``show_text``."""
+        return await self.send(
+            from_app.RequestWifiSetup(
+                package_name=self.package, session_id=self.session_id, reason=reason
             )
         )
 
@@ -267,7 +214,7 @@ class AppSession:
                     from_app.SubscriptionUpdate(
                         package_name=self.package,
                         session_id=self.session_id,
-                        subscriptions=self.subscriptions,
+                        subscriptions=self.wire_subscriptions(),
                     )
                 )
             )
@@ -283,6 +230,7 @@ class AppSession:
     def end(self, reason: str) -> None:
         """End the session; the app's ``on_stop`` gets ``reason``. Idempotent."""
         if self.end_reason.settle(reason):
+            self.questions.end(reason)
             self.life.cancel(reason)
 
     # --- the connection ---
@@ -311,50 +259,43 @@ class AppSession:
         """Take in what the server sent: attributes at once, handlers in turn."""
         match message:
             case to_app.TpaConnectionAck():
-                self.settings = _by_key(message.settings)
-                self.mentraos_settings = message.mentraos_settings
-                self.capabilities = message.capabilities
-                self.reconnect_token = message.reconnect_token or ""
-                if not self.acked.settle(True):
-                    self._work.put(_reconnected(message))
-                self._ask()  # an ack is always answered with the list (protocol.md 2.4)
+                self._acknowledged(message)
             case to_app.SettingsUpdate():
-                self.settings = _by_key(message.settings)
+                self._settings(_by_key(message.settings))
             case to_app.AugmentosSettingsUpdate():
-                self.mentraos_settings = message.settings
+                self._mentraos_settings(message.settings)
             case to_app.CapabilitiesUpdate():
                 self.capabilities = message.capabilities
             case to_app.DeviceStateUpdate():
                 self.device_state = {**self.device_state, **message.state}
             case to_app.PermissionError():
                 self._warn_of(message.details)
-        self._work.put(message)
+        for ability in self._abilities:
+            ability.take(message)
+        self.put(message)
 
-    async def handle_events(self) -> None:
-        """Call handlers, one event after the other, until cancelled."""
-        while True:
-            message = await self._work.take()
-            stream, handlers = self._handlers_of(message)
-            for handler in handlers:
-                with contain(self._note_crash):
-                    result = handler(_event_of(stream, message))
-                    if inspect.isawaitable(result):
-                        await result
+    def _acknowledged(self, ack: to_app.TpaConnectionAck) -> None:
+        again = not self.acked.settle(True)
+        self._settings(_by_key(ack.settings), told=again)
+        self._mentraos_settings(ack.mentraos_settings, told=again)
+        self.capabilities = ack.capabilities
+        self.reconnect_token = ack.reconnect_token or ""
+        if again:
+            reconnected = Reconnected(
+                resurrected=bool(ack.resurrected), subscriptions=ack.subscriptions
+            )
+            self.notice(RECONNECTED, reconnected)
+        self.ask()  # an ack is always answered with the list (protocol.md 2.4)
 
-    def _handlers_of(self, message: FromServer | Reconnected) -> tuple[str, Sequence[Handler]]:
-        match message:
-            case Reconnected():
-                return "", tuple(self._reconnected)
-            case bytes():
-                return AUDIO, tuple(self._handlers.get(AUDIO, ()))
-            case to_app.DataStream():
-                # Streams are told apart by the exact string that was subscribed (4.8).
-                return message.stream_type, tuple(self._handlers.get(message.stream_type, ()))
-            case Unrecognized():
-                return message.type, tuple(self._listeners.get(message.type, ()))
-            case _:
-                name = str(message.__struct_config__.tag)
-                return name, tuple(self._listeners.get(name, ()))
+    def _settings(self, new: Mapping[str, Any], *, told: bool = True) -> None:
+        old, self.settings = self.settings, new
+        for key in _changed(old, new) if told else ():
+            self.notice(of_setting(key), new.get(key))
+
+    def _mentraos_settings(self, new: Mapping[str, Any], *, told: bool = True) -> None:
+        old, self.mentraos_settings = self.mentraos_settings, new
+        for key in _changed(old, new) if told else ():
+            self.notice(of_mentraos_setting(key), new.get(key))
 
     def _warn_of(self, details: Sequence[PermissionErrorDetail]) -> None:
         """A stream without its permission stays silent: the author should learn of it."""
@@ -366,23 +307,10 @@ class AppSession:
                 detail.required_permission,
             )
 
-    def _ask(self) -> None:
-        self.changed.set()
 
-    def _note_crash(self, error: BaseException) -> None:
-        self.crashes.append(error)
-        self._crashed(error)
-        log.error("a handler of %s failed", self.package, exc_info=error)
-
-
-def _reconnected(ack: to_app.TpaConnectionAck) -> Reconnected:
-    return Reconnected(resurrected=bool(ack.resurrected), subscriptions=ack.subscriptions)
-
-
-def _event_of(stream: str, message: FromServer | Reconnected) -> Any:
-    if isinstance(message, to_app.DataStream):
-        return decode_event(stream, message.data)
-    return message
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The keys under which there is another value now, or none any more."""
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 def _by_key(settings: Sequence[Any]) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 import msgspec
+
+from .camera import Photo
+from .photo_upload import PHOTO_BYTES_MAX, UPLOAD_BYTES_MAX, PhotoFailure, read_upload
+from .tools import ToolFailed
 
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
@@ -30,6 +34,8 @@ NO_SETTINGS: Final[Answer] = (
     400,
     {"status": "error", "message": "Missing userId or settings array in request body"},
 )
+HELLO: Final[Answer] = (200, {"status": "success", "reply": "Hello, world!"})
+NO_TOOL: Final[Answer] = (400, {"status": "error", "message": "Not a tool call"})
 NOT_FOUND: Final[Answer] = (404, {"status": "error", "message": "Not found"})
 TOO_LARGE: Final[Answer] = (413, {"status": "error", "message": "Body too large"})
 
@@ -49,6 +55,16 @@ class AppServing(Protocol):
 
     def settings_changed(self, user: str, settings: Sequence[Any]) -> int:
         """Tell every session of ``user``; how many there are."""
+        ...
+
+    async def call_tool(
+        self, tool_id: str, parameters: Mapping[str, Any], user: str, timestamp: Any
+    ) -> str | None:
+        """Have the author's ``on_tool`` answer; raises ``ToolFailed`` if it failed."""
+        ...
+
+    def photo_came(self, result: Photo | PhotoFailure) -> bool:
+        """Hand over a photo, or why there is none; ``False`` if nobody waits for it."""
         ...
 
     @property
@@ -73,9 +89,19 @@ class _Settings(msgspec.Struct, rename="camel"):
     settings: list[Any] | None = None
 
 
+class _Tool(msgspec.Struct, rename="camel"):
+    tool_id: str = ""
+    user_id: str = ""
+    tool_parameters: dict[str, Any] | None = None
+    timestamp: Any = None
+
+
 @attrs.frozen
 class WebhookEndpoint:
-    """An ASGI app with ``/webhook``, ``/settings`` and ``/health``, answering as the SDK does."""
+    """An ASGI app with the routes of an app server, answering as the SDK does.
+
+    They are ``/webhook``, ``/settings``, ``/tool``, ``/photo-upload`` and ``/health``.
+    """
 
     serving: AppServing
 
@@ -83,22 +109,36 @@ class WebhookEndpoint:
         """Answer one request (ASGI 3.0)."""
         if scope["type"] != "http":
             return
-        status, body = await self._answer(scope["method"], scope["path"], receive)
+        status, body = await self._answer(scope, receive)
         await respond(send, status, body)
 
-    async def _answer(self, method: str, path: str, receive: Receive) -> Answer:
-        if (method, path) == ("GET", "/health"):
-            return 200, {
-                "status": "healthy",
-                "app": self.serving.package,
-                "activeSessions": self.serving.session_count,
-            }
-        if method != "POST" or path not in {"/webhook", "/settings"}:
-            return NOT_FOUND
-        data = await read_body(receive)
-        if data is None:
-            return TOO_LARGE
-        return await self._webhook(data) if path == "/webhook" else self._settings(data)
+    async def _answer(self, scope: Event, receive: Receive) -> Answer:
+        match (scope["method"], scope["path"]):
+            case ("GET", "/health"):
+                return self._health()
+            case ("GET", "/tool"):
+                return HELLO
+            case ("POST", "/webhook"):
+                data = await read_body(receive)
+                return TOO_LARGE if data is None else await self._webhook(data)
+            case ("POST", "/settings"):
+                data = await read_body(receive)
+                return TOO_LARGE if data is None else self._settings(data)
+            case ("POST", "/tool"):
+                data = await read_body(receive)
+                return TOO_LARGE if data is None else await self._tool(data)
+            case ("POST", "/photo-upload"):
+                data = await read_body(receive, UPLOAD_BYTES_MAX)
+                return TOO_LARGE if data is None else self._photo(scope, data)
+            case _:
+                return NOT_FOUND
+
+    def _health(self) -> Answer:
+        return 200, {
+            "status": "healthy",
+            "app": self.serving.package,
+            "activeSessions": self.serving.session_count,
+        }
 
     async def _webhook(self, data: bytes) -> Answer:
         try:
@@ -127,17 +167,44 @@ class WebhookEndpoint:
         message = "Settings updated successfully"
         return 200, {"status": "success", "message": message, "sessionsUpdated": told}
 
+    async def _tool(self, data: bytes) -> Answer:
+        try:
+            call = msgspec.json.decode(data, type=_Tool)
+        except msgspec.MsgspecError:
+            return NO_TOOL
+        parameters = call.tool_parameters or {}
+        try:
+            reply = await self.serving.call_tool(
+                call.tool_id, parameters, call.user_id, call.timestamp
+            )
+        except ToolFailed as failed:
+            return 500, {"status": "error", "message": str(failed)}
+        return 200, {"status": "success", "reply": reply}
 
-async def read_body(receive: Receive) -> bytes | None:
-    """The request's body; ``None`` if it is larger than any webhook."""
-    data = b""
+    def _photo(self, scope: Event, data: bytes) -> Answer:
+        headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        result = read_upload(content_type, data)
+        if isinstance(result, str):
+            return 400, {"success": False, "error": result}
+        if isinstance(result, Photo) and result.size > PHOTO_BYTES_MAX:
+            return TOO_LARGE
+        if not self.serving.photo_came(result):
+            return 404, {"success": False, "error": "no photo is awaited under that requestId"}
+        told = {"requestId": result.request_id, "message": "Photo received successfully"}
+        return 200, {"success": True, **told}
+
+
+async def read_body(receive: Receive, most: int = BODY_BYTES_MAX) -> bytes | None:
+    """The request's body; ``None`` if it is larger than ``most`` bytes."""
+    data = bytearray()
     while True:
         event = await receive()
-        data += bytes(event.get("body", b""))
-        if len(data) > BODY_BYTES_MAX:
+        data += event.get("body", b"")
+        if len(data) > most:
             return None
         if not event.get("more_body", False):
-            return data
+            return bytes(data)
 
 
 async def respond(send: Send, status: int, body: dict[str, Any]) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Generic, Protocol, TypeVar, runtime_checkable
-from urllib.parse import urlsplit
+from typing import Generic, TypeVar
 
 import attrs
 import trio
@@ -20,15 +17,16 @@ from ..concurrency.oneshot import OneShot
 from ..concurrency.race import race
 from ..domain.close_reasons import LINK_LOST, CloseReason
 from ..domain.errors import LinkClosed
+from .connecting import Cuttable as Cuttable
+from .connecting import Dial as Dial
+from .connecting import Target, connect
+from .connecting import reset as reset
 from .inbox import INBOX_MAX, Inbox
 from .noticing_stream import MESSAGE_BYTES_MAX, NoticingStream
 from .refusals import UpgradeRefused as UpgradeRefused
-from .refusals import refused_with, tls_problem
+from .refusals import refused_with
 
 T = TypeVar("T")
-
-Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
-"""Connects to a host and port; replaces look-up and TCP in tests."""
 
 CONNECT_S = 10.0
 """How long connecting, and then the WebSocket handshake, may take each."""
@@ -41,15 +39,6 @@ FRAMES_WAITING = 64
 
 NO_STATUS = 1005
 """What a close frame without a code counts as (RFC 6455 7.1.5)."""
-
-
-@runtime_checkable
-class Cuttable(Protocol):
-    """A stream of a simulated network: it can be reset."""
-
-    def cut(self) -> None:
-        """Reset the connection: both ends fail at once."""
-        ...
 
 
 @attrs.define(eq=False)
@@ -144,7 +133,7 @@ class ClientLink(Generic[T]):
         # it reaches the block of `open_websocket`, which then ends this scope.
         self._life = trio.CancelScope(shield=True)
 
-    async def _hold(self, target: _Target, headers: Sequence[tuple[str, str]]) -> None:
+    async def _hold(self, target: Target, headers: Sequence[tuple[str, str]]) -> None:
         """Own the stream to its end."""
         try:
             with self._life:
@@ -158,7 +147,7 @@ class ClientLink(Generic[T]):
             self._end(LINK_LOST)
             await trio.aclose_forcefully(self._stream)
 
-    async def _converse(self, target: _Target, headers: Sequence[tuple[str, str]]) -> None:
+    async def _converse(self, target: Target, headers: Sequence[tuple[str, str]]) -> None:
         async with trio.open_nursery() as nursery:
             refused = await self._shake_hands(nursery, target, headers)
             if refused is None:
@@ -172,7 +161,7 @@ class ClientLink(Generic[T]):
             nursery.cancel_scope.cancel("connection over")
 
     async def _shake_hands(
-        self, nursery: trio.Nursery, target: _Target, headers: Sequence[tuple[str, str]]
+        self, nursery: trio.Nursery, target: Target, headers: Sequence[tuple[str, str]]
     ) -> UpgradeRefused | None:
         opening = partial(
             trio_websocket.wrap_client_stream,
@@ -250,9 +239,9 @@ async def open_websocket(
         UpgradeRefused: something answers, but does not open a WebSocket.
         trio.TooSlowError: no connection within ``patience_s`` seconds.
     """
-    target = _Target.of(url)
+    target = Target.of(url, "ws", "wss")
     with trio.fail_after(patience_s):
-        stream = await _connect(target, dial, ssl_context)
+        stream = await connect(target, dial, ssl_context)
     link = ClientLink(Inbox(inbox_max), decode, NoticingStream(stream), patience_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link._hold, target, headers, name=f"websocket {target.authority}")
@@ -275,72 +264,9 @@ def verbatim(frame: str | bytes) -> str | bytes:
     return frame
 
 
-@attrs.frozen(kw_only=True)
-class _Target:
-    """A WebSocket URL, taken apart."""
-
-    host: str
-    port: int
-    tls: bool
-    authority: str
-    resource: str
-
-    @classmethod
-    def of(cls, url: str) -> _Target:
-        parts = urlsplit(url)
-        if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-            raise ValueError(f"{url!r} is not a ws:// or wss:// address")
-        tls = parts.scheme == "wss"
-        return cls(
-            host=parts.hostname,
-            port=parts.port or (443 if tls else 80),
-            tls=tls,
-            authority=parts.netloc.rpartition("@")[2],
-            resource=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        )
-
-
-async def _connect(
-    target: _Target, dial: Dial | None, ssl_context: ssl.SSLContext | None
-) -> trio.abc.Stream:
-    stream = await (dial or trio.open_tcp_stream)(target.host, target.port)
-    if not target.tls:
-        return stream
-    context = ssl_context or ssl.create_default_context()
-    secure = trio.SSLStream(stream, context, server_hostname=target.host, https_compatible=True)
-    try:
-        await secure.do_handshake()  # here, and not with the first bytes: its errors have names
-    except trio.BrokenResourceError as error:
-        await trio.aclose_forcefully(stream)
-        problem = f"{target.authority}: {tls_problem(error.__cause__)}"
-        raise UpgradeRefused(0, b"", problem) from error.__cause__
-    except BaseException:
-        await trio.aclose_forcefully(stream)
-        raise
-    return secure
-
-
 def _refusal(rejections: BaseExceptionGroup[trio_websocket.ConnectionRejected]) -> UpgradeRefused:
     error: BaseException = rejections
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, trio_websocket.ConnectionRejected)
     return refused_with(error.status_code, error.body or b"", error.headers)
-
-
-def reset(stream: trio.abc.Stream) -> None:
-    """Close a connection so that the peer sees a reset.
-
-    Raises:
-        TypeError: it is no stream that we know how to reset.
-    """
-    while isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
-    if isinstance(stream, trio.SocketStream):
-        lingering = struct.pack("ii", 1, 0)  # on, for no time: a close sends RST
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
-        stream.socket.close()
-    elif isinstance(stream, Cuttable):
-        stream.cut()
-    else:
-        raise TypeError(f"cannot reset a {type(stream).__name__}")

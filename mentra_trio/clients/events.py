@@ -18,10 +18,14 @@ from ..wire.from_glasses import (
     LocationUpdate,
     PhoneBatteryUpdate,
     PhoneNotification,
+    PhoneNotificationDismissed,
+    PhotoTaken,
     TouchEvent,
     Vad,
+    VpsCoordinates,
 )
 from ..wire.message import Number, Part
+from ..wire.to_app import ManagedStreamStatus, RtmpStreamStatus
 
 
 class Transcription(Part, frozen=True, kw_only=True):
@@ -94,8 +98,13 @@ _KINDS: Final[Mapping[str, type[msgspec.Struct]]] = MappingProxyType(
         "phone_battery_update": PhoneBatteryUpdate,
         "glasses_connection_state": GlassesConnectionState,
         "phone_notification": PhoneNotification,
+        "phone_notification_dismissed": PhoneNotificationDismissed,
         "calendar_event": CalendarEvent,
         "VAD": Vad,
+        "vps_coordinates": VpsCoordinates,
+        "photo_taken": PhotoTaken,
+        "rtmp_stream_status": RtmpStreamStatus,
+        "managed_stream_status": ManagedStreamStatus,
     }
 )
 

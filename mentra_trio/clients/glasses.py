@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -14,8 +14,8 @@ import trio
 
 from ..domain.close_reasons import CloseReason
 from ..domain.errors import DecodeError, LinkClosed
-from ..wire import from_glasses, to_glasses
-from ..wire.codec import decode_to_glasses, encode
+from ..wire import to_glasses
+from ..wire.codec import decode_to_glasses
 from ..wire.message import Message, Unrecognized
 from ..wire.parts import (
     BitmapAnimation,
@@ -26,8 +26,11 @@ from ..wire.parts import (
     ReferenceCard,
     TextWall,
 )
+from .answering import Answering
 from .dialing import ClientLink, Dial, open_websocket
+from .http_calls import RestDoor, field_of, http_base
 from .inbox import INBOX_MAX
+from .phone import Phone
 
 M = TypeVar("M", bound=Message)
 
@@ -85,7 +88,8 @@ async def open_glasses(
         ssl_context=ssl_context,
         inbox_max=inbox_max,
     ) as link:
-        glasses = Glasses(link)
+        door = RestDoor(base=http_base(url), bearer=token, dial=dial, ssl_context=ssl_context)
+        glasses = Glasses(link, door)
         try:
             with trio.fail_after(ACK_S):
                 glasses.ack = await glasses.next(to_glasses.ConnectionAck)
@@ -98,78 +102,27 @@ async def open_glasses(
 
 
 @attrs.define(eq=False)
-class Glasses:
+class Glasses(Phone):
     """Attached glasses. What the server sends is kept until it is taken, up to a bound.
 
     ``async for message in glasses`` takes everything in order until the connection ends. Every
     sending method raises ``LinkClosed`` when the connection is over.
 
     Attributes:
+        door: the server's HTTP routes, as the phone uses them.
         ack: the ``connection_ack``.
+        answer: what to say when something was asked for, such as a photo.
     """
 
     _link: ClientLink[Received]
+    door: RestDoor = attrs.field(repr=False)
     ack: to_glasses.ConnectionAck = attrs.field(init=False)
+    answer: Answering = attrs.field(init=False, repr=False)
 
-    # --- what the user does ---
+    def __attrs_post_init__(self) -> None:
+        self.answer = Answering(self)
 
-    async def start_app(self, package: str) -> None:
-        """Start an app; ``app_state_change`` follows when something has come of it."""
-        await self.send(from_glasses.StartApp(package_name=package))
-
-    async def stop_app(self, package: str) -> None:
-        """Stop an app."""
-        await self.send(from_glasses.StopApp(package_name=package))
-
-    async def say(self, text: str, *, language: str = "en-US", final: bool = True) -> None:
-        """Speak: what the phone recognised of it is sent, ``final`` or in between."""
-        await self.send(
-            from_glasses.LocalTranscription(
-                text=text,
-                is_final=final,
-                start_time=0,
-                end_time=0,
-                speaker_id=0,
-                transcribe_language=language,
-                provider="local",
-            )
-        )
-
-    async def press_button(self, button: str = "main", *, press: str = "short") -> None:
-        """Press a button, ``short`` or ``long``."""
-        await self.send(from_glasses.ButtonPress(button_id=button, press_type=press))
-
-    async def touch(self, gesture: str, *, model: str = "Simulated Glasses") -> None:
-        """Make a gesture, such as ``double_tap`` (protocol.md 4.3)."""
-        await self.send(from_glasses.TouchEvent(gesture_name=gesture, device_model=model))
-
-    async def head(self, position: str) -> None:
-        """Look ``up`` or ``down``."""
-        await self.send(from_glasses.HeadPosition(position=position))
-
-    async def location(self, lat: float, lng: float, *, accuracy: float | None = None) -> None:
-        """Be somewhere; ``accuracy`` in metres."""
-        await self.send(from_glasses.LocationUpdate(lat=lat, lng=lng, accuracy=accuracy))
-
-    async def battery(self, level: int, *, charging: bool = False) -> None:
-        """Tell the glasses' battery level, 0 to 100."""
-        await self.send(from_glasses.GlassesBatteryUpdate(level=level, charging=charging))
-
-    async def connection_state(
-        self,
-        model_name: str,
-        *,
-        status: str = "CONNECTED",
-        wifi: from_glasses.WifiState | None = None,
-    ) -> None:
-        """Tell that the phone has found, or lost, glasses of that model (protocol.md 6.10)."""
-        await self.send(
-            from_glasses.GlassesConnectionState(model_name=model_name, status=status, wifi=wifi)
-        )
-
-    async def send(self, message: Message) -> None:
-        """Send any message of ``wire.from_glasses``."""
-        await self.send_text(encode(message))
+    # --- what the phone says ---
 
     async def send_text(self, text: str) -> None:
         """Send a text frame as it is, message or not."""
@@ -178,6 +131,28 @@ class Glasses:
     async def send_audio(self, pcm: bytes) -> None:
         """Send microphone audio: 16 kHz, 16-bit little-endian mono (protocol.md 0.3)."""
         await self._link.send(pcm)
+
+    async def device_state(self, **state: Any) -> Any:
+        """Tell what has changed about the glasses, over HTTP: ``modelName="Mentra Live"`` ...
+
+        Returns:
+            What the server knows of them now.
+
+        Raises:
+            RequestFailed: the server could not be asked, or refused. So do the next two.
+        """
+        answer = await self.door.call("POST", "/api/client/device/state", state)
+        return field_of(answer, "appliedState")
+
+    async def settings(self) -> dict[str, Any]:
+        """The user's MentraOS settings, by the names that phones use."""
+        answer = await self.door.call("GET", "/api/client/user/settings")
+        return dict(field_of(answer, "data"))
+
+    async def change_settings(self, **settings: Any) -> dict[str, Any]:
+        """Change some of them; all of them, afterwards."""
+        answer = await self.door.call("POST", "/api/client/user/settings", settings)
+        return dict(field_of(answer, "data"))
 
     # --- what the server sends ---
 

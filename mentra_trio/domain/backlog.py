@@ -40,6 +40,14 @@ STATES: Final = LOCATIONS | {
 """Streams of which only the latest message is kept."""
 
 
+FROM_OTHERS: Final = "from_others"
+"""Under this name messages of other users are kept: an app does not subscribe to them."""
+
+SHARE_OF_OTHERS: Final = 4
+"""They get one part in so many of the room: whoever floods an app that is away costs it messages
+of others, and never its own streams."""
+
+
 def keeping_of(stream: str) -> Keeping:
     """What is kept of the messages of ``stream``, which is named as the app subscribed to it."""
     if stream == AUDIO_CHUNK:
@@ -90,6 +98,8 @@ class Backlog:
     _kept: OrderedDict[int, Kept] = attrs.field(factory=OrderedDict, init=False)
     _latest: dict[str, int] = attrs.field(factory=dict, init=False)
     _bytes: int = attrs.field(default=0, init=False)
+    _of_others: OrderedDict[int, int] = attrs.field(factory=OrderedDict, init=False)
+    """Sizes of what is kept of other users, by position."""
     _gap: Gap | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
@@ -117,7 +127,10 @@ class Backlog:
         self._replace_state(stream)
         self._drop_old(now)
         size = len(frame.encode())
-        if size > self.bytes_max:
+        if size > (self._bytes_of_others if stream == FROM_OTHERS else self.bytes_max):
+            self._miss(now, Loss.TOO_MANY)
+            return False
+        if stream == FROM_OTHERS and not self._make_room_among_others(size):
             self._miss(now, Loss.TOO_MANY)
             return False
         while len(self._kept) >= self.messages_max or self._bytes + size > self.bytes_max:
@@ -144,6 +157,7 @@ class Backlog:
         taken = [message for message in self._kept.values() if wanted(message.stream)]
         self._kept.clear()
         self._latest.clear()
+        self._of_others.clear()
         self._bytes = 0
         return taken
 
@@ -167,9 +181,29 @@ class Backlog:
         if older is not None:
             self._remove(older)
 
+    @property
+    def _bytes_of_others(self) -> int:
+        return self.bytes_max // SHARE_OF_OTHERS
+
+    def _make_room_among_others(self, size: int) -> bool:
+        """Drop the oldest messages of other users until one more is within their share.
+
+        ``False`` if it cannot be: the app's own streams take the rest.
+        """
+        most = max(1, self.messages_max // SHARE_OF_OTHERS)
+        kept = self._of_others
+        while True:
+            share = len(kept) < most and sum(kept.values()) + size <= self._bytes_of_others
+            whole = len(self._kept) < self.messages_max and self._bytes + size <= self.bytes_max
+            if (share and whole) or not kept:
+                return share and whole
+            self._miss(self._remove(next(iter(kept))).at, Loss.TOO_MANY)
+
     def _enter(self, message: Kept) -> None:
         self._kept[message.position] = message
         self._bytes += message.size
+        if message.stream == FROM_OTHERS:
+            self._of_others[message.position] = message.size
         self.next_position = max(self.next_position, message.position + 1)
         if keeping_of(message.stream) is Keeping.LATEST:
             self._latest[message.stream] = message.position
@@ -177,6 +211,7 @@ class Backlog:
     def _remove(self, position: int) -> Kept:
         message = self._kept.pop(position)
         self._bytes -= message.size
+        self._of_others.pop(position, None)
         if self._latest.get(message.stream) == position:
             del self._latest[message.stream]
         return message

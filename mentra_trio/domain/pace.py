@@ -29,6 +29,9 @@ class Pace:
         """Whether a newcomer at time ``now`` may wait for its turn."""
         return self.wait(now) <= self.wait_s
 
-    def after(self, now: float) -> Pace:
-        """The same with one more in the line (generic cell rate algorithm, ITU-T I.371)."""
-        return attrs.evolve(self, ends_at=max(now, self.ends_at) + 1 / self.per_s)
+    def after(self, now: float, cost: float = 1.0) -> Pace:
+        """The same with one more in the line (generic cell rate algorithm, ITU-T I.371).
+
+        One that is admitted may take more than its place: those after it wait for that.
+        """
+        return attrs.evolve(self, ends_at=max(now, self.ends_at) + cost / self.per_s)

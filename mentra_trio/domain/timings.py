@@ -201,6 +201,15 @@ CROWD_MOST_S: Final = 15.0
 PROOF_S: Final = 2.0
 """Within so many seconds a link answers whose app server says that it was restarted, or is dead."""
 
+MESSAGES_PER_S: Final = 1_000.0
+"""Messages to other users that an app of one user may send, counted once per recipient."""
+
+MESSAGES_BURST: Final = 2_000.0
+"""So many at once, after a while with few; whoever sends more is not heard until it has waited."""
+
+MESSAGE_UNIT_BYTES: Final = 4_096
+"""A longer message counts once for every piece of that length."""
+
 SAVE_DELAY_S: Final = 0.1
 """What sessions remember of themselves is written together, this long after the first change."""
 

@@ -23,7 +23,6 @@ from ..wire.to_app import PermissionError as PermissionErrorMessage
 from ..wire.to_app import PermissionErrorDetail, Pong
 from .app_session import AppSession
 from .ignored import ignore
-from .refusals import refusal_of
 
 UNSAID: Final = "no reason given"
 REPORTED_MAX: Final = 512
@@ -63,11 +62,7 @@ def act(app: AppSession, message: FromApp | Unrecognized) -> None:
         case _ if app.desk.app_says(app, message):
             pass  # one of the subsystems has taken it
         case _:
-            answer = refusal_of(message, app.surroundings.environment.timestamp())
-            if answer is None:
-                ignore(app, f"{type(message).__name__} is of no use here")
-            else:
-                app.send(encode(answer))
+            ignore(app, f"{type(message).__name__} is of no use here")
 
 
 def subscription_update(app: AppSession, message: SubscriptionUpdate) -> CloseReason | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from ..domain.backlog import Gap
+from ..domain.backlog import FROM_OTHERS, Gap
 from ..domain.facts import FrameDropped, MessagesMissed
 from ..domain.lifecycle import AWAY, AppState
 from ..domain.streams import StreamEvent
@@ -78,7 +78,7 @@ def deliver(app: AppSession, stream: str, frame: str) -> Delivery:
 
 def flush(app: AppSession) -> None:
     """Send what was kept, in order, as far as the app still wants it; tell it of a gap first."""
-    texts = set(app.subscriptions.texts)
+    texts = {*app.subscriptions.texts, FROM_OTHERS}
     wildcard = any(s.is_wildcard for s in app.subscriptions.subscriptions)
     messages = app.backlog.take(trio.current_time(), lambda stream: wildcard or stream in texts)
     gap = app.backlog.take_gap()

@@ -27,6 +27,7 @@ from .devices import Devices
 from .eyepiece import Eyepiece
 from .leds import Leds
 from .locations import Locations
+from .messaging import Messaging
 from .microphone import Microphone
 from .photos import Photos
 from .screen import Screen
@@ -55,6 +56,7 @@ SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
     Speech,
     Photos,
     CameraStreams,
+    Messaging,
 )
 """What apps can ask for. Hooks are called in this order."""
 

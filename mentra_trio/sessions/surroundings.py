@@ -13,6 +13,7 @@ from ..environment import Environment
 from ..ports import Store, Telemetry, Webhooks
 from .endpoint import Endpoints
 from .keeper import Keeper
+from .neighbours import Neighbours
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -24,6 +25,8 @@ class Surroundings:
     ``live_streams`` is the streaming engine, where there is one.
     ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
     ``transcriber`` recognises speech; without one only phones do.
+    ``endpoints`` are the app servers, ``keeper`` writes down what sessions are, ``neighbours``
+    are the users of each app who have it running.
     """
 
     store: Store
@@ -40,6 +43,7 @@ class Surroundings:
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0))
     endpoints: Endpoints = attrs.field(init=False)
     keeper: Keeper = attrs.field(init=False)
+    neighbours: Neighbours = attrs.field(factory=Neighbours, init=False)
 
     @endpoints.default
     def _make_endpoints(self) -> Endpoints:

@@ -21,21 +21,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
-import msgspec
 import trio
 
 from ..clients.app_port import answering, listening
-from ..clients.app_webhook import (
-    TOO_LARGE,
-    Answer,
-    Event,
-    Receive,
-    Send,
-    WebhookEndpoint,
-    read_body,
-    respond,
-)
+from ..clients.app_webhook import WebhookEndpoint
+from ..clients.camera import Photo
 from ..clients.dialing import Dial
+from ..clients.photo_upload import PhotoFailure
 from ..concurrency.bulkhead import contain
 from ..concurrency.oneshot import OneShot
 from ..domain.facts import Crashed, Fact
@@ -96,7 +88,7 @@ class SdkApp:
         async with trio.open_nursery() as life:
             server = SdkAppServer(self, life, dial, ssl_context)
             server.url = url
-            async with answering(SdkEndpoint(server), listeners, server):
+            async with answering(WebhookEndpoint(server), listeners, server):
                 yield server
             server.end()
             life.cancel_scope.cancel("the process ends")
@@ -198,9 +190,16 @@ class SdkAppServer:
         """How many sessions of ``user`` it takes for alive."""
         return sum(session.user == user for session in self._known.values())
 
-    def call_tool(self, user: str) -> str | None:
+    async def call_tool(
+        self, tool_id: str, parameters: Mapping[str, Any], user: str, timestamp: Any
+    ) -> str | None:
         """What ``onToolCall`` returns."""
+        await trio.lowlevel.checkpoint()
         return self._script_of(user).tool_reply
+
+    def photo_came(self, result: Photo | PhotoFailure) -> bool:
+        """Nobody here asks for photos."""
+        return False
 
     # --- what a session calls ---
 
@@ -307,35 +306,3 @@ def _is_websocket(url: str) -> bool:
     """Whether the SDK would connect to ``url`` at all."""
     parts = urlsplit(url)
     return parts.scheme in {"ws", "wss"} and bool(parts.hostname)
-
-
-class _ToolCall(msgspec.Struct, rename="camel"):
-    """A tool call's body, as far as it is read."""
-
-    user_id: str = ""
-
-
-@attrs.frozen
-class SdkEndpoint:
-    """The routes that the SDK serves for a cloud: those of an app, and ``/tool``."""
-
-    server: SdkAppServer
-
-    async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
-        """Answer one request (ASGI 3.0)."""
-        if scope["type"] == "http" and scope["path"] == "/tool":
-            await respond(send, *await self._tool(scope["method"], receive))
-        else:
-            await WebhookEndpoint(self.server)(scope, receive, send)
-
-    async def _tool(self, method: str, receive: Receive) -> Answer:
-        if method != "POST":
-            return 200, {"status": "success", "reply": "Hello, world!"}
-        data = await read_body(receive)
-        if data is None:
-            return TOO_LARGE
-        try:
-            call = msgspec.json.decode(data, type=_ToolCall)
-        except msgspec.MsgspecError:
-            return 400, {"status": "error", "message": "Not a tool call"}
-        return 200, {"status": "success", "reply": self.server.call_tool(call.user_id)}

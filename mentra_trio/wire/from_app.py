@@ -168,11 +168,15 @@ class DashboardSystemUpdate(AppMessage, frozen=True, kw_only=True):
 
 
 class AppBroadcastMessage(AppMessage, frozen=True, kw_only=True):
-    """A message to every other user of the same app (protocol.md 6.12)."""
+    """A message to every other user of the same app (protocol.md 6.12).
+
+    With ``room_id`` only to the other members of that room; SDK 2.1.29 never says so.
+    """
 
     payload: Any = None
     message_id: str | None = None
     sender_user_id: str | None = None
+    room_id: str | None = None
 
 
 class AppDirectMessage(AppMessage, frozen=True, kw_only=True):

@@ -13,10 +13,10 @@ from every_moment import cancel_at_every_moment, cancels
 from test_cancelled_whole_world import Outside, outside
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from mentra_trio.clients.app_webhook import read_body, respond
+from mentra_trio.clients.app_webhook import WebhookEndpoint, read_body, respond
 from mentra_trio.clients.noticing_stream import NoticingStream
 from mentra_trio.testing import sdk_script
-from mentra_trio.testing.app_server import SdkApp, SdkAppServer, SdkEndpoint
+from mentra_trio.testing.app_server import SdkApp, SdkAppServer
 from mentra_trio.testing.sdk_diary import Answered, Began, Dialled, Diary, Heard
 from mentra_trio.testing.sdk_script import (
     AuthorError,
@@ -130,7 +130,7 @@ async def another_life(outside: Outside) -> None:
     SdkSession.run,
     SdkSocket.run,
     SdkAppServer.start,
-    SdkEndpoint.__call__,
+    WebhookEndpoint.__call__,
     NoticingStream.receive_some,
     NoticingStream.send_all,
     NoticingStream.until_over,
@@ -209,11 +209,13 @@ async def test_who_asks_and_does_not_wait_for_the_answer(
     assert moments > 0
 
 
-HEAD: Final = b"POST /tool HTTP/1.1\r\nHost: app\r\nContent-Length: 22\r\n\r\n"
-BODY: Final = b'{"userId":"u-1@x.org"}'
+BODY: Final = b'{"toolId":"t","userId":"u-1@x.org"}'
+HEAD: Final = b"POST /tool HTTP/1.1\r\nHost: app\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
 
-@cancels(SdkEndpoint.__call__, read_body, respond, NoticingStream.aclose)
+@cancels(
+    WebhookEndpoint.__call__, SdkAppServer.call_tool, read_body, respond, NoticingStream.aclose
+)
 async def test_a_tool_call_whose_app_ends(autojump_clock: MockClock) -> None:
     """In the app's own tasks: its process is what is cancelled."""
 
@@ -223,9 +225,7 @@ async def test_a_tool_call_whose_app_ends(autojump_clock: MockClock) -> None:
         async with app.serve(listeners=listeners), await outside.network.dial("app", 80) as stream:
             noticing = NoticingStream(stream)
             async with noticing:
-                await noticing.send_all(
-                    b"POST /tool HTTP/1.1\r\nHost: app\r\nContent-Length: 22\r\n\r\n"
-                )
+                await noticing.send_all(HEAD)
                 await trio.sleep(0.1)
                 await noticing.send_all(BODY)
                 assert (await noticing.receive_some()).startswith(b"HTTP/1.1 200")

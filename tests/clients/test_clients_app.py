@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 import trio
 import trio.lowlevel
 import trio.testing
-from stub_cloud import SESSION, Caller, StubCloud, open_cloud
+from app_rig import Rig, stream
+from stub_cloud import SESSION, Caller
 
-from mentra_trio.clients.app import App, AppServer
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.events import MissedMessages
 from mentra_trio.domain.close_reasons import APP_STOPPED, STALE_TOKEN, USER_SESSION_ENDED
@@ -18,62 +17,6 @@ from mentra_trio.wire.from_glasses import ButtonPress
 
 SUCCESS = (200, {"status": "success"})
 FAILURE = (500, {"status": "error", "message": "Failed to connect"})
-
-
-@pytest.fixture
-async def cloud() -> AsyncGenerator[StubCloud]:
-    async with open_cloud() as opened:
-        yield opened
-
-
-class Rig:
-    """An app on the host ``app``, and what it has noticed."""
-
-    def __init__(self, cloud: StubCloud, nursery: trio.Nursery) -> None:
-        self.cloud = cloud
-        self.nursery = nursery
-        self.app = App("com.t.a", api_key="secret")
-        self.sessions: list[AppSession] = []
-        self.stops: list[tuple[str, str]] = []
-        self.answers: list[tuple[int, Any]] = []
-        self.server: AppServer
-
-        @self.app.session
-        async def begin(session: AppSession) -> None:
-            self.sessions.append(session)
-            await self.set_up(session)
-
-        @self.app.on_stop
-        async def end(session: AppSession, reason: str) -> None:
-            self.stops.append((session.user, reason))
-
-    async def set_up(self, session: AppSession) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def request(self) -> None:
-        self.answers.append(await self.cloud.request_session())
-
-    async def start(self, **ack: Any) -> Caller:
-        """A running session: the stub's side of its connection."""
-        self.nursery.start_soon(self.request)
-        caller = await self.cloud.next()
-        await caller.greet(**ack)
-        return caller
-
-
-@pytest.fixture
-async def rig(cloud: StubCloud, nursery: trio.Nursery) -> AsyncGenerator[Rig]:
-    rig = Rig(cloud, nursery)
-    network = cloud.network
-    listeners = [network.listen("app", 80)]
-    async with rig.app.serve("app", 80, listeners=listeners, dial=network.dial) as rig.server:
-        yield rig
-    assert rig.server.crashes == []
-    assert rig.server.sessions == []
-
-
-def stream(name: str, **data: Any) -> dict[str, Any]:
-    return {"type": "data_stream", "sessionId": SESSION, "streamType": name, "data": data}
 
 
 async def test_a_start_as_the_sdk_does_it(rig: Rig, autojump_clock: object) -> None:

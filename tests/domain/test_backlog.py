@@ -9,12 +9,29 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mentra_trio.domain.backlog import STATES, Backlog, Gap, Keeping, Kept, Loss, keeping_of
+from mentra_trio.domain.backlog import (
+    FROM_OTHERS,
+    SHARE_OF_OTHERS,
+    STATES,
+    Backlog,
+    Gap,
+    Keeping,
+    Kept,
+    Loss,
+    keeping_of,
+)
 from mentra_trio.domain.streams import LOCATIONS
 
 EVENT: Final = "button_press"
 STATE: Final = "head_position"
-STREAMS: Final = (EVENT, "transcription:en-US", STATE, "glasses_battery_update", "audio_chunk")
+STREAMS: Final = (
+    EVENT,
+    "transcription:en-US",
+    STATE,
+    "glasses_battery_update",
+    "audio_chunk",
+    FROM_OTHERS,
+)
 
 frames = st.text("aü", min_size=1, max_size=40)
 
@@ -30,7 +47,7 @@ def frames_of(kept: Backlog) -> list[str]:
 class BacklogMachine(RuleBasedStateMachine):
     """The oracle holds everything that was ever kept and not taken, and thins it by the rules."""
 
-    @initialize(messages=st.integers(1, 6), size=st.integers(1, 120), seconds=st.floats(1, 50))
+    @initialize(messages=st.integers(1, 12), size=st.integers(1, 300), seconds=st.floats(1, 50))
     def begin(self, messages: int, size: int, seconds: float) -> None:
         self.kept = backlog(messages, size, seconds)
         self.model: list[Kept] = []
@@ -56,7 +73,8 @@ class BacklogMachine(RuleBasedStateMachine):
             self.model = [message for message in self.model if message.stream != stream]
         self.drop_old()
         size = len(frame.encode())
-        if size > self.kept.bytes_max:
+        most = self.bytes_of_others if stream == FROM_OTHERS else self.kept.bytes_max
+        if size > most or (stream == FROM_OTHERS and not self.make_room_among_others(size)):
             self.missed.append((self.now, Loss.TOO_MANY))
             assert not answer
             return
@@ -69,6 +87,28 @@ class BacklogMachine(RuleBasedStateMachine):
             or sum(message.size for message in self.model) > self.kept.bytes_max
         ):
             self.lose(self.model[0], Loss.TOO_MANY)
+
+    @property
+    def bytes_of_others(self) -> int:
+        return self.kept.bytes_max // SHARE_OF_OTHERS
+
+    def fits_in(self, size: int) -> bool:
+        """Whether one more of others is within their share, and within the whole."""
+        others = [message for message in self.model if message.stream == FROM_OTHERS]
+        return (
+            len(others) < max(1, self.kept.messages_max // SHARE_OF_OTHERS)
+            and sum(one.size for one in others) + size <= self.bytes_of_others
+            and len(self.model) < self.kept.messages_max
+            and sum(one.size for one in self.model) + size <= self.kept.bytes_max
+        )
+
+    def make_room_among_others(self, size: int) -> bool:
+        while not self.fits_in(size):
+            others = [message for message in self.model if message.stream == FROM_OTHERS]
+            if not others:
+                return False
+            self.lose(others[0], Loss.TOO_MANY)
+        return True
 
     @rule(seconds=st.floats(0, 60))
     def time_passes(self, seconds: float) -> None:
@@ -187,3 +227,12 @@ def test_a_gap_begins_with_the_first_message_that_was_missed() -> None:
     for moment in (1.0, 2.0, 3.0):
         assert kept.keep(EVENT, "a", moment)
     assert kept.take_gap() == Gap(count=2, since=1.0, reasons=frozenset({Loss.TOO_MANY}))
+
+
+def test_what_others_say_never_pushes_out_what_the_app_subscribed_to() -> None:
+    kept = backlog(messages=8)
+    for number in range(8):
+        assert kept.keep(EVENT, str(number), 0.0)
+    assert not kept.keep(FROM_OTHERS, "hello", 1.0)
+    assert len(kept) == 8
+    assert kept.gap == Gap(count=1, since=1.0, reasons=frozenset({Loss.TOO_MANY}))

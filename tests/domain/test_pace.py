@@ -57,3 +57,10 @@ def test_turns_come_in_the_order_of_arrival(gaps: list[float]) -> None:
         turns.append(now + pace.wait(now))
         pace = pace.after(now)
     assert turns == sorted(turns)
+
+
+def test_one_that_costs_more_is_let_in_and_those_after_it_wait() -> None:
+    pace = PACE.after(100.0, 20)
+    assert round(pace.wait(100.0), 3) == 1.8
+    assert not pace.admits(100.0)
+    assert pace.admits(101.0)

@@ -292,8 +292,8 @@ DOMAIN_MUTANTS: Final = (
     rule(
         "room_is_lost_with_every_flush",
         "backlog",
-        "self._latest.clear()\n        self._bytes = 0",
-        "self._latest.clear()",
+        "self._of_others.clear()\n        self._bytes = 0",
+        "self._of_others.clear()",
     ),
     # -- what apps ask for -------------------------------------------------------------------
     rule(
@@ -396,8 +396,8 @@ DOMAIN_MUTANTS: Final = (
     rule(
         "silence_is_saved_up",
         "pace",
-        "ends_at=max(now, self.ends_at) + 1 / self.per_s",
-        "ends_at=self.ends_at + 1 / self.per_s",
+        "ends_at=max(now, self.ends_at) + cost / self.per_s",
+        "ends_at=self.ends_at + cost / self.per_s",
     ),
     rule(
         "every_frame_goes_out_at_once",
@@ -423,4 +423,61 @@ DOMAIN_MUTANTS: Final = (
         "{**DEFAULTS, **stored}",
         "{**stored, **DEFAULTS}",
     ),
+    # -- rooms, and messages between users ---------------------------------------------------
+    rule(
+        "a_room_takes_one_too_many",
+        "rooms",
+        "return not bounded or members + 1 <= (self.max_users or 0)",
+        "return not bounded or members <= (self.max_users or 0)",
+    ),
+    rule(
+        "apps_share_their_rooms",
+        "rooms",
+        "room = self._rooms.setdefault((package, room_id), _Room(config))",
+        'room = self._rooms.setdefault((PackageName(""), room_id), _Room(config))',
+    ),
+    rule(
+        "an_empty_room_stays",
+        "rooms",
+        "        if not room.members:\n            del self._rooms[package, room_id]\n",
+        "",
+    ),
+    rule(
+        "who_left_is_still_counted",
+        "rooms",
+        "        if not joined:\n            del self._joined[package, user]\n",
+        "        if not joined:\n            joined[room_id] = None\n",
+    ),
+    rule(
+        "a_second_guest_changes_the_room",
+        "rooms",
+        "        room.members[user] = None\n",
+        "        room.members[user] = None\n        room.config = config\n",
+    ),
+    rule(
+        "joining_again_counts_as_another_room",
+        "rooms",
+        "        if room is not None and user in room.members:\n"
+        "            return self._change(room_id, room, news=False)\n",
+        "",
+    ),
+    rule(
+        "messages_of_others_may_fill_everything",
+        "backlog",
+        "most = max(1, self.messages_max // SHARE_OF_OTHERS)",
+        "most = self.messages_max",
+    ),
+    rule(
+        "what_was_taken_of_others_still_counts",
+        "backlog",
+        "        self._of_others.clear()\n        self._bytes",
+        "        self._bytes",
+    ),
+    rule(
+        "messages_of_others_push_out_the_apps_own",
+        "backlog",
+        "            if (share and whole) or not kept:\n                return share and whole\n",
+        "            if share or not kept:\n                return share\n",
+    ),
+    rule("a_dear_one_costs_as_any_other", "pace", "+ cost / self.per_s", "+ 1 / self.per_s"),
 )

@@ -6,6 +6,7 @@ from typing import Final
 
 from camera_mutants import CAMERA_MUTANTS
 from cancellation_mutants import CANCELLATION_MUTANTS
+from client_mutants import CLIENT_MUTANTS
 from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
@@ -20,4 +21,5 @@ MUTANTS: Final = (
     *DISPLAY_MUTANTS,
     *SPEECH_MUTANTS,
     *CAMERA_MUTANTS,
+    *CLIENT_MUTANTS,
 )

@@ -1024,4 +1024,92 @@ SERVERS_AND_DISK: Final = (
     ),
 )
 
-SESSION_MUTANTS: Final = (*LIFE_OF_AN_APP, *MESSAGES, *STARTS_AND_ENDS, *USERS, *SERVERS_AND_DISK)
+BETWEEN_USERS: Final = (
+    bug(
+        "a_sender_hears_its_own_broadcast",
+        "messaging",
+        "(one for one in targets if one != app.user)",
+        "(one for one in targets)",
+        "messaging",
+    ),
+    bug(
+        "a_sender_says_who_it_is",
+        "messaging",
+        "sender_user_id=app.user,",
+        'sender_user_id=str(getattr(payload, "get", lambda _: app.user)("from") or ""),',
+        "messaging",
+    ),
+    bug(
+        "whoever_is_not_there_is_no_answer",
+        "messaging",
+        "        app.send(encode(answer))\n",
+        "        if not problem:\n            app.send(encode(answer))\n",
+        "messaging",
+    ),
+    bug(
+        "a_room_hears_from_outside",
+        "messaging",
+        "            if app.user not in targets:\n",
+        '            if app.user not in targets and room == "":\n',
+        "messaging",
+    ),
+    bug(
+        "who_is_gone_is_still_there",
+        "messaging",
+        "        neighbours.remove(app.package, app.user)\n",
+        "",
+        "messaging",
+    ),
+    bug(
+        "who_is_gone_is_still_in_its_rooms",
+        "messaging",
+        "        for change in neighbours.rooms.leave_all(app.package, app.user):\n"
+        "            self._tell_left(app, change)\n",
+        "",
+        "messaging",
+    ),
+    bug(
+        "an_app_at_rest_is_still_there",
+        "messaging",
+        "if app.state in OVER]",
+        "if app.state.value == 'stopping']",
+        "messaging",
+    ),
+    bug(
+        "a_flood_is_not_noticed",
+        "messaging",
+        "        if not pace.admits(now):\n            return False\n",
+        "",
+        "messaging",
+    ),
+    bug(
+        "one_recipient_costs_as_much_as_all",
+        "messaging",
+        "cost = max(1, recipients) * max(",
+        "cost = 1 * max(",
+        "messaging",
+    ),
+    bug(
+        "joining_again_is_announced_again",
+        "messaging",
+        "        if not change.news:\n",
+        "        if change is None:\n",
+        "messaging",
+    ),
+    bug(
+        "an_app_that_is_away_is_not_kept_for",
+        "delivery",
+        "texts = {*app.subscriptions.texts, FROM_OTHERS}",
+        "texts = {*app.subscriptions.texts}",
+        "messaging",
+    ),
+)
+
+SESSION_MUTANTS: Final = (
+    *LIFE_OF_AN_APP,
+    *MESSAGES,
+    *STARTS_AND_ENDS,
+    *USERS,
+    *SERVERS_AND_DISK,
+    *BETWEEN_USERS,
+)

@@ -73,6 +73,12 @@ class FlawedApp:
     def settings_changed(self, user: str, settings: Sequence[Any]) -> int:
         return 0
 
+    async def call_tool(self, tool_id: str, parameters: Any, user: str, timestamp: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def photo_came(self, result: object) -> bool:
+        return False
+
     async def start(self, *, session_id: str, user: str, url: str) -> bool:
         self.starts += 1
         if session_id in self.stopped or (self.has("never forgets") and self.starts > 12):

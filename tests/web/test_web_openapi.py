@@ -19,7 +19,6 @@ from mentra_trio.web.described.for_operators import AppServerState, Registration
 from mentra_trio.web.described.operation import REFUSALS, SCHEMES, Access
 from mentra_trio.web.openapi import OPERATIONS, PARAMETERS, document, names_of
 
-from .not_yet_there import NOT_YET_THERE
 from .site_under_test import Site, app_snapshot, user_snapshot
 
 PLACEHOLDER = re.compile(r"\{[^}]*\}")
@@ -46,10 +45,6 @@ def described() -> Routes:
     return {nameless(method, path) for path, item in paths.items() for method in item}
 
 
-def awaited() -> Routes:
-    return {nameless(method, name) for method, path in NOT_YET_THERE for name in names_of(path)}
-
-
 async def test_the_document_is_served_and_valid(site: Site, autojump_clock: Any) -> None:
     for prefix in ("", "/s/tok"):
         answer = await site.get(f"{prefix}/openapi.json")
@@ -61,12 +56,8 @@ async def test_the_document_is_served_and_valid(site: Site, autojump_clock: Any)
     OpenAPIV31SpecValidator(found).validate()
 
 
-async def test_every_route_is_described(site: Site, autojump_clock: Any) -> None:
-    assert routes_of(site) - described() == set()
-
-
-async def test_every_described_route_is_there_or_awaited(site: Site, autojump_clock: Any) -> None:
-    assert described() - routes_of(site) == awaited()
+async def test_every_route_is_described_and_no_other(site: Site, autojump_clock: Any) -> None:
+    assert routes_of(site) == described()
 
 
 def test_every_operation_is_described_once_and_whole() -> None:
