@@ -145,7 +145,7 @@ async def talks(before: Before) -> None:
     Returns.start_wanted,
 )
 async def test_a_short_life(autojump_clock: MockClock) -> None:
-    assert await cancel_at_every_moment(before, talks, another_server_goes_on, every=2) > 100
+    assert await cancel_at_every_moment(before, talks, another_server_goes_on, every=1) > 100
 
 
 @cancels(

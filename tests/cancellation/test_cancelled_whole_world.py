@@ -130,7 +130,7 @@ async def a_new_world_works(outside: Outside) -> None:
     MemoryStream.aclose,
 )
 async def test_everything_once(autojump_clock: MockClock) -> None:
-    moments = await cancel_at_every_moment(outside, everything_once, a_new_world_works, every=7)
+    moments = await cancel_at_every_moment(outside, everything_once, a_new_world_works, every=3)
     assert moments > 300
 
 

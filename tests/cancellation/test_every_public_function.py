@@ -36,6 +36,7 @@ EXCEPTIONS: Final = {
     "testing.machine.TrioMachine.world": "has no body: every machine has its own",
     "testing.machines.any_network.AnyNetwork.world": "opens a world, which is cancelled, and waits",
     "testing.processes.ServerProcess.kill": "tells of it, and is Process.kill, which is cancelled",
+    "testing.trouble.BrokenSettings.app_settings": "is MemoryStore.app_settings, or an error",
     "transport.gated_stream.GatedStream.wait_send_all_might_not_block": BELOW,
     "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
     "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
