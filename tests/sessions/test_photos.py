@@ -241,6 +241,7 @@ async def test_a_lost_phone_may_still_upload_it(autojump_clock: MockClock) -> No
         back = await house.attached_glasses()
         assert not back.of_type("photo_request"), "it was asked already"
         back.say(answered(success=True))
+        await wait_all_tasks_blocked()
         back.cut()
         error = await error_of(house)
         assert error["requestId"] == "r2"
