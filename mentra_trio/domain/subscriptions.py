@@ -77,7 +77,7 @@ class SubscriptionSet:
         """Whether audio frames go to the app, permission provided (protocol.md 4.9)."""
         return any(s.is_wildcard or s.stream == AUDIO_CHUNK for s in self.subscriptions)
 
-    @property
+    @cached_property
     def location_tier(self) -> str | None:
         """How exactly the app wants locations; ``None`` if it wants none.
 
