@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .config import Config as Config
     from .config import SpeechSettings as SpeechSettings
     from .config import WebhookSettings as WebhookSettings
-    from .config import load_config as load_config
+    from .config_sources import load_config as load_config
     from .domain.apps import AppKind as AppKind
     from .domain.apps import AppRegistration as AppRegistration
     from .domain.close_reasons import CloseReason as CloseReason
@@ -69,7 +69,8 @@ if TYPE_CHECKING:
 
 _FROM: _Final = _MappingProxyType(
     {
-        ".config": ("Config", "SpeechSettings", "WebhookSettings", "load_config"),
+        ".config": ("Config", "SpeechSettings", "WebhookSettings"),
+        ".config_sources": ("load_config",),
         ".domain.apps": ("AppKind", "AppRegistration"),
         ".domain.close_reasons": ("CloseReason",),
         ".domain.errors": (

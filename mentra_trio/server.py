@@ -5,28 +5,38 @@ Order of opening is order of trust: what is opened first outlives what is opened
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import trio
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from .config import Config, is_loopback, is_name
-from .domain.facts import ServerDraining, ServerStarted, VoiceTrouble
+from .config import Config
+from .domain.facts import ServerDraining, ServerStarted
 from .domain.frame_counts import FrameCounts
-from .domain.hosts import authority, from_here
 from .domain.ids import package_name, user_id
 from .domain.starting import StartResult
-from .domain.stream_settings import FFMPEG
 from .domain.timings import LAST_CLOSE_S
 from .engines import LiveStreams, Transcriber, Voice
 from .environment import Environment
+from .opening import (
+    Listeners,
+    StreamFile,
+    addresses_of,
+    http_base,
+    http_webhooks,
+    listen,
+    open_store,
+    open_streams,
+    open_voice,
+    public_hosts,
+    report_voice,
+    websocket_base,
+)
 from .ports import Store, Telemetry, Webhooks
 from .sessions.catalog import AppCatalog
 from .sessions.directory import Directory
@@ -34,28 +44,18 @@ from .sessions.snapshots import UserSnapshot
 from .sessions.surroundings import Surroundings
 from .sessions.tool_calls import ToolCalls
 from .speech.engines import open_engine
-from .storage.memory_store import MemoryStore
 from .storage.secrets import admin_token, jwt_secret, user_token_key
-from .storage.sqlite_store import DATABASE_NAME, open_sqlite_store
-from .streams.opening import open_ffmpeg_streams
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
 from .telemetry.metrics import Metrics
 from .telemetry.slow_tasks import SlowTasks
 from .transport.admission import Admission, frame_counts
 from .transport.port import Port
-from .transport.tcp import bound_address, open_listeners
-from .voice.espeak_voice import open_espeak_voice
 from .web.asgi import Services, make_app
 from .web.speaking import Speaker
-from .webhooks.client import HttpWebhooks
 from .wire.tokens import mint_core_token
 
 VERSION: Final = version("mentra-trio")
-LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
-
-Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
-StreamFile = Callable[[str, str], Path | None]
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -82,7 +82,7 @@ class Server:
     @property
     def http_url(self) -> str:
         """Base of the HTTP routes, such as ``http://127.0.0.1:8002``."""
-        return "http" + self.url.removeprefix("ws")
+        return http_base(self.url)
 
     async def start_app(self, user: str, package: str) -> StartResult:
         """Start an app for a user whose glasses are, or were just, connected.
@@ -142,20 +142,20 @@ async def open_server(
         for listener in listeners or ():
             opened.push_async_callback(listener.aclose)  # also where we never come to serve
         if store is None:
-            store = await opened.enter_async_context(_open_store(config))
+            store = await opened.enter_async_context(open_store(config))
         if listeners is None:
-            listeners = await _listen(config)
+            listeners = await listen(config)
             for listener in listeners:
                 opened.push_async_callback(listener.aclose)
         parts = _Parts(
             config=config,
             store=store,
-            webhooks=webhooks or _http_webhooks(config),
-            voice=voice or _voice(config),
+            webhooks=webhooks or http_webhooks(config),
+            voice=voice or open_voice(config),
             telemetry=telemetry,
             transcriber=transcriber or open_engine(config.speech),
             environment=environment,
-            url=_websocket_base(config, listeners),
+            url=websocket_base(config, listeners),
             live_streams=live_streams,
         )
         server = await opened.enter_async_context(_serve(parts, listeners))
@@ -176,10 +176,6 @@ class _Parts:
     url: str
     live_streams: LiveStreams | None
 
-    @property
-    def http_url(self) -> str:
-        return "http" + self.url.removeprefix("ws")
-
 
 @asynccontextmanager
 async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, None]:
@@ -192,8 +188,8 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
     if parts.config.data_dir is not None or parts.config.user_token_key:
         key()  # made at the first start; a wrong one is told at once
     async with (
-        _engine(parts, telemetry) as (live_streams, stream_file),
-        _sessions(parts, telemetry, live_streams) as directory,
+        open_streams(parts.config, parts.url, telemetry, parts.environment.new_token) as streams,
+        _sessions(parts, telemetry, parts.live_streams or streams[0]) as directory,
     ):
         server = Server(
             url=parts.url,
@@ -205,7 +201,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
             environment=parts.environment,
             journal=journal,
         )
-        port = _port(parts, server, telemetry, metrics, frames, stream_file)
+        port = _port(parts, server, telemetry, metrics, frames, streams[1])
         async with (
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
             # until the end begins, which has more urgent things to do
@@ -213,27 +209,6 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
         ):
             telemetry.emit(ServerStarted(address=parts.url))
             yield server
-
-
-@asynccontextmanager
-async def _engine(
-    parts: _Parts, telemetry: Telemetry
-) -> AsyncGenerator[tuple[LiveStreams | None, StreamFile]]:
-    """The streaming engine, if there is one, and where it has what viewers may have."""
-    config = parts.config
-    if parts.live_streams is not None or config.streams.engine != FFMPEG:
-        yield parts.live_streams, lambda _name, _file: None
-        return
-    async with open_ffmpeg_streams(
-        config.streams,
-        host=config.host,
-        public_host=urlsplit(parts.url).hostname or "",
-        http_base=parts.http_url,
-        allow_private_networks=config.allows_private_networks,
-        telemetry=telemetry,
-        new_token=parts.environment.new_token,
-    ) as engine:
-        yield engine, engine.file
 
 
 @asynccontextmanager
@@ -304,13 +279,13 @@ def _services(
         closing=closing,
         version=VERSION,
         stream_file=stream_file,
-        hosts=_public_hosts(parts.config),
-        addresses=_addresses(parts.config, server.http_url),
+        hosts=public_hosts(parts.config),
+        addresses=addresses_of(parts.config, server.http_url),
         user_token_key=server._user_token_key,
         supabase_jwt_secret=parts.config.supabase_jwt_secret,
         speaker=Speaker(
             voice=parts.voice,
-            report=partial(_report_voice, directory.surroundings.telemetry),
+            report=partial(report_voice, directory.surroundings.telemetry),
         ),
     )
 
@@ -372,62 +347,4 @@ def _surroundings(
         dashboard_package=parts.config.dashboard_package,
         transcriber=parts.transcriber,
         live_streams=live_streams,
-    )
-
-
-@asynccontextmanager
-async def _open_store(config: Config) -> AsyncGenerator[Store, None]:
-    if config.data_dir is None:
-        yield MemoryStore()
-        return
-    async with open_sqlite_store(config.data_dir / DATABASE_NAME) as store:
-        yield store
-
-
-def _websocket_base(config: Config, listeners: Listeners) -> str:
-    """What peers put before the paths: the public URL, or else the address that is listened on."""
-    if config.public_url is not None:
-        scheme, _, rest = config.public_url.rstrip("/").partition("://")
-        return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}"
-    host, port = bound_address(listeners)
-    if is_name(config.host):
-        host = config.host  # a certificate is for the name, not for the address behind it
-    scheme = "ws" if config.tls_cert is None else "wss"
-    return f"{scheme}://{authority(from_here(host), port)}"
-
-
-def _public_hosts(config: Config) -> frozenset[str]:
-    """Names under which people may reach the console and the admin routes (DNS rebinding)."""
-    name = urlsplit(config.public_url or "").hostname
-    return frozenset({name}) if name else frozenset()
-
-
-def _addresses(config: Config, own: str) -> frozenset[str]:
-    """The base URLs by which phones may know this server, which is at ``own``."""
-    if config.public_url is not None or not is_loopback(config.host):
-        return frozenset({own})
-    scheme, port = own.partition("://")[0], urlsplit(own).port
-    local = {f"{scheme}://{authority(host, port or 0)}" for host in LOCAL_NAMES}
-    return frozenset({own, *local})
-
-
-def _http_webhooks(config: Config) -> HttpWebhooks:
-    return HttpWebhooks(
-        allow_private_networks=config.allows_private_networks,
-        connect_s=config.lifecycle.webhook_connect_s,
-        read_s=config.lifecycle.webhook_s,
-    )
-
-
-def _voice(config: Config) -> Voice | None:
-    return open_espeak_voice(config.voice.name) if config.voice.engine == "espeak" else None
-
-
-def _report_voice(telemetry: Telemetry, problem: str) -> None:
-    telemetry.emit(VoiceTrouble(problem=problem))
-
-
-async def _listen(config: Config) -> Listeners:
-    return await open_listeners(
-        config.host, config.port, tls_cert=config.tls_cert, tls_key=config.tls_key
     )

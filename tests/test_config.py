@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mentra_trio.config import Config, is_loopback, load_config
+from mentra_trio.config import Config, is_loopback
+from mentra_trio.config_sources import load_config
 from mentra_trio.domain.errors import ConfigError
 
 

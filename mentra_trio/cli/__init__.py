@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ..concurrency.bulkhead import single
-from ..config import LIKENESS
+from ..config_sources import LIKENESS
 from ..domain import ids
 from ..domain.apps import AppKind
 from ..domain.errors import MentraTrioError

@@ -9,7 +9,8 @@ from pathlib import Path
 import attrs
 import platformdirs
 
-from ..config import Config, load_config
+from ..config import Config
+from ..config_sources import load_config
 
 
 def settings(

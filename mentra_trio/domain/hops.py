@@ -23,9 +23,7 @@ class Obstacle:
 PHONE_AWAY: Final = Obstacle("PHONE_GLASSES_NOT_CONNECTED", "phone: not connected")
 TOO_MANY: Final = Obstacle("TOO_MANY_REQUESTS", "cloud: too many requests of this app under way")
 
-_PARTS: Final[Mapping[str, str]] = MappingProxyType(
-    {"speaker": "hasSpeaker", "light": "hasLight", "wifi": "hasWifi"}
-)
+_PARTS: Final[Mapping[str, str]] = MappingProxyType({"light": "hasLight", "wifi": "hasWifi"})
 """Under which key the capabilities of a model say whether it has that part."""
 
 
@@ -35,7 +33,7 @@ def obstacle(
     """What keeps a request for ``part`` from working; ``None``: nothing that is known.
 
     Args:
-        part: ``speaker``, ``light`` or ``wifi``.
+        part: ``light`` or ``wifi``.
         attached: whether the phone is linked.
         capabilities: of the glasses; of an unknown model nothing is ruled out.
     """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import attrs
 import trio
 
-from ..domain.hops import PHONE_AWAY, TOO_MANY, obstacle
+from ..domain.hops import PHONE_AWAY, TOO_MANY
 from ..domain.ids import PackageName, app_session_id
 from ..domain.lifecycle import StopCause
 from ..domain.requests import Requests
@@ -50,9 +50,11 @@ class AudioOut(Replying):
     # -- apps ------------------------------------------------------------------------
 
     def play(self, app: AppSession, message: asked.AudioPlayRequest) -> None:
-        """Have the phone play it, or tell the app at once why it cannot."""
-        eyepiece, device = self.place.eyepiece, self.place.device
-        problem = obstacle("speaker", attached=eyepiece.attached, capabilities=device.capabilities)
+        """Have the phone play it, or tell the app at once why it cannot.
+
+        Glasses without a speaker are no obstacle: the phone plays it itself then.
+        """
+        problem = None if self.place.eyepiece.attached else PHONE_AWAY
         if problem is None and not self._enter(app, message):
             problem = TOO_MANY
         if problem is not None:

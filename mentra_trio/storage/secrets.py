@@ -12,7 +12,8 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from ..config import ENVIRONMENT_PREFIX, Config
+from ..config import Config
+from ..config_sources import ENVIRONMENT_PREFIX
 from ..domain.errors import ConfigError, StoreFailed
 from ..wire.user_tokens import make_key_pem, read_key
 

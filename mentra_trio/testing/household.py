@@ -244,18 +244,27 @@ async def open_household(
         transcriber=transcriber,
         live_streams=live_streams,
     )
+    async with _open_directory(surroundings) as (directory, connections):
+        yield Household(
+            directory=directory,
+            store=store,
+            webhooks=webhooks,
+            telemetry=telemetry,
+            connections=connections,
+        )
+
+
+@asynccontextmanager
+async def _open_directory(
+    surroundings: Surroundings,
+) -> AsyncGenerator[tuple[Directory, trio.Nursery]]:
+    """A directory, and a nursery for the connections that it serves."""
     async with trio.open_nursery() as background:
         async with trio.open_nursery() as sessions, trio.open_nursery() as connections:
             directory = Directory(surroundings, sessions)
             await directory.recall()
             background.start_soon(directory.run)
-            yield Household(
-                directory=directory,
-                store=store,
-                webhooks=webhooks,
-                telemetry=telemetry,
-                connections=connections,
-            )
+            yield directory, connections
             await directory.close()
             directory.drain()
         background.cancel_scope.cancel("household ends")

@@ -15,6 +15,7 @@ FUNCTIONS: Final = public_functions()
 
 PROTOCOL: Final = "a protocol: it has no body, and those who keep it are cancelled"
 PROTOCOLS: Final = (
+    "engines.",
     "ports.",
     "clients.app_webhook.AppServing.",
     "storage.writer.Runner.",

@@ -58,7 +58,7 @@ SPEECH_MUTANTS: Final = (
     slip(
         "new_glasses_are_not_told",
         "sessions/microphone.py",
-        'if message.status != "DISCONNECTED":',
+        "if message.status.upper() != DISCONNECTED:",
         'if message.status == "RECONNECTED":',
         MICROPHONE,
     ),

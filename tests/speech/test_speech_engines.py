@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from trio.testing import MockClock
 
-from mentra_trio.config import Config, SpeechSettings, load_config
+from mentra_trio.config import Config, SpeechSettings
+from mentra_trio.config_sources import load_config
 from mentra_trio.domain.errors import ConfigError
 from mentra_trio.server import open_server
 from mentra_trio.speech import engines
