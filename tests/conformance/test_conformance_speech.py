@@ -169,10 +169,10 @@ async def test_54_the_microphone_is_off_soon_after_the_last_who_listened(
     on_ = await ears.phone.message("microphone_state_change", isMicrophoneEnabled=True)
     assert (on_["requiredData"], on_["bypassVad"]) == (["pcm"], True)
     position = len(ears.phone.seen.records)
-    await app_a.run(user, {"undo": "listening"})
     began = trio.current_time()
+    await app_a.run(user, {"undo": "listening"})
     off = await ears.phone.message("microphone_state_change", since=position, within_s=10)
-    assert trio.current_time() - began > HOLD_S - 0.5, "not at once: it may be wanted again"
+    assert trio.current_time() - began >= HOLD_S, "not at once: it may be wanted again"
     assert (off["isMicrophoneEnabled"], off["requiredData"]) == (False, [])
 
 
