@@ -49,9 +49,12 @@ class Device:
         self._state.update(saved)
         self._state[CONNECTED] = False
 
-    def apply(self, news: Mapping[str, Any]) -> dict[str, Any]:
-        """Take note of ``news``, which ``checked_state`` has made; returns what changed."""
-        self._told = self._told or CONNECTED in news
+    def apply(self, news: Mapping[str, Any], *, by_phone: bool = True) -> dict[str, Any]:
+        """Take note of ``news``, which ``checked_state`` has made; returns what changed.
+
+        ``by_phone`` is whether the phone says so, or it only follows from the user's settings.
+        """
+        self._told = self._told or (by_phone and CONNECTED in news)
         changed = changes_in(self._state, news)
         self._state.update(changed)
         return changed

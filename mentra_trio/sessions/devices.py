@@ -57,9 +57,11 @@ class Devices(Subsystem):
         Raises:
             SettingRefused: a value is of the wrong kind; nothing was taken note of.
         """
-        known = checked_state(news)
+        self._take(checked_state(news))
+
+    def _take(self, known: Mapping[str, Any], *, by_phone: bool = True) -> None:
         before = self.place.device.snapshot
-        changed = self.place.device.apply(known)
+        changed = self.place.device.apply(known, by_phone=by_phone)
         if not changed:
             return
         for key in changed:
@@ -82,7 +84,8 @@ class Devices(Subsystem):
 
     def _wear(self, wearable: object) -> None:
         if wearable is None or isinstance(wearable, str):
-            self._apply({MODEL_NAME: wearable, CONNECTED: self.place.device.connected})
+            known = {MODEL_NAME: wearable, CONNECTED: self.place.device.connected}
+            self._apply(known, by_phone=False)
 
     def connection_state(self, message: GlassesConnectionState) -> None:
         """The glasses came to, or went from, the phone."""
@@ -99,9 +102,9 @@ class Devices(Subsystem):
         news = {"batteryLevel": message.level, "charging": message.charging}
         self._apply({key: value for key, value in news.items() if value is not None})
 
-    def _apply(self, news: Mapping[str, Any]) -> None:
+    def _apply(self, news: Mapping[str, Any], *, by_phone: bool = True) -> None:
         try:
-            self.apply(news)
+            self._take(checked_state(news), by_phone=by_phone)
         except SettingRefused as error:
             peer = self.place.eyepiece.peer
             self.place.surroundings.telemetry.emit(

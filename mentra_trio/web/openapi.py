@@ -38,6 +38,8 @@ PARAMETERS: Final[Mapping[str, str]] = MappingProxyType(
         "registrationId": "as 'mentra-trio apps show' tells it",
         "correlationId": "as the request had it",
         "appSessionId": "of a user's app",
+        "stream": "from the URL that viewers were given",
+        "file": "as a playlist names it",
     }
 )
 _NAME: Final = re.compile(r"\{(\w+)\}")

@@ -13,8 +13,8 @@ import trio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from .segments import SegmentRoute
 from .services import services_of
 
 MEDIA_TYPES: Final = MappingProxyType(
@@ -48,4 +48,4 @@ async def stream_file(request: Request) -> Response:
     return Response(content, media_type=media_type, headers=dict(_FOR_PLAYERS))
 
 
-ROUTES: Final = (Route("/streams/{stream}/{file}", stream_file),)
+ROUTES: Final = (SegmentRoute("/streams/{stream}/{file}", stream_file),)

@@ -26,6 +26,10 @@ PROTOCOLS: Final = (
 BELOW: Final = "one line around the same function of the stream below, which is cancelled"
 
 EXCEPTIONS: Final = {
+    **dict.fromkeys(
+        ("opening.listen", "opening.open_store", "opening.open_streams"),
+        "a choice between what is cancelled elsewhere, and open_server is cancelled whole",
+    ),
     **{name: PROTOCOL for name in FUNCTIONS if name.startswith(PROTOCOLS)},
     "clients.phone.Phone.send_text": "has no body: Glasses.send_text, which is cancelled, is one",
     "clients.noticing_stream.NoticingStream.wait_send_all_might_not_block": BELOW,

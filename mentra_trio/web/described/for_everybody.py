@@ -121,6 +121,13 @@ OPERATIONS: Final = (
     ),
     Operation(
         method="GET",
+        path="/streams/{stream}/{file}",
+        summary="A playlist or a piece of a managed stream that is open",
+        media="application/octet-stream",
+        errors=(404,),
+    ),
+    Operation(
+        method="GET",
         path="/api/tts",
         summary="A text, spoken",
         query=(
