@@ -94,7 +94,4 @@ def _shown(user: UserId, neighbour: Neighbour, with_profile: bool) -> dict[str, 
     return shown
 
 
-ROUTES: Final = tuple(
-    Route(f"/api/{name}/discover-users", discover_users, methods=["POST"])
-    for name in ("app-communication", "tpa-communication")
-)
+ROUTES: Final = (Route("/api/app-communication/discover-users", discover_users, methods=["POST"]),)
