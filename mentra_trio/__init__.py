@@ -6,13 +6,12 @@ The package is built in floors, and a floor imports only floors below it:
 
     8  cli, testing      people and test programs enter here
     7  clients           the other ends of the wire: glasses and apps
-    6  server            assembly: the only place that knows all parts
-    5  transport, web, webhooks, storage, telemetry, voice   adapters; never import each other
-    5  transport, web, webhooks, storage, telemetry, speech
+    6  server, opening   assembly: the only place that knows all parts
+    5  transport, web, webhooks, storage, telemetry, speech, voice, streams
                          adapters; they never import each other
     4  sessions          the actors: one nursery per user session and per app session
-    3  ports             what sessions need from outside
-    2  wire, concurrency, environment, config
+    3  ports, engines    what sessions need from outside
+    2  wire, concurrency, environment, config, config_sources
     1  domain            the rules: pure functions and frozen values
 """
 

@@ -99,8 +99,6 @@ class Config:
             ``data_dir``. The last one is an RSA key in PEM.
         supabase_jwt_secret: what a Supabase project signs its tokens with; ``None``: no such
             tokens are exchanged for core tokens.
-        dashboard_package: the app that may draw the dashboard.
-        jwt_secret, admin_token: ``None``: made at first start and kept in ``data_dir``.
         dashboard_package: the app that may write the dashboard.
         log_level: ``debug`` shows user ids as given, every other level a short hash of them.
 

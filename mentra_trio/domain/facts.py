@@ -334,7 +334,8 @@ class SlowStep(Fact):
 
 @attrs.frozen(kw_only=True)
 class Crashed(Fact):
-    """A crash was stopped at a bulkhead: ``connection``, ``user session`` or ``app session``."""
+    """A crash was stopped at a bulkhead: ``connection``, ``user session``, ``app session`` or
+    ``recogniser``."""
 
     bulkhead: str
     who: str

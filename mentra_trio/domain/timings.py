@@ -240,6 +240,7 @@ TOOL_ANSWER_S: Final = 20.0
 
 SETTINGS_ANSWER_S: Final = 10.0
 """How long an app server is waited for that is told of changed settings."""
+
 ANSWER_DOUBT_S: Final = 1.0
 """What an app is heard to say so soon after an answer does not show that the answer has arrived."""
 
@@ -262,6 +263,7 @@ begins anew asks for one stream after the other."""
 
 SPEECH_S: Final = 10.0
 """From a request for speech to the sound, at most."""
+
 PHOTO_S: Final = 25.0
 """A photo that the phone does not answer for has failed: 5 s before the SDK gives up (6.3)."""
 

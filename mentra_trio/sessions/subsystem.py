@@ -40,8 +40,6 @@ class Workplace:
     ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
     of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
     ``display`` is what everybody draws on.
-    ``apps`` are the app sessions that the user has at the moment, whatever state they are in;
-    ``settings`` the user's MentraOS settings of the moment, complete, in the apps' names.
     """
 
     user: UserId

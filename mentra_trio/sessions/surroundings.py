@@ -23,7 +23,6 @@ class Surroundings:
     ``websocket_url`` makes the URL of a start attempt from its token (protocol.md 1.7).
     ``crowded_until`` is until when (Trio time) many peers are coming back at once.
     ``live_streams`` is the streaming engine, where there is one.
-    ``endpoints`` are the app servers, ``keeper`` writes down what sessions are.
     ``transcriber`` recognises speech; without one only phones do.
     ``endpoints`` are the app servers, ``keeper`` writes down what sessions are, ``neighbours``
     are the users of each app who have it running.
