@@ -133,10 +133,15 @@ class Settings(Generated):
         section: Any = getattr(module, name)
         meanings = documented(module, name)
         rows = [
-            (f"`{name.lower()}.{field.name}`", f"`{field.default}`", meanings[field.name])
+            (f"`{name.lower()}.{field.name}`", shown_default(field.default), meanings[field.name])
             for field in attrs.fields(section)
         ]
         return markdown_table(("Key", "Default", "Meaning"), rows)
+
+
+def shown_default(value: object) -> str:
+    """A default as people may write it; what has none is not set."""
+    return "not set" if value is None else f"`{value}`"
 
 
 class Facts(Generated):
