@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import click
@@ -34,15 +35,22 @@ from mentra_trio.domain import (
     errors,
     facts,
     lifecycle,
+    live_streams,
+    photos,
+    rooms,
     stream_settings,
     timings,
 )
 from mentra_trio.domain.close_reasons import CloseReason
+from mentra_trio.domain.hops import PHONE_AWAY, TOO_MANY
 from mentra_trio.domain.voices import VoiceSettings
+from mentra_trio.sessions import audio_out, messaging
+from mentra_trio.sessions.desk import SUBSYSTEMS
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.transport.admission import ENDPOINTS, frame_counts
+from mentra_trio.wire import from_app
 
 DOCS = Path(__file__).parent.parent / "docs"
 REFERENCE = DOCS / "reference"
@@ -160,6 +168,41 @@ def test_every_label_of_a_metric_is_described() -> None:
     }
     slow = {"mentra_task_step_seconds": set[str]()}
     assert registry.labels | slow == described
+
+
+def test_everything_that_an_app_can_say_is_described() -> None:
+    page = (DOCS / "explanation" / "what_apps_can_ask_for.md").read_text()
+    messages = {kind.__struct_config__.tag for kind in get_args(from_app.FromApp)}
+    assert "photo_request" in messages
+    assert sorted(name for name in messages if f"`{name}`" not in page) == []
+    served_by = {kind.__struct_config__.tag for part in SUBSYSTEMS for kind in part.FROM_APP}
+    assert served_by <= messages
+
+
+def test_what_a_request_fails_with_is_quoted_as_it_is_said() -> None:
+    page = (DOCS / "explanation" / "what_apps_can_ask_for.md").read_text()
+    said = [PHONE_AWAY.text, TOO_MANY.text, live_streams.NO_ENGINE, audio_out.SILENT]
+    said += [messaging.NOT_THERE, messaging.TOO_FAST, messaging.NO_ROOM]
+    said += [problem.value for problem in (rooms.Denial.ROOM_FULL,)]
+    said.append(photos.late(timings.PHOTO_S, phone=True).text)
+    assert [text for text in said if f"`{text}`" not in page] == []
+    assert [denial.name for denial in rooms.Denial if f"`{denial.name}`" not in page] == []
+
+
+def test_the_house_names_every_module_of_its_floors() -> None:
+    page = (DOCS / "explanation" / "house.md").read_text()
+    _, _, table = page.partition("| Floor |")
+    named = set(re.findall(r"`(\w+)`", table.partition("\n\n")[0]))
+    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    modules = {name.strip() for layer in layers for name in layer.split("|")}
+    assert modules - {"__main__"} <= named
+
+
+def test_every_news_fragment_is_one_line_that_no_other_says() -> None:
+    told = [path.read_text() for path in sorted((DOCS / "newsfragments").glob("*.md"))]
+    assert [text for text in told if text.count("\n") != 1 or not text.endswith(".\n")] == []
+    assert len(set(told)) == len(told)
 
 
 def test_every_decision_is_numbered_once() -> None:
