@@ -47,6 +47,11 @@ class AudioOut(Replying):
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=AUDIO_ANSWER_S, per_app=SOUNDS_PER_APP)
 
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
+
     # -- apps ------------------------------------------------------------------------
 
     def play(self, app: AppSession, message: asked.AudioPlayRequest) -> None:

@@ -29,6 +29,11 @@ class Calendars(Subsystem):
 
     _calendar: Calendar = attrs.field(factory=Calendar, init=False)
 
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
+
     def heard(self, message: CalendarEvent, frame: str) -> None:
         """Remember an event, or what is new about it."""
         event = event_of(message.event_id, message.dt_start, frame)

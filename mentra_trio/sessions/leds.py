@@ -35,6 +35,11 @@ class Leds(Replying):
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=LED_ANSWER_S, per_app=COMMANDS_PER_APP)
 
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
+
     def control(self, app: AppSession, message: asked.RgbLedControl) -> None:
         """Have the phone switch the LED, or tell the app at once why it cannot."""
         eyepiece, device = self.place.eyepiece, self.place.device

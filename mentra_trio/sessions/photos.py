@@ -86,6 +86,11 @@ class Photos(Subsystem):
     _pending: dict[str, _Photo] = attrs.field(factory=dict, init=False)
     _telling: Counter[PackageName] = attrs.field(factory=Counter, init=False)
 
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
+
     # -- what apps, the phone and its user say ---------------------------------------
 
     def photo_request(self, app: AppSession, request: from_app.PhotoRequest) -> None:

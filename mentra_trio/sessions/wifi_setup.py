@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 class WifiSetup(Subsystem):
     """Hands the request on to the phone, which shows the dialog; there is no answer."""
 
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
+
     def show(self, app: AppSession, message: RequestWifiSetup) -> None:
         """Have the phone show it, or tell the app at once why it cannot."""
         eyepiece, device = self.place.eyepiece, self.place.device
