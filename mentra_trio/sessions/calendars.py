@@ -15,7 +15,7 @@ from ..wire.codec import encode
 from ..wire.from_glasses import CalendarEvent
 from ..wire.to_app import DataStream
 from .delivery import deliver
-from .subsystem import GlassesHandlers, Subsystem
+from .subsystem import GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession

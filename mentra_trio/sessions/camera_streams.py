@@ -41,7 +41,7 @@ from ..wire.to_glasses import KeepRtmpStreamAlive, StartRtmpStream, StopRtmpStre
 from .camera import camera_of
 from .running_stream import ManagedStream, Presence, Pulse, RunningOutput, RunningStream
 from .stream_news import StreamNews
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession

@@ -79,11 +79,7 @@ def _takers(kind: type[Message]) -> _Takers:
 
 
 _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
-    {
-        kind: _takers(kind)
-        for part in SUBSYSTEMS
-        for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)
-    }
+    {kind: _takers(kind) for part in SUBSYSTEMS for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)}
 )
 
 

@@ -17,7 +17,7 @@ from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from .replies import Replying, complain
-from .subsystem import AppHandlers, GlassesHandlers
+from .subsystem import AppHandlers, GlassesHandlers, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession

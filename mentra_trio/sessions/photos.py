@@ -49,7 +49,7 @@ from ..wire.to_app import PermissionErrorDetail
 from .camera import camera_of
 from .delivery import awaited
 from .fan_out import fan_out
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession

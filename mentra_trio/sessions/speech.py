@@ -30,7 +30,7 @@ from ..wire.stream_data import Translation as TranslatedSpeech
 from .errands import Errand
 from .fan_out import fan_out
 from .recogniser import Recogniser
-from .subsystem import GlassesHandlers, Subsystem
+from .subsystem import GlassesHandlers, Subsystem, Workplace
 
 
 @attrs.define(eq=False, repr=False)

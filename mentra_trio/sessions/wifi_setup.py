@@ -11,7 +11,7 @@ from ..domain.hops import PHONE_AWAY, obstacle
 from ..wire.from_app import RequestWifiSetup
 from ..wire.to_glasses import ShowWifiSetup
 from .replies import complain
-from .subsystem import AppHandlers, Subsystem
+from .subsystem import AppHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
