@@ -249,6 +249,7 @@ HABITS: tuple[Habit, ...] = (
     reads_the_clock,
 )
 MODULES = {str(path.relative_to(PACKAGE)): path.read_text() for path in PACKAGE.rglob("*.py")}
+TREES = {path: ast.parse(source) for path, source in MODULES.items()}
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.__name__)
@@ -256,7 +257,7 @@ def test_absent(habit: Habit) -> None:
     found = [
         f"{path}: {finding}"
         for path, source in sorted(MODULES.items())
-        for finding in habit(path, source, ast.parse(source))
+        for finding in habit(path, source, TREES[path])
     ]
     assert not found, "\n".join(found)
 
@@ -305,8 +306,8 @@ def test_every_habit_is_shown_to_bite() -> None:
 def calls_by_name(wanted: Callable[[ast.expr], str]) -> dict[str, list[str]]:
     """For each name that ``wanted`` recognises in a called expression: where it is called."""
     sites = defaultdict(list)
-    for path, source in sorted(MODULES.items()):
-        for node in ast.walk(ast.parse(source)):
+    for path, tree in sorted(TREES.items()):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and (name := wanted(node.func)):
                 sites[name].append(f"{path}:{node.lineno}")
     return sites
@@ -321,7 +322,7 @@ def test_crashes_are_contained_at_the_bulkheads_only() -> None:
 def test_every_fact_is_emitted_and_once_in_a_module() -> None:
     facts = {
         node.name
-        for node in ast.parse(MODULES["domain/facts.py"]).body
+        for node in TREES["domain/facts.py"].body
         if isinstance(node, ast.ClassDef) and node.name != "Fact"
     }
     sites = calls_by_name(lambda func: name if (name := name_of(func)) in facts else "")

@@ -136,7 +136,8 @@ def _shown(now: float, state: DisplayState, asked: Show) -> DisplayState:
     )
     view = state.views[asked.view].put(frame)
     if asked.view != MAIN:
-        return attrs.evolve(state.with_view(asked.view, view), serial=frame.serial)
+        views = {**state.views, asked.view: view}
+        return attrs.evolve(state, views=views, serial=frame.serial)
     if asked.package != state.dashboard:
         of_dashboard = view.frames.get(state.dashboard)
         if of_dashboard is not None and of_dashboard.until is None:
@@ -144,7 +145,8 @@ def _shown(now: float, state: DisplayState, asked: Show) -> DisplayState:
     if asked.package in state.booting:
         state = _boot_over(now, state, asked.package, lingers=False)
     lock = _lock_after(now, state, asked.package)
-    return attrs.evolve(state.with_view(MAIN, view), serial=frame.serial, lock=lock)
+    views = {**state.views, MAIN: view}
+    return attrs.evolve(state, views=views, serial=frame.serial, lock=lock)
 
 
 def _lock_after(now: float, state: DisplayState, package: PackageName) -> Lock | None:
@@ -255,9 +257,9 @@ def _send(
     elif frame != state.boot:
         until = now + duration_ms / 1000 if duration_ms else None
         frame = attrs.evolve(frame, shown=True, until=until)
-        view = view.put(frame)
     seen = not frame.blank if state.attached else view.seen
-    view = attrs.evolve(view, sent=frame, sent_at=now, seen=seen)
+    frames = view.frames if frame == state.boot else {**view.frames, frame.package: frame}
+    view = attrs.evolve(view, frames=frames, sent=frame, sent_at=now, seen=seen)
     sending = Sending(
         view=name, package=frame.package, layout=frame.layout, duration_ms=duration_ms
     )

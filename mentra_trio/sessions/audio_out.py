@@ -22,7 +22,7 @@ from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from .replies import Replying
-from .subsystem import AppHandlers, GlassesHandlers
+from .subsystem import AppHandlers, GlassesHandlers, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -46,6 +46,11 @@ class AudioOut(Replying):
 
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=AUDIO_ANSWER_S, per_app=SOUNDS_PER_APP)
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
 
     # -- apps ------------------------------------------------------------------------
 

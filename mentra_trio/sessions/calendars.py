@@ -15,7 +15,7 @@ from ..wire.codec import encode
 from ..wire.from_glasses import CalendarEvent
 from ..wire.to_app import DataStream
 from .delivery import deliver
-from .subsystem import GlassesHandlers, Subsystem
+from .subsystem import GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -28,6 +28,11 @@ class Calendars(Subsystem):
     """Remembers events as the phone wrote them; subscribers hear of them as they come."""
 
     _calendar: Calendar = attrs.field(factory=Calendar, init=False)
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
 
     def heard(self, message: CalendarEvent, frame: str) -> None:
         """Remember an event, or what is new about it."""

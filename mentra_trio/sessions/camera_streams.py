@@ -15,6 +15,7 @@ import attrs
 import msgspec
 import trio
 
+from ..concurrency.watched import Watched
 from ..domain.camera import CAMERA
 from ..domain.errors import LiveStreamFailed
 from ..domain.facts import FrameIgnored, StreamChanged
@@ -40,7 +41,7 @@ from ..wire.to_glasses import KeepRtmpStreamAlive, StartRtmpStream, StopRtmpStre
 from .camera import camera_of
 from .running_stream import ManagedStream, Presence, Pulse, RunningOutput, RunningStream
 from .stream_news import StreamNews
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -55,11 +56,17 @@ class CameraStreams(Subsystem):
     """The stream that one user has, if there is one."""
 
     _stream: RunningStream | None = attrs.field(default=None, init=False)
-    _presence: Presence = attrs.field(factory=Presence, init=False)
+    _presence: Presence = attrs.field(init=False)
     _news: StreamNews = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._news = StreamNews(self.place)
+        self._presence = Presence(Watched(self.place.eyepiece.attached))
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
 
     # -- unmanaged: what the app says ------------------------------------------------
 

@@ -14,7 +14,7 @@ import attrs
 from ..concurrency.watched import Watched
 from ..domain.ids import PackageName
 from ..domain.moments import parse_moment
-from ..domain.samples import whole_samples
+from ..domain.samples import SAMPLE_BYTES, whole_samples
 from ..domain.streams import Subscription
 from ..wire.message import Message
 from .audio_out import AudioOut
@@ -60,29 +60,48 @@ SUBSYSTEMS: Final[tuple[type[Subsystem], ...]] = (
 )
 """What apps can ask for. Hooks are called in this order."""
 
-
-def _taker(part: type[Subsystem], kind: type[Message]) -> Callable[..., Any] | None:
-    """How ``part`` takes that kind of message of the glasses, given it and its text."""
-    if kind in part.AS_WRITTEN:
-        return part.AS_WRITTEN[kind]
-    take = part.FROM_GLASSES.get(kind)
-    return take and (lambda self, message, frame: take(self, message))
-
-
 _OF_APPS: Final[Mapping[type[Message], tuple[type[Subsystem], Callable[..., None]]]] = (
     MappingProxyType(
         {kind: (part, take) for part in SUBSYSTEMS for kind, take in part.FROM_APP.items()}
     )
 )
-_Takers: TypeAlias = tuple[tuple[type[Subsystem], Callable[..., Any]], ...]
+_Takers: TypeAlias = tuple[tuple[type[Subsystem], Callable[..., Any], bool], ...]
+"""Who takes a kind of message of the glasses, how, and whether it wants the text as well."""
+
+
+def _takers(kind: type[Message]) -> _Takers:
+    return tuple(
+        (part, table[kind], as_written)
+        for part in SUBSYSTEMS
+        for table, as_written in ((part.FROM_GLASSES, False), (part.AS_WRITTEN, True))
+        if kind in table
+    )
+
+
 _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
-    {
-        kind: tuple((part, take) for part in SUBSYSTEMS if (take := _taker(part, kind)))
-        for kind in {kind for part in SUBSYSTEMS for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)}
-    }
+    {kind: _takers(kind) for part in SUBSYSTEMS for kind in (*part.FROM_GLASSES, *part.AS_WRITTEN)}
 )
-_LISTENERS: Final = tuple(part for part in SUBSYSTEMS if part.audio is not Subsystem.audio)
-"""Audio comes a hundred times in a second: only these are told."""
+
+
+def _those_with(hook: str) -> tuple[type[Subsystem], ...]:
+    """The subsystems for which that hook does anything: only they are called."""
+    nothing = getattr(Subsystem, hook)
+    return tuple(part for part in SUBSYSTEMS if getattr(part, hook) is not nothing)
+
+
+_AUDIO: Final = _those_with("audio")
+_OPENED: Final = _those_with("opened")
+_GLASSES_ATTACHED: Final = _those_with("glasses_attached")
+_GLASSES_DETACHED: Final = _those_with("glasses_detached")
+_APPS_CHANGED: Final = _those_with("apps_changed")
+_APP_CALLED: Final = _those_with("app_called")
+_APP_ATTACHED: Final = _those_with("app_attached")
+_APP_LISTED: Final = _those_with("app_listed")
+_APP_LOST: Final = _those_with("app_lost")
+_APP_RESTS: Final = _those_with("app_rests")
+_APP_OVER: Final = _those_with("app_over")
+_TIME_TOLD: Final = _those_with("time_told")
+_SETTINGS_CHANGED: Final = _those_with("settings_changed")
 
 
 @attrs.define(eq=False, repr=False)
@@ -103,7 +122,8 @@ class Desk:
     """What the latest piece of audio began and did not end."""
 
     def __attrs_post_init__(self) -> None:
-        self._parts = {kind: kind(self.place) for kind in SUBSYSTEMS}
+        begin = (kind for kind in SUBSYSTEMS if kind.is_needed_at_once(self.place))
+        self._parts = {kind: kind(self.place) for kind in begin}
 
     @property
     def eyepiece(self) -> Eyepiece:
@@ -117,9 +137,16 @@ class Desk:
 
     def part(self, kind: type[S]) -> S:
         """The subsystem of that kind."""
-        part = self._parts[kind]
+        part = self._parts.get(kind)
+        if part is None:
+            part = self._parts[kind] = kind(self.place)
         assert isinstance(part, kind)
         return part
+
+    def _present(self, kinds: tuple[type[Subsystem], ...]) -> list[Subsystem]:
+        """Those of ``kinds`` that there are: to the others nothing has been said yet."""
+        parts = self._parts
+        return [parts[kind] for kind in kinds if kind in parts]
 
     # -- messages --------------------------------------------------------------------
 
@@ -129,7 +156,7 @@ class Desk:
         if found is None:
             return False
         kind, take = found
-        take(self._parts[kind], app, message)
+        take(self.part(kind), app, message)
         return True
 
     def glasses_say(self, message: Message, frame: str) -> bool:
@@ -138,71 +165,75 @@ class Desk:
         ``frame`` is its text as they wrote it.
         """
         taken = False
-        for kind, take in _OF_GLASSES.get(type(message), ()):
-            taken = take(self._parts[kind], message, frame) is True or taken
+        for kind, take, as_written in _OF_GLASSES.get(type(message), ()):
+            part = self.part(kind)
+            said = take(part, message, frame) if as_written else take(part, message)
+            taken = said is True or taken
         return taken
 
     def audio(self, frame: bytes) -> None:
         """Have those told who listen: of whole samples, and never of nothing (protocol.md 4.9)."""
-        samples, self._half_sample = whole_samples(self._half_sample, frame)
-        if samples:
-            for kind in _LISTENERS:
-                self._parts[kind].audio(samples)
+        if self._half_sample or len(frame) % SAMPLE_BYTES:
+            frame, self._half_sample = whole_samples(self._half_sample, frame)
+        if frame:
+            for kind in _AUDIO:
+                if kind in self._parts:
+                    self._parts[kind].audio(frame)
 
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 
     def opened(self) -> None:
         """The session begins."""
-        for part in self._parts.values():
+        for part in self._present(_OPENED):
             part.opened()
 
     def glasses_attached(self) -> None:
         """Glasses are linked, and were greeted."""
         self._half_sample = b""
         self.here.set(True)
-        for part in self._parts.values():
+        for part in self._present(_GLASSES_ATTACHED):
             part.glasses_attached()
 
     def glasses_detached(self) -> None:
         """The glasses' link is gone."""
         self.here.set(False)
-        for part in self._parts.values():
+        for part in self._present(_GLASSES_DETACHED):
             part.glasses_detached()
 
     def apps_changed(self) -> None:
         """An app's state or subscriptions may have changed."""
         self.announce()
-        for part in self._parts.values():
+        for part in self._present(_APPS_CHANGED):
             part.apps_changed()
 
     def app_called(self, app: AppSession) -> None:
         """The server of ``app`` is about to be called."""
-        for part in self._parts.values():
+        for part in self._present(_APP_CALLED):
             part.app_called(app)
 
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted."""
-        for part in self._parts.values():
+        for part in self._present(_APP_ATTACHED):
             part.app_attached(app)
 
     def app_listed(self, app: AppSession, added: Collection[Subscription]) -> None:
         """``app`` asks for ``added`` for the first time in the life of its runtime."""
-        for part in self._parts.values():
+        for part in self._present(_APP_LISTED):
             part.app_listed(app, added)
 
     def app_lost(self, app: AppSession) -> None:
         """The link of ``app`` is gone; it is expected back."""
-        for part in self._parts.values():
+        for part in self._present(_APP_LOST):
             part.app_lost(app)
 
     def app_rests(self, package: PackageName) -> None:
         """The app is away and nobody waits for it."""
-        for part in self._parts.values():
+        for part in self._present(_APP_RESTS):
             part.app_rests(package)
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped."""
-        for part in self._parts.values():
+        for part in self._present(_APP_OVER):
             part.app_over(package)
 
     def time_told(self, text: str) -> None:
@@ -213,10 +244,10 @@ class Desk:
         """
         if parse_moment(text) is None:
             raise ValueError("datetime must be an ISO 8601 date and time")
-        for part in self._parts.values():
+        for part in self._present(_TIME_TOLD):
             part.time_told(text)
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The user's settings have changed."""
-        for part in self._parts.values():
+        for part in self._present(_SETTINGS_CHANGED):
             part.settings_changed(settings)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import attrs
+import trio
 
-from ..concurrency.coalesced import Coalesced
 from ..domain.device_state import (
     CONNECTED,
     DISCONNECTED,
@@ -24,6 +24,7 @@ from ..domain.user_settings import DEFAULT_WEARABLE
 from ..wire.codec import encode
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
+from .errands import Errand
 from .subsystem import GlassesHandlers, Subsystem
 
 
@@ -37,16 +38,17 @@ class Devices(Subsystem):
 
     _untold: dict[str, Any] = attrs.field(factory=dict, init=False)
     """Keys that have changed since apps were told, with the values that they were told."""
-    _news: Coalesced = attrs.field(init=False)
+    _news: Errand = attrs.field(init=False)
     _wearable: object = attrs.field(default=None, init=False)
     """The user's ``default_wearable``, as it was last."""
 
     def __attrs_post_init__(self) -> None:
-        self._news = Coalesced(self._tell, DEVICE_STATE_DELAY_S)
+        self._news = Errand(self.place.errands, self._tell_soon, "device state")
 
     def opened(self) -> None:
         """Which glasses the user has may be known before they are there."""
-        self.place.errands.begin(self._news.run, name="device state")
+        if self._untold:
+            self._news.begin()
         self._wearable = self.place.settings().get(DEFAULT_WEARABLE)
         if self.place.device.model_name is None:
             self._wear(self._wearable)
@@ -70,7 +72,7 @@ class Devices(Subsystem):
         if URGENT & changed.keys():
             self._tell()
         else:
-            self._news.request()
+            self._news.begin()
         if MODEL_NAME in changed or changed.get(CONNECTED):
             self._tell_capabilities()
             self.place.fit()
@@ -110,6 +112,11 @@ class Devices(Subsystem):
             self.place.surroundings.telemetry.emit(
                 FrameIgnored(endpoint="glasses", peer=peer, problem=str(error))
             )
+
+    async def _tell_soon(self) -> None:
+        """Once for all that changes within a moment."""
+        await trio.sleep(DEVICE_STATE_DELAY_S)
+        self._tell()
 
     def _tell(self) -> None:
         """Tell every attached app the keys that differ from what it was told."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import attrs
 import trio
 
-from ..concurrency.watched import Watched
 from ..domain.display import Sending, decide
 from ..domain.display_state import DisplayState, Request, Starting, Tick
 from ..domain.ids import PackageName
 from ..wire.parts import Layout, ReferenceCard, TextWall
 from ..wire.to_glasses import DisplayEvent
+from .errands import Errand, Errands
 from .eyepiece import Eyepiece
 
 
@@ -21,18 +21,26 @@ class Display:
     """What all apps of a user, and the dashboard, draw on.
 
     A frame that may go out goes out in the turn in which it is asked for; ``run`` is for those
-    that have to wait, and for what ends by itself.
+    that have to wait, and for what ends by itself. It is under way only while there is any.
     """
 
+    errands: Errands
     eyepiece: Eyepiece
     dashboard: PackageName
     timestamp: Callable[[], str]
     _state: DisplayState = attrs.field(init=False)
-    _wake_at: Watched[float | None] = attrs.field(factory=lambda: Watched(None), init=False)
+    _wake_at: float | None = attrs.field(default=None, init=False)
+    _asleep: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """Of ``run``, while it waits; it never sleeps longer than until ``wake_at``."""
+    _sending: Errand = attrs.field(init=False)
 
     @_state.default
     def _nothing_yet(self) -> DisplayState:
         return DisplayState(dashboard=self.dashboard)
+
+    @_sending.default
+    def _make_sending(self) -> Errand:
+        return Errand(self.errands, self.run, "display")
 
     @property
     def booting(self) -> tuple[PackageName, ...]:
@@ -50,20 +58,22 @@ class Display:
         self._state = decision.state
         for sending in decision.send:
             self._send(sending)
-        self._wake_at.set(decision.wake_at)
+        self._wake_at = decision.wake_at
+        if self._wake_at is None:
+            return
+        if self._asleep is None:
+            self._sending.begin()
+        elif self._wake_at < self._asleep.deadline:
+            self._asleep.deadline = self._wake_at
 
     async def run(self) -> None:
-        """Send what has to wait, when its time has come, until cancelled."""
-        while True:
-            wake_at = await self._wake_at.until(lambda at: at is not None)
-            assert wake_at is not None
-            with trio.move_on_at(wake_at) as asleep:
-                await self._until_it_is_not(wake_at)
-            if asleep.cancelled_caught:
+        """Send what has to wait, when its time has come, until nothing waits any more."""
+        while self._wake_at is not None:
+            with trio.move_on_at(self._wake_at) as self._asleep:
+                await trio.sleep_forever()
+            if self._wake_at is not None and self._wake_at <= trio.current_time():
                 self.tell(Tick())
-
-    async def _until_it_is_not(self, wake_at: float) -> None:
-        await self._wake_at.until(lambda at: at != wake_at)
+        self._asleep = None
 
     def _send(self, sending: Sending) -> None:
         self.eyepiece.send(

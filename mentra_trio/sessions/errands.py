@@ -27,6 +27,11 @@ class Errands:
         """Begin nothing any more; what runs ends with its nursery."""
         self._nursery = None
 
+    @property
+    def are_run(self) -> bool:
+        """Whether what is begun now is run: the session is open, and not over."""
+        return self._nursery is not None
+
     def begin(self, job: Job, *, name: str) -> trio.CancelScope:
         """Run ``job`` in a task of its own; what is returned ends it early.
 
@@ -36,6 +41,32 @@ class Errands:
         if self._nursery is not None:
             self._nursery.start_soon(_within, scope, job, name=name)
         return scope
+
+
+@attrs.define(eq=False, repr=False)
+class Errand:
+    """A job that is run while there is something to do, by one task at most.
+
+    Whoever makes something to do calls ``begin``. The job itself looks for what there is to do,
+    also while it runs, and ends when that is nothing: who asks for nothing costs no task.
+    """
+
+    errands: Errands
+    job: Job
+    name: str
+    under_way: bool = attrs.field(default=False, init=False)
+
+    def begin(self) -> None:
+        """Have the job run, if it does not already; as ``Errands.begin``."""
+        if self.errands.are_run and not self.under_way:
+            self.under_way = True
+            self.errands.begin(self._run, name=self.name)
+
+    async def _run(self) -> None:
+        try:
+            await self.job()
+        finally:
+            self.under_way = False
 
 
 async def _within(scope: trio.CancelScope, job: Job) -> None:

@@ -51,11 +51,11 @@ def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:
     """Send ``frame`` as it is to each attached app that listens; never queued for a lost one."""
     if not frame:
         return 0  # an empty frame is an error event in the SDK (protocol.md 4.9)
-    return sum(
-        app.send(frame)
-        for app in apps
-        if app.link is not None and app.subscriptions.wants_audio and _may_listen(app)
-    )
+    taken = 0
+    for app in apps:
+        if app.link is not None and app.subscriptions.wants_audio and _may_listen(app):
+            taken += app.send(frame)
+    return taken
 
 
 def _may_listen(app: AppSession) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-import trio
-
 from ..concurrency.offers import Offers
 from ..concurrency.race import race
 from ..domain.close_reasons import CloseReason
@@ -24,7 +22,7 @@ async def use_link(
     silence: float,
     silent: CloseReason,
     offers: Offers[Any, CloseReason],
-    until_disproved: Callable[[], Awaitable[CloseReason]] = trio.sleep_forever,
+    until_disproved: Callable[[], Awaitable[CloseReason]] | None = None,
 ) -> CloseReason:
     """Read ``link`` and watch its life until it ends, fails, or a newer one is offered.
 
@@ -33,7 +31,8 @@ async def use_link(
         interval, silence: of the heartbeat, in seconds.
         silent: the reason if the peer was silent for so long.
         offers: where a newer link would be offered.
-        until_disproved: returns if something else shows that the link is dead.
+        until_disproved: returns if something else shows that the link is dead, where anything
+            may.
 
     Returns:
         Why the link is over. Two things may happen in one turn: if a newer link waits, it is
@@ -44,11 +43,13 @@ async def use_link(
         await offers.until_offered()
         return offers.replaced
 
-    reason = await race(
+    parts: list[Callable[[], Awaitable[CloseReason]]] = [
         partial(read_until_closed, link, handle),
         partial(heartbeat, link, interval=interval, silence=silence, verdict=silent),
         until_replaced,
-        until_disproved,
         link.until_failed,
-    )
+    ]
+    if until_disproved is not None:
+        parts.append(until_disproved)
+    reason = await race(*parts)
     return offers.replaced if offers.waiting else reason

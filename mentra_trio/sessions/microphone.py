@@ -19,6 +19,7 @@ from ..domain.timings import (
 )
 from ..wire.from_glasses import GlassesConnectionState
 from ..wire.to_glasses import MicrophoneStateChange
+from .errands import Errand
 from .fan_out import fan_out_audio
 from .subsystem import GlassesHandlers, Subsystem
 
@@ -40,18 +41,21 @@ class Microphone(Subsystem):
     _unasked_until: float | None = attrs.field(default=None, init=False)
     """Until then audio that nobody asked for is not answered."""
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _following: Errand = attrs.field(init=False)
 
-    def opened(self) -> None:
-        """Follow the demand from now on."""
-        self.place.errands.begin(self.run, name="microphone")
+    def __attrs_post_init__(self) -> None:
+        self._following = Errand(self.place.errands, self.run, "microphone")
 
     def apps_changed(self) -> None:
         """Some app's subscriptions, or the set of apps, may have changed."""
-        self._changed.set()
+        if self._following.under_way:
+            self._changed.set()
+        elif self._wanted() != self._state:
+            self._following.begin()
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The user may want silence to be sent as well, or no more."""
-        self._changed.set()
+        self.apps_changed()
 
     def glasses_attached(self) -> None:
         """Tell them, whatever those before them knew."""
@@ -77,8 +81,8 @@ class Microphone(Subsystem):
             self._tell(self._state)
 
     async def run(self) -> None:
-        """Follow the demand until cancelled."""
-        while True:
+        """Follow the demand for as long as the glasses have to listen, or have to be told."""
+        while self._state.enabled or self._wanted() != self._state:
             changed = await self._until_due()
             wanted = self._wanted()
             if self._state.enabled and not wanted.enabled:

@@ -49,7 +49,7 @@ from ..wire.to_app import PermissionErrorDetail
 from .camera import camera_of
 from .delivery import awaited
 from .fan_out import fan_out
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -85,6 +85,11 @@ class Photos(Subsystem):
 
     _pending: dict[str, _Photo] = attrs.field(factory=dict, init=False)
     _telling: Counter[PackageName] = attrs.field(factory=Counter, init=False)
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Nothing that happens before somebody asks for anything matters here."""
+        return False
 
     # -- what apps, the phone and its user say ---------------------------------------
 

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
+import attrs
+
 from ..domain.apps import AppKind
 from ..domain.display_state import (
     MAIN,
@@ -32,6 +34,7 @@ COMING: Final = frozenset({AppState.CONNECTING, AppState.RESURRECTING, AppState.
 """States from a start to its ack; in any other one the start has failed."""
 
 
+@attrs.define(eq=False, repr=False)
 class Screen(Subsystem):
     """Tells the display what the apps want, which of them is in front, and who starts or goes."""
 
@@ -53,10 +56,6 @@ class Screen(Subsystem):
         )
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType({DisplayEvent: display_event})
-
-    def opened(self) -> None:
-        """The session begins: what has to wait is sent in a task of its own."""
-        self.place.errands.begin(self.place.display.run, name="display")
 
     def glasses_attached(self) -> None:
         """Show these glasses what is current."""

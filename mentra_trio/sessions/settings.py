@@ -22,6 +22,7 @@ from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from ..wire.from_glasses import CoreStatusUpdate, RequestSettings, SettingsUpdateRequest
 from .app_calls import call_app_server
+from .errands import Errand
 from .store_trouble import report_store_trouble
 from .subsystem import GlassesHandlers, Subsystem
 
@@ -58,15 +59,19 @@ class Settings(Subsystem):
 
     _stated: dict[str, Any] = attrs.field(factory=dict, init=False)
     """What the phone has stated, and what is not stored yet."""
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _storing: Errand = attrs.field(init=False)
     _due: dict[PackageName, tuple[AppRegistration, Entries] | None] = attrs.field(
         factory=dict, init=False
     )
     """By app whose server is being told: what it has to be told next."""
 
+    def __attrs_post_init__(self) -> None:
+        self._storing = Errand(self.place.errands, self._store_stated, "stated settings")
+
     def opened(self) -> None:
-        """See ``Subsystem``."""
-        self.place.errands.begin(self._store_stated, name="stated settings")
+        """What was stated before is stored as well."""
+        if self._stated:
+            self._storing.begin()
 
     # -- the user's own ----------------------------------------------------------------
 
@@ -83,29 +88,30 @@ class Settings(Subsystem):
         news = differing(known, settings_in_status(status))
         if news:
             self._stated |= news
-            self._changed.set()
+            self._storing.begin()
 
     async def _store_stated(self) -> None:
-        """Store what the phone states, a moment after it began to, until cancelled.
+        """Store what the phone states, a moment after it began to, until all is stored.
 
         A store that fails is not asked again: the phone states its settings again and again.
         """
-        around = self.place.surroundings
-        while True:
-            await self._changed.wait()
+        while self._stated:
             await trio.sleep(SETTINGS_DELAY_S)
-            self._changed = trio.Event()
-            stated = differing(self.place.settings(), self._stated)
-            try:
-                if stated:
-                    stored = await store_user_settings(around.store, self.place.user, stated)
-                    self.place.settings_stored(stored)
-            except StoreFailed as error:
-                report_store_trouble(around, self.place.user, error)
-            except SettingRefused as error:
-                self._ignore(str(error))
-            if not self._changed.is_set():
+            stated = dict(self._stated)
+            await self._store(differing(self.place.settings(), stated))
+            if self._stated == stated:  # nothing else was stated meanwhile
                 self._stated = {}
+
+    async def _store(self, changes: Mapping[str, Any]) -> None:
+        around = self.place.surroundings
+        try:
+            if changes:
+                stored = await store_user_settings(around.store, self.place.user, changes)
+                self.place.settings_stored(stored)
+        except StoreFailed as error:
+            report_store_trouble(around, self.place.user, error)
+        except SettingRefused as error:
+            self._ignore(str(error))
 
     def asked_for(self, message: RequestSettings | SettingsUpdateRequest) -> None:
         """The phone asks for the user's settings."""

@@ -27,9 +27,10 @@ from ..wire import from_glasses as said
 from ..wire.codec import encode
 from ..wire.stream_data import Transcription
 from ..wire.stream_data import Translation as TranslatedSpeech
+from .errands import Errand
 from .fan_out import fan_out
 from .recogniser import Recogniser
-from .subsystem import GlassesHandlers, Subsystem
+from .subsystem import GlassesHandlers, Subsystem, Workplace
 
 
 @attrs.define(eq=False, repr=False)
@@ -45,38 +46,40 @@ class Speech(Subsystem):
     _phone: PhoneSpeech = attrs.field(factory=PhoneSpeech, init=False)
     _recognisers: dict[str, Recogniser] = attrs.field(factory=dict, init=False)
     """By the key of what they are wished to do; those that have ended are replaced."""
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _urgent: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when somebody speaks: what has changed is not to settle first."""
+    _following: Errand = attrs.field(init=False)
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1), init=False)
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Only recognisers must know what apps want; what a phone recognises comes by itself."""
+        return place.surroundings.transcriber is not None
 
     # -- what is to be recognised --------------------------------------------------------
 
-    def opened(self) -> None:
-        """Follow the subscriptions from now on, if there is anything to recognise with."""
-        if self.place.surroundings.transcriber is not None:
-            self.place.errands.begin(self.run, name="speech")
+    def __attrs_post_init__(self) -> None:
+        self._following = Errand(self.place.errands, self.run, "speech")
 
     def apps_changed(self) -> None:
         """Some app's subscriptions, or the set of apps, may have changed."""
-        self._changed.set()
+        if self._recognisers or self._wanted() != self._plan:
+            self._following.begin()
 
     def glasses_attached(self) -> None:
         """Audio may come."""
-        self._changed.set()
+        self.apps_changed()
 
     def glasses_detached(self) -> None:
         """No audio comes."""
-        self._changed.set()
+        self.apps_changed()
 
     async def run(self) -> None:
-        """Have the right recognisers run, until cancelled."""
-        while True:
-            await self._changed.wait()
-            with trio.move_on_after(SPEECH_SETTLE_S):
-                await self._urgent.wait()
-            self._changed = trio.Event()
-            self._urgent = trio.Event()
-            self._follow()
+        """Have the right recognisers run: those of a moment later, for all that changes in it."""
+        with trio.move_on_after(SPEECH_SETTLE_S):
+            await self._urgent.wait()
+        self._urgent = trio.Event()
+        self._follow()
 
     def _follow(self) -> None:
         """Open what is wanted and does not run, and let go of the rest."""
@@ -118,6 +121,8 @@ class Speech(Subsystem):
 
     def audio(self, frame: bytes) -> None:
         """Have the recognisers listen to it, but for what the phone recognises itself."""
+        if not self._recognisers:
+            return
         now = trio.current_time()
         for recogniser in self._recognisers.values():
             wish = recogniser.wish
@@ -127,8 +132,9 @@ class Speech(Subsystem):
     def vad(self, message: said.Vad) -> None:
         """Somebody begins to speak, or pauses (protocol.md 6.2)."""
         if message.status in {True, "true"}:
-            self._changed.set()
-            self._urgent.set()
+            self.apps_changed()
+            if self._following.under_way:
+                self._urgent.set()
             for recogniser in self._recognisers.values():
                 recogniser.hurry()
         else:

@@ -57,7 +57,7 @@ class Workplace:
     @display.default
     def _make_display(self) -> Display:
         dashboard = PackageName(self.surroundings.dashboard_package)
-        return Display(self.eyepiece, dashboard, self.timestamp)
+        return Display(self.errands, self.eyepiece, dashboard, self.timestamp)
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""
@@ -83,6 +83,14 @@ class Subsystem:
     AS_WRITTEN: ClassVar[GlassesHandlers] = MappingProxyType({})
     """As ``FROM_GLASSES``, for methods that are also called with the text as the phone wrote it:
     there may be more in it than the message's class knows."""
+
+    @classmethod
+    def is_needed_at_once(cls, place: Workplace) -> bool:
+        """Whether it is made with the session, and not when somebody first has a message for it.
+
+        One that comes later has not been told of what happened before.
+        """
+        return True
 
     def opened(self) -> None:
         """The session begins: errands are run from now on."""

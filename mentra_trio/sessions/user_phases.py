@@ -35,7 +35,6 @@ async def run_user(user: UserSession) -> None:
         with user.living:
             saved, wanted = await _load(user)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(user.announcements.run, name="announcements")
                 user.desk.place.errands.open(nursery)
                 user.desk.opened()
                 user.roster.open(nursery)

@@ -11,7 +11,6 @@ from typing import Any, Final
 import attrs
 import trio
 
-from ..concurrency.coalesced import Coalesced
 from ..concurrency.loan import Loan
 from ..concurrency.offers import Offers
 from ..domain.attachment import OVER, UserEvent, UserState, next_state
@@ -33,7 +32,7 @@ from ..wire.to_app import AugmentosSettingsUpdate
 from ..wire.to_glasses import AppStateChange, ConnectionAck
 from .desk import Desk
 from .device import Device
-from .errands import Errands
+from .errands import Errand, Errands
 from .eyepiece import Eyepiece
 from .roster import Roster
 from .settings import Settings
@@ -65,7 +64,7 @@ class UserSession:
     offers: Offers[Link, CloseReason] = attrs.field(init=False)
     desk: Desk = attrs.field(init=False)
     roster: Roster = attrs.field(init=False)
-    announcements: Coalesced = attrs.field(init=False)
+    announcements: Errand = attrs.field(init=False)
     living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
     recalled: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -79,13 +78,14 @@ class UserSession:
         eyepiece = Eyepiece(around.telemetry)
         self._since = around.environment.utcnow()
         self.offers = Offers(GLASSES_REPLACED)
-        self.announcements = Coalesced(self._announce, STATE_CHANGE_DELAY_S)
+        errands = Errands()
+        self.announcements = Errand(errands, self._announce_soon, "announcements")
         place = Workplace(
             user=self.user,
             surroundings=around,
             eyepiece=eyepiece,
             device=Device(),
-            errands=Errands(),
+            errands=errands,
             apps=lambda: self.roster.apps.values(),
             settings=lambda: self.settings,
             settings_stored=partial(self.change_settings, by_phone=True),
@@ -94,7 +94,7 @@ class UserSession:
         )
         self.desk = Desk(
             place,
-            announce=self.announcements.request,
+            announce=self.announcements.begin,
             admits=lambda app: self.roster.compatibility.admit(app),
         )
         self.roster = Roster(self.user, around, self.desk, self._announce)
@@ -197,6 +197,11 @@ class UserSession:
         self.offers.refuse(reason)
 
     # -- what follows from changes ----------------------------------------------------
+
+    async def _announce_soon(self) -> None:
+        """Once for all that changes within a moment."""
+        await trio.sleep(STATE_CHANGE_DELAY_S)
+        self._announce()
 
     def _announce(self, error: str | None = None) -> None:
         self.desk.eyepiece.send(

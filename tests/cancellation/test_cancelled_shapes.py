@@ -13,7 +13,6 @@ from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.clients.inbox import Inbox
-from mentra_trio.concurrency.coalesced import Coalesced
 from mentra_trio.concurrency.loan import Loan
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.concurrency.oneshot import OneShot
@@ -101,35 +100,6 @@ async def test_who_waits_again_gets_it_all_the_same(
 async def happen_soon(shapes: Shapes) -> None:
     await trio.sleep(0.1)
     shapes.happen()
-
-
-@cancels(Coalesced.run)
-async def test_a_request_that_was_made_while_nobody_served_is_served_later(
-    autojump_clock: MockClock,
-) -> None:
-    runs: list[float] = []
-    asked: list[Coalesced] = []
-
-    @asynccontextmanager
-    async def world() -> AsyncGenerator[Coalesced]:
-        runs.clear()
-        yield Coalesced(lambda: runs.append(trio.current_time()), 0.1)
-
-    async def call(coalesced: Coalesced) -> None:
-        with trio.move_on_after(1):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(coalesced.run)
-                coalesced.request()
-                asked.append(coalesced)
-
-    async def check(coalesced: Coalesced) -> None:
-        if coalesced not in asked:
-            coalesced.request()
-        with trio.move_on_after(1):
-            await coalesced.run()
-        assert len(runs) == 1
-
-    assert await cancel_at_every_moment(world, call, check) > 2
 
 
 @attrs.define(eq=False)

@@ -11,7 +11,6 @@ from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock
 from whole_house import SlowStore, nothing_is_left
 
-from mentra_trio.concurrency.coalesced import Coalesced
 from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions import (
@@ -153,7 +152,6 @@ async def test_a_short_life(autojump_clock: MockClock) -> None:
     Keeper.run,
     Display.run,
     Microphone.run,
-    Coalesced.run,
     UpdateQueue.run,
     FakeWebhooks.health,
     user_phases.run_user,

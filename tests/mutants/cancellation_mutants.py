@@ -38,13 +38,6 @@ CANCELLATION_MUTANTS: Final = (
         "shapes",
     ),
     slip(
-        "a_request_is_forgotten_before_it_is_served",
-        "concurrency/coalesced.py",
-        "            await trio.sleep(self.delay)\n            self._requested = trio.Event()\n",
-        "            self._requested = trio.Event()\n            await trio.sleep(self.delay)\n",
-        "shapes",
-    ),
-    slip(
         "a_close_that_is_given_up_ends_nothing",
         "clients/dialing.py",
         "            if not said_goodbye:\n",

@@ -91,8 +91,8 @@ DEVICE_MUTANTS: Final = (
     bug(
         "what_is_stated_while_the_store_writes_is_lost",
         "sessions/settings.py",
-        "            if not self._changed.is_set():\n                self._stated = {}\n",
-        "            self._stated = {}\n            self._changed = trio.Event()\n",
+        "            if self._stated == stated:  # nothing else was stated meanwhile\n",
+        "            if True:\n",
         SETTINGS,
     ),
     bug(

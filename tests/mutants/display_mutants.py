@@ -107,16 +107,16 @@ DISPLAY_MUTANTS: Final = (
     # -- the display of a session ------------------------------------------------------------
     bug(
         "what_waits_is_never_sent",
-        "screen",
-        '        self.place.errands.begin(self.place.display.run, name="display")\n',
-        "        pass\n",
+        "display",
+        "            self._sending.begin()\n",
+        "            pass\n",
         "screen",
     ),
     bug(
         "the_pump_sleeps_through_what_is_sooner",
         "display",
-        "                await self._until_it_is_not(wake_at)\n",
-        "                await trio.sleep_forever()\n",
+        "            self._asleep.deadline = self._wake_at\n",
+        "            pass\n",
         "screen",
     ),
     bug(

@@ -21,6 +21,41 @@ ROUTE: Final = "web/test_web_transcript_routes.py"
 
 SPEECH_MUTANTS: Final = (
     slip(
+        "an_errand_is_run_twice_at_the_same_time",
+        "sessions/errands.py",
+        "        if self.errands.are_run and not self.under_way:\n",
+        "        if self.errands.are_run:\n",
+        "sessions/test_errands.py",
+    ),
+    slip(
+        "an_errand_that_was_cut_short_is_never_run_again",
+        "sessions/errands.py",
+        "        try:\n            await self.job()\n        finally:\n            self.under_way = False\n",
+        "        await self.job()\n        self.under_way = False\n",
+        "sessions/test_errands.py",
+    ),
+    slip(
+        "the_microphone_is_not_switched_on",
+        "sessions/microphone.py",
+        "        elif self._wanted() != self._state:\n",
+        "        elif self._state.enabled:\n",
+        MICROPHONE,
+    ),
+    slip(
+        "a_stream_takes_a_phone_that_is_there_for_one_that_is_away",
+        "sessions/camera_streams.py",
+        "Presence(Watched(self.place.eyepiece.attached))",
+        "Presence(Watched(False))",
+        "sessions/test_rtmp_streams.py",
+    ),
+    slip(
+        "recognisers_learn_of_nothing_before_somebody_speaks",
+        "sessions/speech.py",
+        "        return place.surroundings.transcriber is not None\n",
+        "        return False\n",
+        SPEECH,
+    ),
+    slip(
         "an_odd_byte_is_lost",
         "domain/samples.py",
         '    return (joined[:-odd], joined[-odd:]) if odd else (joined, b"")',

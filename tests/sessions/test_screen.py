@@ -19,6 +19,7 @@ from mentra_trio.domain.ids import PackageName
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.display import Display
+from mentra_trio.sessions.errands import Errands
 from mentra_trio.sessions.eyepiece import Eyepiece
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
@@ -32,10 +33,14 @@ CLEAR = (DASHBOARD, "")
 BOOT = (DASHBOARD, APP)
 
 
-def display_on(link: MemoryLink) -> Display:
+def display_on(link: MemoryLink, nursery: trio.Nursery | None = None) -> Display:
+    """A display of glasses that are there; without a nursery it sends nothing later."""
     eyepiece = Eyepiece(RecordingTelemetry())
     eyepiece.attach(link)
-    display = Display(eyepiece, DASHBOARD, lambda: "now")
+    errands = Errands()
+    if nursery is not None:
+        errands.open(nursery)
+    display = Display(errands, eyepiece, DASHBOARD, lambda: "now")
     display.tell(Attached())
     display.tell(InForeground(APP))
     return display
@@ -91,8 +96,7 @@ async def background(house: Household, package: PackageName = OTHER) -> MemoryLi
 
 async def test_ten_frames_within_200_ms(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     link = MemoryLink()
-    display = display_on(link)
-    nursery.start_soon(display.run)
+    display = display_on(link, nursery)
     for n in range(10):
         display.tell(show(str(n)))
         if n == 0:
@@ -114,8 +118,7 @@ async def test_for_any_schedule_the_last_frame_wins_and_the_rate_is_kept(
     async with trio.open_nursery() as nursery:
         link = MemoryLink()
         link.on_pushed = lambda _: sent.append((trio.current_time(), texts(link)[-1]))
-        display = display_on(link)
-        nursery.start_soon(display.run)
+        display = display_on(link, nursery)
         for n, gap in enumerate(gaps):
             await trio.sleep(gap)
             display.tell(show(str(n)))
@@ -140,8 +143,7 @@ async def test_the_rate_is_kept_also_when_glasses_return(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     link = MemoryLink()
-    display = display_on(link)
-    nursery.start_soon(display.run)
+    display = display_on(link, nursery)
     display.tell(show("1"))
     await trio.sleep(0.1)
     display.tell(show("2"))
@@ -167,8 +169,7 @@ async def test_what_takes_the_place_of_something_is_not_preceded_by_a_clear(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     link = MemoryLink()
-    display = display_on(link)
-    nursery.start_soon(display.run)
+    display = display_on(link, nursery)
     display.tell(show("one"))
     await trio.sleep(1)
     display.tell(Gone(APP))
