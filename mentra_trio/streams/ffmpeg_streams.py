@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -29,6 +28,7 @@ from ..domain.live_streams import Playback
 from ..ports import Telemetry
 from . import flv
 from .ffmpeg import MANIFEST, PLAYLIST, open_ffmpeg, packaging, sending
+from .folders import REMOVE_S
 from .outputs import Destinations
 from .rtmp import Media, PublishAsked, RtmpError, RtmpReceiver, Unpublished
 
@@ -38,7 +38,6 @@ PUBLISH_S: Final = 10.0
 """From a connection to the wish to publish."""
 SILENCE_S: Final = 30.0
 """A publisher that sends nothing for so long is gone; so is an ffmpeg that takes nothing."""
-REMOVE_S: Final = 5.0
 CONNECTIONS_PER_STREAM: Final = 4
 """Connections at once, for each stream that there may be: glasses that come again leave some."""
 FILE: Final = re.compile(
@@ -298,18 +297,3 @@ async def _make(folder: Path) -> None:
     except OSError as error:
         problem = f"cloud: the server's folder for streams cannot be used: {error.strerror}"
         raise LiveStreamFailed(problem) from None
-
-
-async def make_root(folder: Path | None) -> Path:
-    """A fresh folder for all streams of this server, inside ``folder`` if that is given.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-
-    def make() -> Path:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="mentra-trio-streams-", dir=folder))
-
-    return await trio.to_thread.run_sync(make)
