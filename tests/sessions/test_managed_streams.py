@@ -10,6 +10,7 @@ from streaming import CHECK, MANAGED, OTHER, STOP_MANAGED, rtmp, say, status, to
 from trio.testing import MockClock
 
 from mentra_trio.domain.facts import StreamChanged
+from mentra_trio.domain.live_streams import OUTPUTS_ASKED_MAX
 from mentra_trio.domain.timings import MANAGED_START_S
 from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink
@@ -355,4 +356,30 @@ async def test_the_same_output_may_be_asked_for_again(autojump_clock: MockClock)
         await say(app, destinations(ONE))
         (output,) = app.of_type(KIND)[-1]["outputs"]
         assert output["status"] == "active"
+        assert engine.ingests[0].sending == [ONE]
+
+
+async def test_an_output_that_failed_may_be_tried_again(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams(live_after=1.0, refused_outputs={ONE: "app: refused there"})
+    async with open_one_app(live_streams=engine) as (_house, _glasses, app):
+        await say(app, destinations(ONE))
+        await trio.sleep(2)
+        assert app.of_type(KIND)[-1]["outputs"][0]["status"] == "error"
+        engine.ingests[0].refused_outputs.clear()
+        await say(app, destinations(ONE))
+        (output,) = app.of_type(KIND)[-1]["outputs"]
+        assert output["status"] == "active"
+        assert engine.ingests[0].sending == [ONE]
+
+
+async def test_outputs_that_cannot_be_do_not_pile_up(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams(live_after=1.0)
+    async with open_one_app(live_streams=engine) as (_house, _glasses, app):
+        await say(app, destinations(ONE))
+        await trio.sleep(2)
+        for turn in range(3):
+            await say(app, destinations(*(f"http://no{turn}.test/{n}" for n in range(1_000))))
+        outputs = app.of_type(KIND)[-1]["outputs"]
+        assert len(outputs) == 1 + OUTPUTS_ASKED_MAX
+        assert outputs[0]["url"] == ONE
         assert engine.ingests[0].sending == [ONE]

@@ -110,14 +110,40 @@ async def test_what_is_no_rtmp_is_let_go_at_once(tmp_path: Path, autojump_clock:
 
 async def test_there_are_so_many_connections(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rig(tmp_path, most=1) as here:
-        peers = [here.connect() for _ in range(CONNECTIONS_PER_STREAM)]
-        await wait_all_tasks_blocked()
-        assert await all_said(here.connect()) == b""
-        await peers[0].aclose()
-        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        peers = []
+        for _ in range(CONNECTIONS_PER_STREAM):
+            peers.append(here.connect())
+            await wait_all_tasks_blocked()
         again = here.connect()
+        assert b"BadName" in await all_said(peers[0]), "who has said nothing for longest, goes"
         await again.send_all(asking("x"))
         assert b"BadName" in await all_said(again)
+        assert trio.current_time() == began
+        for peer in peers[1:]:
+            await all_said(peer)
+        assert trio.current_time() - began == pytest.approx(PUBLISH_S), "the others may stay"
+
+
+async def test_who_publishes_is_not_sent_away_for_strangers(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rig(tmp_path, most=1) as here, here.engine.open(USER, "s") as ingest:
+        here.engine._by_key[ingest.url.rpartition("/")[2]].turn.acquire_nowait()
+        publishers = [here.connect() for _ in range(CONNECTIONS_PER_STREAM)]
+        for publisher in publishers:
+            await publisher.send_all(asking(ingest.url.rpartition("/")[2]))
+            await wait_all_tasks_blocked()
+        assert here.engine._connections == 1, "those that came before have given way"
+        for publisher in publishers[:-1]:
+            await all_said(publisher)
+        here.engine._connections += CONNECTIONS_PER_STREAM - 1
+        assert await all_said(here.connect()) == b"", "there is nobody else to send away"
+        here.engine._connections -= CONNECTIONS_PER_STREAM - 1
+        assert here.engine._connections == 1
+        await publishers[-1].aclose()
+        ingest.turn.release()
+        await wait_all_tasks_blocked()
 
 
 async def test_there_are_so_many_streams(tmp_path: Path, autojump_clock: MockClock) -> None:
