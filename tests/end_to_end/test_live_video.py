@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -140,6 +142,23 @@ async def test_ffmpeg_knows_and_hears_nothing_of_the_server(
     assert any(line.startswith("PATH=") for line in environment)
     assert not [line for line in environment if "MENTRA" in line]
     assert int(session) == pid, "an interrupt from the terminal is not for it"
+
+
+STAYS = """#!/bin/sh
+trap '' TERM INT
+while :; do sleep 0.05; done
+"""
+
+
+async def test_an_ffmpeg_that_does_not_want_to_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ffmpeg, "END_S", 0.2)
+    staying = tmp_path / "stays"
+    make_program(staying, STAYS)
+    async with open_ffmpeg(staying, [], fed=True) as process:
+        os.kill(process.pid, 0)
+    assert process.returncode == -signal.SIGKILL
 
 
 async def test_a_destination_that_takes_nothing_is_given_up(

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -25,7 +26,7 @@ from mentra_trio.streams.ffmpeg_streams import (
     FfmpegStreams,
 )
 from mentra_trio.streams.opening import outside
-from mentra_trio.streams.outputs import Destinations
+from mentra_trio.streams.outputs import LOOK_UP_S, Destinations
 from mentra_trio.streams.rtmp import RtmpReceiver
 from mentra_trio.testing.links import RecordingTelemetry
 
@@ -261,3 +262,23 @@ def test_settings_are_checked(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Streams(**changes)  # type: ignore[arg-type]
     assert SILENCE_S > PUBLISH_S
+
+
+class Names(trio.abc.HostnameResolver):
+    """Every name is of a public and a private machine; the one of ``slow.test`` is not known."""
+
+    async def getaddrinfo(self, host: Any, *_: Any, **__: Any) -> Any:
+        await trio.sleep(3_600 if host == b"slow.test" else 0)
+        return [(2, 1, 6, "", (address, 0)) for address in ("93.184.216.34", "10.0.0.7")]
+
+    async def getnameinfo(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("host", ["both.test", "slow.test"])
+async def test_a_name_must_be_public_in_all_its_addresses_and_in_time(
+    host: str, autojump_clock: MockClock
+) -> None:
+    trio.socket.set_custom_hostname_resolver(Names())
+    assert not await Destinations(allow_private_networks=False).allowed(f"rtmp://{host}/live/x")
+    assert trio.current_time() <= LOOK_UP_S

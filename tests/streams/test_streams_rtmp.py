@@ -213,3 +213,12 @@ def test_messages_that_never_end_are_bounded_together() -> None:
         for number in range(5, 60):
             receiver.receive(bytes([number]) + head + bytes(size))
     assert number < 5 + 16
+
+
+def test_what_goes_on_after_an_abort_begins_anew() -> None:
+    receiver = publishing()
+    message = chunks(9, b"x" * 200)
+    abort = chunks(2, (4).to_bytes(4, "big"), stream=2)
+    whole = b"\xc4" + b"y" * 128 + b"\xc4" + b"y" * 72
+    events = receiver.receive(message[:140] + abort + whole)
+    assert events == [Media(flv.tag(9, 0, b"y" * 200))]
