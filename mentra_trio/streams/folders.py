@@ -77,7 +77,7 @@ def _locked(folder: Path) -> int | None:
     """
     if sys.platform == "win32":
         return None
-    import fcntl  # noqa: PLC0415  Windows has none
+    import fcntl  # here, because Windows has none
 
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:

@@ -15,7 +15,7 @@ UPLOAD = b"POST /photo-upload HTTP/1.1\r\nHost: app\r\nContent-Length: 1000000\r
 
 
 async def status_of(peer: trio.abc.Stream) -> bytes:
-    return (await peer.receive_some()).partition(b"\r\n")[0]
+    return bytes(await peer.receive_some()).partition(b"\r\n")[0]
 
 
 async def drip(peer: trio.abc.Stream) -> None:
@@ -60,9 +60,7 @@ async def test_a_webhook_that_names_no_server_is_refused(
     url: str, rig: Rig, autojump_clock: MockClock
 ) -> None:
     call = {"type": "session_request", "sessionId": "s", "userId": "u@x.org"}
-    status, answer = await rig.cloud.post(
-        "app", "/webhook", {**call, "mentraOSWebsocketUrl": url}
-    )
+    status, answer = await rig.cloud.post("app", "/webhook", {**call, "mentraOSWebsocketUrl": url})
     assert (status, answer["message"]) == (500, "Failed to connect")
     assert rig.server.crashes == []
 

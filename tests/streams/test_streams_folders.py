@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,26 +59,21 @@ async def test_what_a_killed_server_has_left_goes_with_the_next(tmp_path: Path) 
     (place / "mine").mkdir()
     kept = {"mine", f"{PREFIX}link", f"{PREFIX}file"}
     holding = [sys.executable, "-c", HOLDS, str(place)]
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = await trio.lowlevel.open_process(holding, stdout=subprocess.PIPE, env=paths)
     with trio.fail_after(20):
-        async with trio.open_nursery() as nursery:
-            process = await nursery.start(_run, holding)
-            await process.stdout.receive_some()
+        try:
+            assert process.stdout is not None
+            assert await process.stdout.receive_some() == b"ready\n"
             async with open_root(place):
                 assert len(names(place)) == len(kept) + 2, "somebody uses it"
+        finally:
             process.send_signal(signal.SIGKILL)
             await process.wait()
-            assert len(names(place)) == len(kept) + 1
-            async with open_root(place) as root:
-                assert set(names(place)) == {*kept, root.name}
+            assert process.stdout is not None
+            await process.stdout.aclose()
+        assert len(names(place)) == len(kept) + 1
+        async with open_root(place) as root:
+            assert set(names(place)) == {*kept, root.name}
     assert set(names(place)) == kept
     assert names(elsewhere) == ["precious"]
-
-
-async def _run(command: list[str], task_status: trio.TaskStatus[trio.Process]) -> None:
-    await trio.run_process(
-        command,
-        stdout=-1,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        task_status=task_status,
-    )
