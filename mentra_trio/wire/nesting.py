@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Final
 
 NESTED_MAX: Final = 128
@@ -15,7 +16,7 @@ NESTED_MAX: Final = 128
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS: Final = re.compile(r"[^\[\]{}]+")
-_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+_STEPS: Final = MappingProxyType({"[": 1, "{": 1, "]": -1, "}": -1})
 
 
 def is_nested_too_deeply(text: str) -> bool:
