@@ -345,6 +345,7 @@ async def test_a_question_needs_the_permission(
 async def test_so_many_answers_are_said_again_and_no_more(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, glasses, app):
         glasses.say(HERE)
+        await wait_all_tasks_blocked()
         app.say(*(poll(f"p{number}") for number in range(KEPT_PER_APP + 8)))
         await wait_all_tasks_blocked()
         assert len(answers(app)) == KEPT_PER_APP + 8
