@@ -7,8 +7,10 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 import msgspec
+import trio
 
 from .camera import Photo
+from .connecting import Target
 from .photo_upload import PHOTO_BYTES_MAX, UPLOAD_BYTES_MAX, PhotoFailure, read_upload
 from .tools import ToolFailed
 
@@ -19,6 +21,14 @@ Answer: TypeAlias = tuple[int, dict[str, Any]]
 
 BODY_BYTES_MAX: Final = 102_400
 """As the SDK's own web server (protocol.md 1.5)."""
+
+BODY_S: Final = 60.0
+"""How long the whole body of a request may take: twice as long as a photo is awaited."""
+
+UPLOADS_AT_ONCE: Final = 16
+"""So many photos are received at the same time."""
+
+UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 
 SUCCESS: Final[Answer] = (200, {"status": "success"})
 NOT_CONNECTED: Final[Answer] = (500, {"status": "error", "message": "Failed to connect"})
@@ -38,6 +48,8 @@ HELLO: Final[Answer] = (200, {"status": "success", "reply": "Hello, world!"})
 NO_TOOL: Final[Answer] = (400, {"status": "error", "message": "Not a tool call"})
 NOT_FOUND: Final[Answer] = (404, {"status": "error", "message": "Not found"})
 TOO_LARGE: Final[Answer] = (413, {"status": "error", "message": "Body too large"})
+TOO_SLOW: Final[Answer] = (408, {"status": "error", "message": "Body too slow"})
+BUSY: Final[Answer] = (503, {"status": "error", "message": "Too many uploads at the same time"})
 
 
 class AppServing(Protocol):
@@ -96,7 +108,7 @@ class _Tool(msgspec.Struct, rename="camel"):
     timestamp: Any = None
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class WebhookEndpoint:
     """An ASGI app with the routes of an app server, answering as the SDK does.
 
@@ -104,6 +116,7 @@ class WebhookEndpoint:
     """
 
     serving: AppServing
+    _uploads: int = attrs.field(default=0, init=False)
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3.0)."""
@@ -120,16 +133,15 @@ class WebhookEndpoint:
                 return HELLO
             case ("POST", "/webhook"):
                 data = await read_body(receive)
-                return TOO_LARGE if data is None else await self._webhook(data)
+                return data if isinstance(data, tuple) else await self._webhook(data)
             case ("POST", "/settings"):
                 data = await read_body(receive)
-                return TOO_LARGE if data is None else self._settings(data)
+                return data if isinstance(data, tuple) else self._settings(data)
             case ("POST", "/tool"):
                 data = await read_body(receive)
-                return TOO_LARGE if data is None else await self._tool(data)
+                return data if isinstance(data, tuple) else await self._tool(data)
             case ("POST", "/photo-upload"):
-                data = await read_body(receive, UPLOAD_BYTES_MAX)
-                return TOO_LARGE if data is None else self._photo(scope, data)
+                return await self._upload(scope, receive)
             case _:
                 return NOT_FOUND
 
@@ -143,10 +155,12 @@ class WebhookEndpoint:
     async def _webhook(self, data: bytes) -> Answer:
         try:
             call = msgspec.json.decode(data, type=_Webhook)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return UNKNOWN_REQUEST
         if call.type == "session_request":
             url = call.mentraos_websocket_url or call.augmentos_websocket_url
+            if not _may_be_a_server(url):
+                return NOT_CONNECTED
             started = await self.serving.start(
                 session_id=call.session_id, user=call.user_id, url=url
             )
@@ -159,7 +173,7 @@ class WebhookEndpoint:
     def _settings(self, data: bytes) -> Answer:
         try:
             call = msgspec.json.decode(data, type=_Settings)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             call = _Settings()
         if not call.user_id_for_settings or call.settings is None:
             return NO_SETTINGS
@@ -170,7 +184,7 @@ class WebhookEndpoint:
     async def _tool(self, data: bytes) -> Answer:
         try:
             call = msgspec.json.decode(data, type=_Tool)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return NO_TOOL
         parameters = call.tool_parameters or {}
         try:
@@ -180,6 +194,17 @@ class WebhookEndpoint:
         except ToolFailed as failed:
             return 500, {"status": "error", "message": str(failed)}
         return 200, {"status": "success", "reply": reply}
+
+    async def _upload(self, scope: Event, receive: Receive) -> Answer:
+        """Whoever finds the port may upload: so only a few at once, and not for ever."""
+        if self._uploads >= UPLOADS_AT_ONCE:
+            return BUSY
+        self._uploads += 1
+        try:
+            data = await read_body(receive, UPLOAD_BYTES_MAX)
+        finally:
+            self._uploads -= 1
+        return data if isinstance(data, tuple) else self._photo(scope, data)
 
     def _photo(self, scope: Event, data: bytes) -> Answer:
         headers = {bytes(name).lower(): bytes(value) for name, value in scope["headers"]}
@@ -195,16 +220,27 @@ class WebhookEndpoint:
         return 200, {"success": True, **told}
 
 
-async def read_body(receive: Receive, most: int = BODY_BYTES_MAX) -> bytes | None:
-    """The request's body; ``None`` if it is larger than ``most`` bytes."""
+def _may_be_a_server(url: str) -> bool:
+    try:
+        Target.of(url, "ws", "wss")
+    except ValueError:
+        return False
+    return True
+
+
+async def read_body(receive: Receive, most: int = BODY_BYTES_MAX) -> bytes | Answer:
+    """The request's body; or what to answer if it has more than ``most`` bytes, or has not come
+    within ``BODY_S`` seconds."""
     data = bytearray()
-    while True:
-        event = await receive()
-        data += event.get("body", b"")
-        if len(data) > most:
-            return None
-        if not event.get("more_body", False):
-            return bytes(data)
+    with trio.move_on_after(BODY_S):
+        while True:
+            event = await receive()
+            data += event.get("body", b"")
+            if len(data) > most:
+                return TOO_LARGE
+            if not event.get("more_body", False):
+                return bytes(data)
+    return TOO_SLOW
 
 
 async def respond(send: Send, status: int, body: dict[str, Any]) -> None:

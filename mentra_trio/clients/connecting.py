@@ -69,10 +69,13 @@ async def connect(
     """A stream to ``target``, with TLS where it wants that.
 
     Raises:
-        OSError: nothing answers there.
+        OSError: nothing answers there, or there can be no such host.
         UpgradeRefused: the TLS handshake failed; the text says why.
     """
-    stream = await (dial or trio.open_tcp_stream)(target.host, target.port)
+    try:
+        stream = await (dial or trio.open_tcp_stream)(target.host, target.port)
+    except UnicodeError:
+        raise OSError(f"{target.authority} is no name of a host") from None
     if not target.tls:
         return stream
     context = ssl_context or ssl.create_default_context()

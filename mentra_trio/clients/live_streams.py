@@ -24,6 +24,7 @@ MANAGED: Final = "managed stream"
 CHECK: Final = "stream check"
 
 RUNNING: Final = "active"
+STOPPED: Final = "stopped"
 OVER: Final = frozenset({"stopped", "error", "timeout"})
 FAILED: Final = "STREAM_FAILED"
 
@@ -40,6 +41,36 @@ class ManagedStream:
     thumbnail_url: str | None = None
 
 
+@attrs.define(eq=False)
+class _Start:
+    """Which statuses are about the stream that is asked for, and which about the one before.
+
+    ``shared``: it may be one that runs already.
+    """
+
+    shared: bool = False
+    _before: str | None = attrs.field(default=None, init=False)
+    _begun: bool = attrs.field(default=False, init=False)
+
+    def asked(self, latest: str | None) -> None:
+        """A stream is asked for; ``latest`` is the id of the one that there was."""
+        self._before, self._begun = latest, False
+
+    def is_meant(self, status: str, stream_id: str | None) -> bool:
+        """Whether ``status`` is about the stream that is asked for.
+
+        What is stopped just before a start is told to be over just after it.
+        """
+        old = stream_id is not None and stream_id == self._before
+        if status not in OVER:
+            meant = self.shared or not old
+            self._begun = self._begun or meant
+            return meant
+        if self._begun:
+            return self.shared or not old
+        return not old and status != STOPPED
+
+
 @attrs.define(eq=False, repr=False)
 class LiveStreams(Ability):
     """The camera, live. Needs the permission ``CAMERA``.
@@ -52,8 +83,8 @@ class LiveStreams(Ability):
 
     rtmp: to_app.RtmpStreamStatus | None = attrs.field(default=None, init=False)
     managed: to_app.ManagedStreamStatus | None = attrs.field(default=None, init=False)
-    _before: str | None = attrs.field(default=None, init=False)
-    """The stream that gives way to the one which is asked for."""
+    _own_start: _Start = attrs.field(factory=_Start, init=False)
+    _shared_start: _Start = attrs.field(factory=lambda: _Start(shared=True), init=False)
 
     async def start_rtmp(
         self,
@@ -70,7 +101,7 @@ class LiveStreams(Ability):
             RequestFailed: with ``STREAM_FAILED``, if it does not come to run; or as
                 ``Questions.ask``.
         """
-        self._before = self.rtmp.stream_id if self.rtmp is not None else None
+        self._own_start.asked(self.rtmp.stream_id if self.rtmp is not None else None)
         status = await self.ask(
             RTMP,
             new_id("stream"),
@@ -109,6 +140,7 @@ class LiveStreams(Ability):
         Raises:
             RequestFailed: as ``start_rtmp``.
         """
+        self._shared_start.asked(self.managed.stream_id if self.managed is not None else None)
         status = await self.ask(
             MANAGED,
             new_id("stream"),
@@ -168,14 +200,17 @@ class LiveStreams(Ability):
                 self.session.questions.answer_all(CHECK, message)
 
     def _rtmp(self, status: to_app.RtmpStreamStatus) -> None:
-        replaced = status.stream_id is not None and status.stream_id == self._before
-        if status.status == RUNNING and not replaced:
+        if not self._own_start.is_meant(status.status, status.stream_id):
+            return
+        if status.status == RUNNING:
             self.session.questions.answer_all(RTMP, status)
-        elif status.status in OVER and not replaced:
+        elif status.status in OVER:
             problem = failure(status.error_details, code=FAILED, otherwise=_ended(status.status))
             self.session.questions.answer_all(RTMP, problem)
 
     def _managed(self, status: to_app.ManagedStreamStatus) -> None:
+        if not self._shared_start.is_meant(status.status, status.stream_id):
+            return
         if status.status == RUNNING and status.hls_url and status.dash_url:
             self.session.questions.answer_all(MANAGED, status)
         elif status.status in OVER:

@@ -61,7 +61,7 @@ class Location(Ability):
         if isinstance(message, to_app.DataStream) and message.stream_type == "location_update":
             try:
                 found = msgspec.json.decode(message.data, type=LocationUpdate)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 return
             if found.correlation_id is not None:
                 self.settle(POLLED, found.correlation_id, found)

@@ -25,6 +25,8 @@ KEEP_ALIVE_MISSES: Final = 3
 """So many unanswered keep-alives in a row, and the stream is over."""
 OUTPUTS_PER_STREAM: Final = 10
 OUTPUTS_PER_APP: Final = 10
+OUTPUTS_ASKED_MAX: Final = 2 * OUTPUTS_PER_APP
+"""So many of one request are looked at; that they are too many is told of those beyond ten."""
 
 NO_ENGINE: Final = (
     "cloud: this server has no streaming engine; its operator can set streams.engine=ffmpeg"

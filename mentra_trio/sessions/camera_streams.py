@@ -23,6 +23,7 @@ from ..domain.ids import PackageName
 from ..domain.live_streams import (
     MANAGED_APP,
     NO_ENGINE,
+    OUTPUTS_ASKED_MAX,
     OVER,
     StreamKind,
     StreamStatus,
@@ -327,7 +328,9 @@ class CameraStreams(Subsystem):
     def _add_outputs(
         self, stream: ManagedStream, package: PackageName, request: from_app.ManagedStreamRequest
     ) -> None:
-        wishes = [(one.url, one.name) for one in request.restream_destinations or ()]
+        wanted = list(request.restream_destinations or ())[:OUTPUTS_ASKED_MAX]
+        wishes = [(one.url, one.name) for one in wanted]
+        stream.forget_failures(package)  # it may try again
         mine = [one.output.url for one in stream.outputs if one.output.package == package]
         fresh = [(url, name) for url, name in wishes if url not in mine]  # it may ask twice
         for output in new_outputs(stream.served(), package, fresh):

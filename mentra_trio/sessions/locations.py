@@ -20,11 +20,10 @@ from ..domain.timings import LOCATION_HOLD_S, LOCATION_SHARE_S, LOCATION_WAIT_S
 from ..wire.codec import encode
 from ..wire.from_app import LocationPollRequest
 from ..wire.from_glasses import LocationUpdate
-from ..wire.to_app import DataStream, PermissionErrorDetail
-from ..wire.to_app import PermissionError as PermissionErrorMessage
+from ..wire.to_app import DataStream
 from ..wire.to_glasses import RequestSingleLocation, SetLocationTier
 from .delivery import deliver
-from .replies import Replying
+from .replies import Replying, deny
 from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
@@ -142,12 +141,7 @@ class Locations(Replying):
 
     def _refuse(self, app: AppSession) -> None:
         problem = f"app: a location needs the {PERMISSION} permission"
-        detail = PermissionErrorDetail(
-            stream=LOCATION_UPDATE, required_permission=PERMISSION, message=problem
-        )
-        timestamp = self.place.timestamp()
-        error = PermissionErrorMessage(message=problem, details=[detail], timestamp=timestamp)
-        app.send(encode(error))
+        deny(app, LOCATION_UPDATE, PERMISSION, problem)
 
     def _give(self, package: PackageName, own_name: str, location: Mapping[str, Any]) -> None:
         """Answer one question of ``package``, which knows it as ``own_name``."""

@@ -44,11 +44,10 @@ from ..wire import from_app, to_glasses
 from ..wire.codec import encode
 from ..wire.from_glasses import PhotoResponse
 from ..wire.parts import PhotoError
-from ..wire.to_app import PermissionError as PermissionErrorMessage
-from ..wire.to_app import PermissionErrorDetail
 from .camera import camera_of
 from .delivery import awaited
 from .fan_out import fan_out
+from .replies import deny
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
 if TYPE_CHECKING:
@@ -187,13 +186,7 @@ class Photos(Subsystem):
 
     def _refuse(self, app: AppSession, photo: _Photo, failure: PhotoFailure) -> None:
         if failure.code == Obstacle.NO_PERMISSION.value:
-            detail = PermissionErrorDetail(
-                stream="photo_request", required_permission=CAMERA, message=failure.text
-            )
-            error = PermissionErrorMessage(
-                message=failure.text, details=[detail], timestamp=self.place.timestamp()
-            )
-            app.send(encode(error))
+            deny(app, "photo_request", CAMERA, failure.text)
         self._end(photo, failure)
 
     def _end(self, photo: _Photo, failure: PhotoFailure | None) -> None:

@@ -12,7 +12,8 @@ from ..domain.ids import PackageName
 from ..domain.timings import ANSWER_DOUBT_S
 from ..ports import Link
 from ..wire.codec import encode
-from ..wire.to_app import TpaConnectionError
+from ..wire.to_app import PermissionError as PermissionErrorMessage
+from ..wire.to_app import PermissionErrorDetail, TpaConnectionError
 from .subsystem import Subsystem, Workplace
 
 if TYPE_CHECKING:
@@ -104,4 +105,12 @@ def complain(app: AppSession, problem: Obstacle) -> None:
     """
     timestamp = app.surroundings.environment.timestamp()
     error = TpaConnectionError(code=problem.code, message=problem.text, timestamp=timestamp)
+    app.send(encode(error))
+
+
+def deny(app: AppSession, stream: str, permission: str, problem: str) -> None:
+    """Tell an app of a request for which it lacks ``permission`` (protocol.md 4.7)."""
+    detail = PermissionErrorDetail(stream=stream, required_permission=permission, message=problem)
+    timestamp = app.surroundings.environment.timestamp()
+    error = PermissionErrorMessage(message=problem, details=[detail], timestamp=timestamp)
     app.send(encode(error))

@@ -182,6 +182,12 @@ class ManagedStream(RunningStream):
             outputs=mine if mine and at is not None else None,
         )
 
+    def forget_failures(self, package: PackageName) -> None:
+        """Take the outputs of ``package`` out that are not served."""
+        self.outputs = [
+            one for one in self.outputs if one.output.package != package or not one.failure
+        ]
+
     def leave(self, package: PackageName) -> bool:
         """Take a viewer and its outputs out; ``False`` if it was none."""
         for one in self.outputs:

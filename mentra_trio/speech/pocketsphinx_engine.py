@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 import attrs
 import msgspec
 import trio
 
+from ..concurrency.children import apart
 from ..concurrency.race import race
 from ..domain.errors import TranscriberFailed
 from ..domain.speech import SpeechWish
@@ -26,7 +28,8 @@ from ..engines import Audio, Heard
 
 LANGUAGE: Final = "en-US"
 PROVIDER: Final = "pocketsphinx"
-WORKER: Final = (sys.executable, "-m", "mentra_trio.speech.pocketsphinx_worker")
+PROGRAM: Final = Path(__file__).with_name("pocketsphinx_worker.py")
+WORKER: Final = (sys.executable, "-P", str(PROGRAM))  # -P: its folder is no place for modules
 LENGTH_BYTES: Final = 4
 LINE_BYTES_MAX: Final = 65_536
 """More than any utterance is long: the worker is at odds with us."""
@@ -89,7 +92,7 @@ class PocketSphinx:
     async def _with_worker(self, audio: Audio, heard: Callable[[Heard], None]) -> None:
         try:
             process = await trio.lowlevel.open_process(
-                list(self.worker), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                list(self.worker), stdin=subprocess.PIPE, stdout=subprocess.PIPE, **apart()
             )
         except OSError as error:
             raise TranscriberFailed(f"no process: {error.strerror or error}") from None

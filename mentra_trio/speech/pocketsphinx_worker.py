@@ -2,7 +2,8 @@
 
 Each piece of audio has its length before it, in four bytes, little-endian; a length of 0 says
 that the speaker has paused. Each line is a JSON object, see ``pocketsphinx_engine.Line``. It ends
-with its input.
+with its input, so also with the server, however that ends. It imports nothing of this package:
+that would only make its start longer.
 """
 
 from __future__ import annotations
@@ -115,5 +116,6 @@ def work(source: BinaryIO, out: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICENESS)
+    if sys.platform != "win32":
+        os.nice(NICENESS)
     work(sys.stdin.buffer, sys.stdout.buffer)

@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from ..concurrency.children import apart
 from ..domain.errors import ConfigError, LiveStreamFailed
 
 SEGMENT_S: Final = 1
@@ -21,6 +22,11 @@ MANIFEST: Final = "manifest.mpd"
 PLAYLIST: Final = "master.m3u8"
 ANALYSIS_US: Final = 1_500_000
 """How long, in microseconds of the stream, ffmpeg waits for sound that may never come."""
+SEND_US: Final = 15_000_000
+"""How long, in microseconds, a destination may take nothing. Nobody else would end it if the
+server were killed meanwhile."""
+LOADS_IN_VAIN: Final = 30
+"""A playlist that is not continued is loaded again so often, every half second."""
 END_S: Final = 1.0
 """How long ffmpeg may take to end by itself; then to end when told to. Then it is killed."""
 INSTALL: Final = "install ffmpeg, or: pip install 'mentra-trio[streams]'"
@@ -63,8 +69,9 @@ def sending(folder: Path, url: str) -> list[str]:
     """Arguments: what is watched from ``folder`` goes to ``url`` as it is."""
     return [
         *("-hide_banner", "-nostats", "-nostdin", "-loglevel", "quiet"),
-        *("-re", "-live_start_index", "-2", "-i", str(folder / PLAYLIST), "-c", "copy"),
-        *("-f", "flv", url),
+        *("-re", "-live_start_index", "-2", "-m3u8_hold_counters", str(LOADS_IN_VAIN)),
+        *("-i", str(folder / PLAYLIST), "-c", "copy"),
+        *("-rw_timeout", str(SEND_US), "-f", "flv", url),
     ]
 
 
@@ -82,7 +89,11 @@ async def open_ffmpeg(
     pipe = subprocess.PIPE if fed else subprocess.DEVNULL
     try:
         process = await trio.lowlevel.open_process(
-            [str(program), *arguments], stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe
+            [str(program), *arguments],
+            stdin=pipe,
+            stdout=subprocess.DEVNULL,
+            stderr=pipe,
+            **apart(),
         )
     except OSError as error:
         raise LiveStreamFailed(f"cloud: ffmpeg cannot be started: {error.strerror}") from None

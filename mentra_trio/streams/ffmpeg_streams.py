@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -28,17 +27,20 @@ from ..domain.ids import UserId
 from ..domain.live_streams import Playback
 from ..ports import Telemetry
 from . import flv
-from .ffmpeg import MANIFEST, PLAYLIST, open_ffmpeg, packaging, sending
+from .ffmpeg import MANIFEST, PLAYLIST, SEGMENT_S, open_ffmpeg, packaging, sending
+from .folders import REMOVE_S
 from .outputs import Destinations
 from .rtmp import Media, PublishAsked, RtmpError, RtmpReceiver, Unpublished
+from .segments import Segment
 
 APP: Final = "live"
-PIECE: Final = 65_536
+PIECE: Final = 16_384
+STRANGERS_PIECE: Final = 4_096
+"""So many bytes are read at once: what can be said in few bytes takes time to understand."""
 PUBLISH_S: Final = 10.0
 """From a connection to the wish to publish."""
 SILENCE_S: Final = 30.0
 """A publisher that sends nothing for so long is gone; so is an ffmpeg that takes nothing."""
-REMOVE_S: Final = 5.0
 CONNECTIONS_PER_STREAM: Final = 4
 """Connections at once, for each stream that there may be: glasses that come again leave some."""
 FILE: Final = re.compile(
@@ -113,6 +115,8 @@ class FfmpegStreams:
     _by_key: dict[str, FfmpegIngest] = attrs.field(factory=dict, init=False)
     _by_name: dict[str, FfmpegIngest] = attrs.field(factory=dict, init=False)
     _connections: int = attrs.field(default=0, init=False)
+    _strangers: dict[trio.CancelScope, None] = attrs.field(factory=dict, init=False)
+    """Of connections that have not said yet what they want, the oldest first."""
 
     # -- for sessions ----------------------------------------------------------------
 
@@ -155,7 +159,7 @@ class FfmpegStreams:
     async def serve(self, stream: trio.abc.Stream) -> None:
         """One connection at the RTMP port, from its first byte to its end."""
         async with stream:
-            if self._connections >= self.most * CONNECTIONS_PER_STREAM:
+            if not self._has_room():
                 return
             self._connections += 1
             try:
@@ -166,7 +170,11 @@ class FfmpegStreams:
 
     async def _publish(self, publisher: _Publisher) -> None:
         with trio.move_on_after(PUBLISH_S) as limit:
-            key = await publisher.key()
+            self._strangers[limit] = None
+            try:
+                key = await publisher.key()
+            finally:
+                self._strangers.pop(limit, None)
         ingest = None if limit.cancelled_caught else self._by_key.get(key)
         if ingest is None:
             with trio.move_on_after(SILENCE_S):
@@ -176,6 +184,18 @@ class FfmpegStreams:
         with trio.CancelScope() as ingest.publisher:
             async with ingest.turn:  # the one before has written its last
                 await _package(ingest, publisher)
+
+    def _has_room(self) -> bool:
+        """Whether one more may come. Where there are too many, the one goes that has been there
+        longest and has still not said under which key it publishes."""
+        if self._connections < self.most * CONNECTIONS_PER_STREAM:
+            return True
+        longest = next(iter(self._strangers), None)
+        if longest is None:
+            return False
+        del self._strangers[longest]
+        longest.cancel("others want to publish")
+        return True
 
     def _crashed(self, error: BaseException) -> None:
         self.telemetry.emit(Crashed(bulkhead="connection", who="rtmp", error=error))
@@ -188,6 +208,7 @@ class _Publisher:
     stream: trio.abc.Stream
     _rtmp: RtmpReceiver = attrs.field(factory=RtmpReceiver, init=False)
     _waiting: list[Media | PublishAsked | Unpublished] = attrs.field(factory=list, init=False)
+    _segment: Segment = attrs.field(factory=lambda: Segment(SEGMENT_S), init=False)
 
     async def key(self) -> str:
         """The key under which it wants to publish; empty if it went away instead."""
@@ -210,12 +231,14 @@ class _Publisher:
         await self.stream.send_all(self._rtmp.to_send())
 
     async def tags(self) -> bytes:
-        """The next FLV tags; empty at the end of the stream."""
+        """The next FLV tags; empty at the end of the stream, or where it is no camera's."""
         while True:
             found, self._waiting = self._waiting, []
-            tags = b"".join(event.tag for event in found if isinstance(event, Media))
-            if tags:
-                return tags
+            media = [event for event in found if isinstance(event, Media)]
+            if not all(self._segment.takes(one.tag) for one in media):
+                return b""
+            if media:
+                return b"".join(one.tag for one in media)
             if any(isinstance(event, Unpublished) for event in found):
                 return b""
             with trio.move_on_after(SILENCE_S) as limit:
@@ -225,7 +248,8 @@ class _Publisher:
                 return b""
 
     async def _receive(self) -> bool:
-        data = await self.stream.receive_some(PIECE)
+        piece = PIECE if self._rtmp.publishing else STRANGERS_PIECE
+        data = await self.stream.receive_some(piece)
         self._waiting += self._rtmp.receive(bytes(data))
         if out := self._rtmp.to_send():
             await self.stream.send_all(out)
@@ -298,18 +322,3 @@ async def _make(folder: Path) -> None:
     except OSError as error:
         problem = f"cloud: the server's folder for streams cannot be used: {error.strerror}"
         raise LiveStreamFailed(problem) from None
-
-
-async def make_root(folder: Path | None) -> Path:
-    """A fresh folder for all streams of this server, inside ``folder`` if that is given.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-
-    def make() -> Path:
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="mentra-trio-streams-", dir=folder))
-
-    return await trio.to_thread.run_sync(make)

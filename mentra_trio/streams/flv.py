@@ -12,6 +12,8 @@ HEADER: Final = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 AUDIO: Final = 8
 VIDEO: Final = 9
 SCRIPT: Final = 18
+HEAD_BYTES: Final = 11
+"""Of a tag, before its body."""
 
 
 def tag(kind: int, timestamp: int, body: bytes) -> bytes:
@@ -20,3 +22,8 @@ def tag(kind: int, timestamp: int, body: bytes) -> bytes:
     head = bytes([kind]) + size.to_bytes(3, "big") + (moment & 0xFFFFFF).to_bytes(3, "big")
     head += bytes([moment >> 24]) + bytes(3)
     return head + body + (len(head) + size).to_bytes(4, "big")
+
+
+def moment_of(tag: bytes) -> int:
+    """When a tag is shown, in milliseconds."""
+    return tag[7] << 24 | int.from_bytes(tag[4:7], "big")

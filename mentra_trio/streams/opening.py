@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import trio
@@ -13,7 +12,8 @@ from ..domain.errors import ConfigError
 from ..domain.stream_settings import Streams
 from ..ports import Telemetry
 from .ffmpeg import find_ffmpeg
-from .ffmpeg_streams import APP, REMOVE_S, FfmpegStreams, make_root
+from .ffmpeg_streams import APP, FfmpegStreams
+from .folders import open_root
 from .outputs import Destinations
 
 
@@ -42,12 +42,12 @@ async def open_ffmpeg_streams(
     Raises:
         ConfigError: there is no ffmpeg, or the port or the folder cannot be used.
     """
-    program = find_ffmpeg(settings.program)
-    try:
-        root = await make_root(settings.folder)
-    except OSError as error:
-        raise ConfigError(f"streams.folder cannot be used: {error.strerror}") from None
-    try:
+    program = await trio.to_thread.run_sync(find_ffmpeg, settings.program)
+    async with AsyncExitStack() as stack:
+        try:
+            root = await stack.enter_async_context(open_root(settings.folder))
+        except OSError as error:
+            raise ConfigError(f"streams.folder cannot be used: {error.strerror}") from None
         listeners = await _listen(settings.host or host, settings.port)
         port = listeners[0].socket.getsockname()[1]
         streams = FfmpegStreams(
@@ -64,9 +64,6 @@ async def open_ffmpeg_streams(
             await nursery.start(partial(trio.serve_listeners, streams.serve, listeners))
             yield streams
             nursery.cancel_scope.cancel("server closed")
-    finally:
-        with trio.move_on_after(REMOVE_S, shield=True):
-            await trio.to_thread.run_sync(partial(shutil.rmtree, root, True))
 
 
 def outside(settings: Streams, public_host: str, port: int) -> str:

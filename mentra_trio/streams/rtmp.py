@@ -22,6 +22,10 @@ COMMAND_BYTES_MAX: Final = 16_384
 """Until somebody may publish, a message is at most so long."""
 MESSAGE_BYTES_MAX: Final = 4_194_304
 """Afterwards: a key frame of a camera is far smaller."""
+UNFINISHED_BYTES_MAX: Final = 16_777_216
+"""Of all messages that are not whole yet, together."""
+STRANGER_BYTES_MAX: Final = 65_536
+"""All that somebody may say who may not publish yet."""
 CHUNK_BYTES_MAX: Final = 1_048_576
 CHUNK_STREAMS_MAX: Final = 64
 OUR_CHUNK_BYTES: Final = 4_096
@@ -105,6 +109,8 @@ class RtmpReceiver:
         """
         self._buffer += data
         self._acknowledge(len(data))
+        if not self.publishing and self._received > STRANGER_BYTES_MAX:
+            raise RtmpError("too much before it wants to publish")
         events: list[Event] = []
         if self._shake_hands():
             for stream in self._whole_messages():
@@ -174,6 +180,9 @@ class RtmpReceiver:
         before = 0 if head.form == 0 else stream.timestamp
         stream.timestamp = (before + head.field) & 0xFFFFFFFF
         stream.body = bytearray()
+        unfinished = sum(len(one.body) for one in self._streams.values())
+        if unfinished + stream.length > UNFINISHED_BYTES_MAX:
+            raise RtmpError("too many messages at the same time")
 
     def _head(self) -> _Head | None:
         """The header of the next chunk, without taking it; ``None`` while it is not there."""

@@ -7,7 +7,6 @@ cannot.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import attrs
 import msgspec
 import trio
 
+from ..concurrency.children import apart
 from ..domain.errors import ConfigError, VoiceFailed
 from ..engines import Speech, Spoken
 
@@ -26,8 +26,6 @@ NEEDS: Final = ("espeakng_loader", "lameenc")
 HOW_TO_GET_IT: Final = "pip install 'mentra-trio[voice]'"
 PROGRAM: Final = Path(__file__).with_name("synthesis.py")
 COMMAND: Final = (sys.executable, "-P", str(PROGRAM))  # -P: its folder is no place for modules
-SECRETS: Final = "MENTRA_TRIO_"
-"""What the environment of the server has of this name is not for the engine."""
 PROBLEM_CHARACTERS_MAX: Final = 200
 
 _VOICE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{1,8}){0,3}(\+[a-z0-9]{1,16})?", re.ASCII)
@@ -65,7 +63,7 @@ class EspeakVoice:
             capture_stdout=True,
             capture_stderr=True,
             check=False,
-            env={name: value for name, value in os.environ.items() if SECRETS not in name},
+            **apart(),
         )
         if done.returncode:
             raise VoiceFailed(_problem(done))

@@ -90,11 +90,13 @@ def _relayed(message_type: str) -> Endpoint:
 
 
 def _hand_on(services: Services, user: UserId, messages: Sequence[Mapping[str, Any]]) -> Response:
-    frames = [msgspec.json.encode(message).decode() for message in messages]
     try:
+        frames = [msgspec.json.encode(message).decode() for message in messages]
         phone_writes(services.directory, user, frames)
     except DecodeError as error:
         return _bad(error.problem).answer()
+    except RecursionError:
+        return _bad("nested too deeply").answer()
     except SessionEnded:
         return _NOBODY.answer()
     return Json({"success": True, "timestamp": services.environment.timestamp()})

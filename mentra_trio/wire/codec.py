@@ -12,6 +12,7 @@ from ..domain.errors import DecodeError
 from .from_app import FromApp
 from .from_glasses import FromGlasses
 from .message import Unrecognized
+from .nesting import is_nested_too_deeply
 from .to_app import ToApp
 from .to_glasses import ToGlasses
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
+
+_TOO_DEEP: Final = "nested too deeply at $"
 
 _ENCODER: Final = msgspec.json.Encoder()
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
@@ -29,7 +32,7 @@ _QUOTED_VALUE: Final = re.compile(r"'.*'", re.DOTALL)
 def _problem(error: Exception) -> str:
     """What is wrong and where, without any of the sender's own text."""
     if isinstance(error, RecursionError):
-        return "nested too deeply at $"
+        return _TOO_DEEP
     if isinstance(error, UnicodeError):
         return "not valid UTF-8 at $"
     found = _WHERE.match(str(error))
@@ -54,7 +57,7 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
         try:
             if isinstance(data, bytes):
                 data = data.decode()  # msgspec does not look into text that it skips
-            return read(data)
+            return _not_too_deep(data, read(data))
         except UnicodeError as error:
             _refuse(error)
         except _UNREADABLE as error:
@@ -65,9 +68,15 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
             _refuse(error)
         if head.type in known:
             _refuse(first)
-        return head
+        return _not_too_deep(data, head)
 
     return decode
+
+
+def _not_too_deep(text: str | bytes, message: T) -> T:
+    if isinstance(text, str) and is_nested_too_deeply(text):
+        raise DecodeError(_TOO_DEEP)
+    return message
 
 
 _from_app: Final = _decoder(FromApp)

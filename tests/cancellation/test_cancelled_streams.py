@@ -18,7 +18,8 @@ from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.stream_settings import Streams
 from mentra_trio.sessions.running_stream import Presence, Pulse
 from mentra_trio.streams.ffmpeg import open_ffmpeg
-from mentra_trio.streams.ffmpeg_streams import FfmpegIngest, FfmpegStreams, make_root
+from mentra_trio.streams.ffmpeg_streams import FfmpegIngest, FfmpegStreams
+from mentra_trio.streams.folders import open_root
 from mentra_trio.streams.opening import open_ffmpeg_streams
 from mentra_trio.streams.outputs import Destinations
 from mentra_trio.streams.rtmp import RtmpReceiver
@@ -194,7 +195,7 @@ async def test_whether_an_address_is_allowed_may_be_asked_again(public: bool) ->
     assert await cancel_at_every_moment(world, call, check) >= 1
 
 
-@cancels(open_ffmpeg_streams, make_root)
+@cancels(open_ffmpeg_streams, open_root)
 async def test_an_engine_that_was_not_even_opened_leaves_nothing(tmp_path: Path) -> None:
     settings = Streams(engine="ffmpeg", program=Path("/bin/false"), port=0, folder=tmp_path)
 

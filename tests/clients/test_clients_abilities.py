@@ -264,6 +264,8 @@ async def test_a_stream_that_does_not_come_says_why(
     own = await asked(rig, session, lambda s: s.streams.start_rtmp("rtmp://x/y"))
     managed = await asked(rig, session, lambda s: s.streams.start_managed())
     text = "glasses: no wifi"
+    caller.say({"type": "rtmp_stream_status", "status": "initializing"})
+    caller.say({"type": "managed_stream_status", "status": "initializing"})
     caller.say({"type": "rtmp_stream_status", "status": status, "errorDetails": text})
     await trio.sleep(0.1)
     assert own.failure is not None
@@ -273,6 +275,54 @@ async def test_a_stream_that_does_not_come_says_why(
     await trio.sleep(0.1)
     assert managed.failure is not None
     assert managed.failure.message == f"the stream did not come to run: {status}"
+    caller.leave()
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["one that ran", "none that ran"])
+@pytest.mark.parametrize("kind", ["rtmp", "managed"])
+async def test_the_end_of_what_was_stopped_is_not_that_of_what_is_started(
+    kind: str, known: bool, rig: Rig, autojump_clock: MockClock
+) -> None:
+    caller, session = await rig.session()
+    status = {"type": f"{kind}_stream_status", "hlsUrl": "http://h", "dashUrl": "http://d"}
+    if known:
+        caller.say({**status, "streamId": "s1", "status": "active"})
+        await trio.sleep(0.1)
+    await (session.streams.stop_rtmp() if kind == "rtmp" else session.streams.stop_managed())
+
+    async def start(session: AppSession) -> None:
+        if kind == "rtmp":
+            await session.streams.start_rtmp("rtmp://x/y")
+        else:
+            await session.streams.start_managed()
+
+    answer = await asked(rig, session, start)
+    first = {"streamId": "s1"} if known else {}
+    caller.say({**status, **first, "status": "stopped"})
+    await trio.sleep(0.1)
+    assert not answer.over
+    caller.say({**status, "streamId": "s2", "status": "initializing"})
+    caller.say({**status, "streamId": "s2", "status": "stopped"})
+    await trio.sleep(0.1)
+    assert answer.failure is not None
+    failing = await asked(rig, session, start)
+    caller.say({**status, "status": "error"})
+    await trio.sleep(0.1)
+    assert failing.failure is not None, "one that is refused does not begin"
+    caller.leave()
+
+
+async def test_a_managed_stream_that_is_joined_again_may_fail(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
+    caller, session = await rig.session()
+    status = {"type": "managed_stream_status", "streamId": "m"}
+    caller.say({**status, "status": "initializing"})
+    await trio.sleep(0.1)
+    answer = await asked(rig, session, lambda s: s.streams.start_managed())
+    caller.say({**status, "status": "initializing"}, {**status, "status": "stopped"})
+    await trio.sleep(0.1)
+    assert answer.failure is not None
     caller.leave()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from mentra_trio.domain.errors import ConfigError
 from mentra_trio.domain.ids import user_id
 from mentra_trio.domain.stream_settings import Streams
 from mentra_trio.server import open_server
+from mentra_trio.streams import ffmpeg
+from mentra_trio.streams.ffmpeg import open_ffmpeg
 from mentra_trio.streams.ffmpeg_streams import FfmpegStreams
 from mentra_trio.testing.links import RecordingTelemetry
 
@@ -118,6 +122,63 @@ async def test_files_go_when_nobody_writes_any_more(tmp_path: Path) -> None:
 def make_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o700)
+
+
+TELLS = """#!/bin/sh
+(env; ps -o sid= -p $$) > {told}
+cat > /dev/null
+"""
+
+
+async def test_ffmpeg_knows_and_hears_nothing_of_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_JWT_SECRET", "x")
+    told, telling = tmp_path / "told", tmp_path / "tells"
+    make_program(telling, TELLS.format(told=told))
+    async with open_ffmpeg(telling, [], fed=True) as process:
+        pid = process.pid
+    *environment, session = told.read_text().split("\n")[:-1]
+    assert any(line.startswith("PATH=") for line in environment)
+    assert not [line for line in environment if "MENTRA" in line]
+    assert int(session) == pid, "an interrupt from the terminal is not for it"
+
+
+STAYS = """#!/bin/sh
+trap '' TERM INT
+while :; do sleep 0.05; done
+"""
+
+
+async def test_an_ffmpeg_that_does_not_want_to_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ffmpeg, "END_S", 0.2)
+    staying = tmp_path / "stays"
+    make_program(staying, STAYS)
+    async with open_ffmpeg(staying, [], fed=True) as process:
+        os.kill(process.pid, 0)
+    assert process.returncode == -signal.SIGKILL
+
+
+async def test_a_destination_that_takes_nothing_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would end its ffmpeg if the server were killed meanwhile."""
+    program = ffmpeg_or_skip()
+    monkeypatch.setattr(ffmpeg, "SEND_US", 500_000)
+    (silent,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = silent.socket.getsockname()[1]
+    async with open_server(config_in(tmp_path, program)) as server, trio.open_nursery() as nursery:
+        engine = server.directory.surroundings.live_streams
+        assert isinstance(engine, FfmpegStreams)
+        async with engine.open(USER, "s") as ingest:
+            nursery.start_soon(partial(publish, program, ingest.url, seconds=20))
+            with trio.fail_after(PATIENCE_S):
+                refused = await ingest.send_to(f"rtmp://127.0.0.1:{port}/live/x")
+            assert refused == "cloud: the destination does not take the stream"
+            nursery.cancel_scope.cancel("seen")
+    await silent.aclose()
 
 
 async def test_a_port_or_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:

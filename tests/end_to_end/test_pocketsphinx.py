@@ -123,3 +123,27 @@ async def test_a_cancelled_one_leaves_no_process() -> None:
         os.kill(process, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+async def test_it_knows_and_hears_nothing_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MENTRA_TRIO_JWT_SECRET", "x")
+    line = '{"text": %s, "final": true, "start": 0, "end": 0, "number": 1}'
+    told = "json.dumps(' '.join([*os.environ, str(os.getsid(0) == os.getpid())]))"
+    program = f"import json, os, sys; print({line!r} % {told}, flush=True); sys.stdin.read()"
+    async with listening(PocketSphinx(worker=[sys.executable, "-c", program])) as listener:
+        text = (await listener.until(1))[0].text
+    assert "PATH" in text
+    assert "MENTRA" not in text
+    assert text.endswith("True"), "an interrupt from the terminal is not for it"
+
+
+async def test_the_worker_takes_no_modules_of_where_the_server_was_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "json.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(folder)
+    async with listening(PocketSphinx()) as listener:
+        listener.audio.put(frames("hello\0"))
+        assert (await listener.until(1))[0].text == "hello"

@@ -59,3 +59,12 @@ def test_the_oldest_are_given_up_and_counted(course: list[int | None]) -> None:
     assert [len(piece) for piece in waiting] == lengths[given_up:], "the newest are there"
     assert sum(map(len, waiting)) <= BYTES_MAX
     assert len(waiting) + given_up == put
+
+
+async def test_what_was_taken_takes_no_room(autojump_clock: MockClock) -> None:
+    queue = AudioQueue()
+    piece = bytes(BYTES_MAX // 3)
+    for _ in range(10):
+        assert [queue.put(piece) for _ in range(3)] == [0, 0, 0]
+        for _ in range(3):
+            await queue.next()

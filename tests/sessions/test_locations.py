@@ -12,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.domain.facts import FrameIgnored
 from mentra_trio.domain.ids import package_name
+from mentra_trio.sessions.replies import KEPT_PER_APP
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink, Message
 
@@ -339,3 +340,17 @@ async def test_a_question_needs_the_permission(
             assert detail["requiredPermission"] == "LOCATION"
             assert detail["stream"] == "location_update"
         assert app.is_open
+
+
+async def test_so_many_answers_are_said_again_and_no_more(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, glasses, app):
+        glasses.say(HERE)
+        await wait_all_tasks_blocked()
+        app.say(*(poll(f"p{number}") for number in range(KEPT_PER_APP + 8)))
+        await wait_all_tasks_blocked()
+        assert len(answers(app)) == KEPT_PER_APP + 8
+        app.cut()
+        await trio.sleep(1)
+        back = house.app()
+        await trio.sleep(1)
+        assert answers(back) == [f"p{number}" for number in range(8, KEPT_PER_APP + 8)]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
-from streaming import CHECK, MANAGED, OTHER, STOP_MANAGED, rtmp, say, status, told, two_apps
+from streaming import CHECK, MANAGED, OTHER, STOP_MANAGED, URL, rtmp, say, status, told, two_apps
 from trio.testing import MockClock
 
 from mentra_trio.domain.facts import StreamChanged
+from mentra_trio.domain.ids import UserId
+from mentra_trio.domain.live_streams import OUTPUTS_ASKED_MAX
 from mentra_trio.domain.timings import MANAGED_START_S
 from mentra_trio.testing.household import APP, USER, open_household, open_one_app
 from mentra_trio.testing.links import MemoryLink
-from mentra_trio.testing.live_streams import ScriptedStreams
+from mentra_trio.testing.live_streams import ScriptedIngest, ScriptedStreams
+from mentra_trio.wire.from_app import RtmpStreamRequest
+from mentra_trio.wire.from_glasses import RtmpStreamStatus
 
 KIND = "managed_stream_status"
 
@@ -356,3 +362,73 @@ async def test_the_same_output_may_be_asked_for_again(autojump_clock: MockClock)
         (output,) = app.of_type(KIND)[-1]["outputs"]
         assert output["status"] == "active"
         assert engine.ingests[0].sending == [ONE]
+
+
+async def test_an_output_that_failed_may_be_tried_again(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams(live_after=1.0, refused_outputs={ONE: "app: refused there"})
+    async with open_one_app(live_streams=engine) as (_house, _glasses, app):
+        await say(app, destinations(ONE))
+        await trio.sleep(2)
+        assert app.of_type(KIND)[-1]["outputs"][0]["status"] == "error"
+        engine.ingests[0].refused_outputs.clear()
+        await say(app, destinations(ONE))
+        (output,) = app.of_type(KIND)[-1]["outputs"]
+        assert output["status"] == "active"
+        assert engine.ingests[0].sending == [ONE]
+
+
+async def test_outputs_that_cannot_be_do_not_pile_up(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams(live_after=1.0)
+    async with open_one_app(live_streams=engine) as (_house, _glasses, app):
+        await say(app, destinations(ONE))
+        await trio.sleep(2)
+        for turn in range(3):
+            await say(app, destinations(*(f"http://no{turn}.test/{n}" for n in range(1_000))))
+        outputs = app.of_type(KIND)[-1]["outputs"]
+        assert len(outputs) == 1 + OUTPUTS_ASKED_MAX
+        assert outputs[0]["url"] == ONE
+        assert engine.ingests[0].sending == [ONE]
+
+
+class Plain:
+    """An engine whose block ends without a moment at which it could be cancelled."""
+
+    def __init__(self) -> None:
+        self.ingest: ScriptedIngest | None = None
+
+    @asynccontextmanager
+    async def open(self, user: UserId, stream_id: str) -> AsyncGenerator[ScriptedIngest]:
+        await trio.lowlevel.checkpoint()
+        self.ingest = ScriptedIngest(user, stream_id)
+        yield self.ingest
+
+
+async def test_what_ends_twice_in_the_same_turn_does_not_end_what_comes_after_it(
+    autojump_clock: MockClock,
+) -> None:
+    engine = Plain()
+    async with open_one_app(live_streams=engine) as (house, glasses, app):
+        await say(app, MANAGED)
+        assert engine.ingest is not None
+        (start,) = glasses.of_type("start_rtmp_stream")
+        user = house.directory.live(USER)
+        engine.ingest.fail("cloud: planted")
+        over = RtmpStreamStatus(stream_id=start["streamId"], status="stopped")
+        user.desk.glasses_say(over, "")
+        user.desk.app_says(user.roster.apps[APP], RtmpStreamRequest(rtmp_url=URL))
+        await trio.sleep(1)
+        assert statuses(app) == ["initializing", "stopped"]
+        assert told(app) == ["initializing"]
+        await say(app, CHECK)
+        assert app.of_type("stream_status_check_response")[-1]["hasActiveStream"]
+
+
+async def test_outputs_end_with_the_stream_whoever_ends_it(autojump_clock: MockClock) -> None:
+    engine = ScriptedStreams(live_after=1.0)
+    async with open_one_app(live_streams=engine) as (_house, glasses, app):
+        await say(app, destinations(ONE, TWO))
+        await trio.sleep(2)
+        assert len(engine.ingests[0].sending) == 2
+        (start,) = glasses.of_type("start_rtmp_stream")
+        await say(glasses, status(start["streamId"], "stopped"))
+        assert engine.ingests[0].sending == []

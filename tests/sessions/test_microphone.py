@@ -261,3 +261,19 @@ async def test_half_a_sample_of_another_connection_is_forgotten(autojump_clock: 
         back.say(b"xyzw")
         await wait_all_tasks_blocked()
         assert app.audio == [b"ab", b"xyzw"]
+
+
+async def test_other_glasses_that_talk_unasked_are_told_so_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        glasses = await house.attached_glasses()
+        glasses.say(bytes(320))
+        await wait_all_tasks_blocked()
+        assert states(glasses) == [False, False], "as they came, and as they talked"
+        glasses.cut()
+        await trio.sleep(1)
+        others = await house.attached_glasses()
+        others.say(bytes(320))
+        await wait_all_tasks_blocked()
+        assert states(others) == [False, False]

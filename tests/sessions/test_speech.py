@@ -400,3 +400,20 @@ async def test_final_words_are_kept_whoever_recognised_them(autojump_clock: Mock
         kept = speech.transcripts.between(begin, now, "en-US", now=now)
         assert [one.text for one in kept] == ["one two", "three four"]
         assert len({one.name for one in kept}) == 2
+
+
+async def test_a_new_one_hears_nothing_that_the_one_before_has_left(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_ears(ScriptedTranscriber(slow_s=2.0)) as (house, glasses, transcriber):
+        await listens(house, "com.t.a", "transcription:en-US")
+        first = await transcriber.recogniser()
+        glasses.say(b"aa", b"bb", b"cc")
+        await wait_all_tasks_blocked()
+        first.fail(TranscriberFailed("planted"))
+        await wait_all_tasks_blocked()
+        second = await transcriber.recogniser()
+        assert second is not first
+        glasses.say(b"dd")
+        await trio.sleep(5)
+        assert (first.pieces, second.pieces) == ([b"aa"], [b"dd"])

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -25,7 +26,7 @@ from mentra_trio.streams.ffmpeg_streams import (
     FfmpegStreams,
 )
 from mentra_trio.streams.opening import outside
-from mentra_trio.streams.outputs import Destinations
+from mentra_trio.streams.outputs import LOOK_UP_S, Destinations
 from mentra_trio.streams.rtmp import RtmpReceiver
 from mentra_trio.testing.links import RecordingTelemetry
 
@@ -110,14 +111,40 @@ async def test_what_is_no_rtmp_is_let_go_at_once(tmp_path: Path, autojump_clock:
 
 async def test_there_are_so_many_connections(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with rig(tmp_path, most=1) as here:
-        peers = [here.connect() for _ in range(CONNECTIONS_PER_STREAM)]
-        await wait_all_tasks_blocked()
-        assert await all_said(here.connect()) == b""
-        await peers[0].aclose()
-        await wait_all_tasks_blocked()
+        began = trio.current_time()
+        peers = []
+        for _ in range(CONNECTIONS_PER_STREAM):
+            peers.append(here.connect())
+            await wait_all_tasks_blocked()
         again = here.connect()
+        assert b"BadName" in await all_said(peers[0]), "who has said nothing for longest, goes"
         await again.send_all(asking("x"))
         assert b"BadName" in await all_said(again)
+        assert trio.current_time() == began
+        for peer in peers[1:]:
+            await all_said(peer)
+        assert trio.current_time() - began == pytest.approx(PUBLISH_S), "the others may stay"
+
+
+async def test_who_publishes_is_not_sent_away_for_strangers(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with rig(tmp_path, most=1) as here, here.engine.open(USER, "s") as ingest:
+        here.engine._by_key[ingest.url.rpartition("/")[2]].turn.acquire_nowait()
+        publishers = [here.connect() for _ in range(CONNECTIONS_PER_STREAM)]
+        for publisher in publishers:
+            await publisher.send_all(asking(ingest.url.rpartition("/")[2]))
+            await wait_all_tasks_blocked()
+        assert here.engine._connections == 1, "those that came before have given way"
+        for publisher in publishers[:-1]:
+            await all_said(publisher)
+        here.engine._connections += CONNECTIONS_PER_STREAM - 1
+        assert await all_said(here.connect()) == b"", "there is nobody else to send away"
+        here.engine._connections -= CONNECTIONS_PER_STREAM - 1
+        assert here.engine._connections == 1
+        await publishers[-1].aclose()
+        ingest.turn.release()
+        await wait_all_tasks_blocked()
 
 
 async def test_there_are_so_many_streams(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -235,3 +262,23 @@ def test_settings_are_checked(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Streams(**changes)  # type: ignore[arg-type]
     assert SILENCE_S > PUBLISH_S
+
+
+class Names(trio.abc.HostnameResolver):
+    """Every name is of a public and a private machine; the one of ``slow.test`` is not known."""
+
+    async def getaddrinfo(self, host: Any, *_: Any, **__: Any) -> Any:
+        await trio.sleep(3_600 if host == b"slow.test" else 0)
+        return [(2, 1, 6, "", (address, 0)) for address in ("93.184.216.34", "10.0.0.7")]
+
+    async def getnameinfo(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("host", ["both.test", "slow.test"])
+async def test_a_name_must_be_public_in_all_its_addresses_and_in_time(
+    host: str, autojump_clock: MockClock
+) -> None:
+    trio.socket.set_custom_hostname_resolver(Names())
+    assert not await Destinations(allow_private_networks=False).allowed(f"rtmp://{host}/live/x")
+    assert trio.current_time() <= LOOK_UP_S

@@ -192,3 +192,33 @@ def test_anything_after_the_greeting_ends_or_is_ignored(data: bytes) -> None:
     receiver = RtmpReceiver()
     with contextlib.suppress(RtmpError):
         receiver.receive(GREETING + data)
+
+
+def test_a_stranger_may_not_say_much() -> None:
+    receiver = RtmpReceiver()
+    receiver.receive(GREETING)
+    few = bytes([3]) + bytes(6) + bytes([9]) + bytes(4)  # a message of no length
+    receiver.receive(few + b"\xc3" * 50_000)
+    with pytest.raises(RtmpError, match="before it wants"):
+        receiver.receive(b"\xc3" * 15_000)
+
+
+def test_messages_that_never_end_are_bounded_together() -> None:
+    receiver = publishing()
+    begun = 4_000_000
+    size = 1_000_000
+    receiver.receive(chunks(1, size.to_bytes(4, "big"), stream=2))
+    head = bytes(3) + begun.to_bytes(3, "big") + bytes([9]) + bytes(4)
+    with pytest.raises(RtmpError, match="at the same time"):
+        for number in range(5, 60):
+            receiver.receive(bytes([number]) + head + bytes(size))
+    assert number < 5 + 16
+
+
+def test_what_goes_on_after_an_abort_begins_anew() -> None:
+    receiver = publishing()
+    message = chunks(9, b"x" * 200)
+    abort = chunks(2, (4).to_bytes(4, "big"), stream=2)
+    whole = b"\xc4" + b"y" * 128 + b"\xc4" + b"y" * 72
+    events = receiver.receive(message[:140] + abort + whole)
+    assert events == [Media(flv.tag(9, 0, b"y" * 200))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -197,6 +198,20 @@ async def test_a_notification_that_is_none_is_refused(place: Place) -> None:
     status, answer = await place.post("/api/client/notifications", {"title": 5})
     assert status == 400
     assert "$.title" in answer["message"]
+
+
+async def test_what_is_nested_too_deeply_is_refused_by_every_route(place: Place) -> None:
+    headers = {**AS_USER, "content-type": "application/json"}
+    for path, body in ROUTES[:-1]:
+        for levels in (200, 900, 923, 930, 950):
+            nested = json.dumps({"deep": "DEEP", **PLACE}).replace(
+                '"DEEP"', "[" * levels + "]" * levels
+            )
+            if "calendar" in path:
+                nested = f'{{"events": [{nested}]}}'
+            answer = await place.client.post(path, content=nested, headers=headers)
+            assert answer.status_code == 400, (body, levels)
+    assert place.house.telemetry.crashes == []
 
 
 # -- date and time ----------------------------------------------------------------------

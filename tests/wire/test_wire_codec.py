@@ -17,6 +17,7 @@ from mentra_trio.wire import codec, parts
 from mentra_trio.wire.from_app import FromApp
 from mentra_trio.wire.from_glasses import FromGlasses
 from mentra_trio.wire.message import Message, Unrecognized
+from mentra_trio.wire.nesting import NESTED_MAX
 from mentra_trio.wire.to_app import ToApp
 from mentra_trio.wire.to_glasses import ToGlasses
 
@@ -275,6 +276,22 @@ def test_a_decode_error_says_what_and_where(frame: str | bytes, problem: str) ->
 
     assert caught.value.problem == problem
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("decode", EVERY_DECODER)
+def test_what_can_be_read_is_nested_so_little_that_anybody_can_follow(decode: Decode) -> None:
+    in_a_text = '{"type":"x","y":"' + '\\"[' * 1_000 + '"}'
+    assert isinstance(decode(in_a_text), Unrecognized)
+    wide = '{"type":"x","y":[' + "[],{}," * 1_000 + "[]]}"
+    assert isinstance(decode(wide), Unrecognized)
+    for levels in (NESTED_MAX, NESTED_MAX + 1):
+        inner = levels - 1
+        frame = '{"type":"x","y":' + "[" * inner + "]" * inner + "}"
+        if levels <= NESTED_MAX:
+            assert isinstance(decode(frame), Unrecognized)
+            continue
+        with pytest.raises(DecodeError, match="nested too deeply"):
+            decode(frame)
 
 
 @settings(deadline=None)
