@@ -8,8 +8,7 @@ from urllib.parse import unquote
 
 import attrs
 import trio
-
-from mentra_trio.web.asgi import Services, make_app
+from starlette.types import ASGIApp
 
 
 @attrs.frozen
@@ -27,7 +26,7 @@ class Asked:
 
 
 async def ask(
-    services: Services,
+    app: ASGIApp,
     method: str,
     target: str,
     headers: Mapping[str, bytes],
@@ -65,7 +64,7 @@ async def ask(
             reading.cancel("enough was read")
 
     with reading:
-        await make_app(services)(scope, receive, send)
+        await app(scope, receive, send)
     return Asked(
         parts[0]["status"],
         {name.decode(): value.decode() for name, value in parts[0]["headers"]},

@@ -11,12 +11,13 @@ from urllib.parse import quote
 import attrs
 import jwt
 import trio
+from starlette.types import ASGIApp
 
 from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.sessions.tool_calls import ToolCalls
 from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.scripted_voice import ScriptedVoice
-from mentra_trio.web.asgi import Services
+from mentra_trio.web.asgi import Services, make_app
 from mentra_trio.web.described.operation import Access, Operation
 from mentra_trio.web.speaking import Speaker
 from mentra_trio.wire.tokens import mint_core_token
@@ -39,10 +40,10 @@ PLAYLIST: Final = Path(__file__).with_name("playlist.m3u8")
 
 @attrs.frozen(kw_only=True)
 class Furnished:
-    """Two users with glasses and apps, and the services that routes ask."""
+    """Two users with glasses and apps, and the application that answers requests about them."""
 
     house: Household
-    services: Services
+    app: ASGIApp
     registration: str
 
 
@@ -70,7 +71,7 @@ async def open_furnished(*, live: bool = True) -> AsyncIterator[Furnished]:
         registration = await house.catalog.get(APP)
         assert registration is not None
         yield Furnished(
-            house=house, services=_services(house), registration=registration.registration_id
+            house=house, app=make_app(_services(house)), registration=registration.registration_id
         )
 
 

@@ -47,7 +47,7 @@ async def ask_well(site: Furnished, one: Operation, name: str, **more: bytes) ->
     headers = {"host": b"localhost", "authorization": f"Bearer {good.bearer}".encode(), **more}
     body = json.dumps(good.body).encode() if one.body is not None else b""
     endless = one.media == ENDLESS
-    return await ask(site.services, good.method, target, headers, body, endless=endless)
+    return await ask(site.app, good.method, target, headers, body, endless=endless)
 
 
 @pytest.mark.parametrize(("one", "name"), list(every_operation()))
