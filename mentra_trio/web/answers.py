@@ -15,9 +15,16 @@ from starlette.responses import Response
 from ..domain.errors import SettingRefused
 
 BODY_BYTES_MAX: Final = 1_048_576
+DEPTH_MAX: Final = 100
+"""So many objects and arrays may be inside each other in a body. Whoever reads or writes it after
+this can do so without regard to its depth."""
 
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
-    {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}
+    {
+        401: {"www-authenticate": "Bearer"},
+        429: {"retry-after": "1"},
+        503: {"retry-after": "1"},
+    }
 )
 """What is said along with a status: how to be let in, and when to try again, in seconds."""
 
@@ -97,6 +104,26 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
                 above = f"the body is above {bytes_max >> 20} MiB"
                 return Problem(status=413, code="TOO_LARGE", message=above)
     try:
-        return msgspec.json.decode(bytes(body))
+        content = msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return Problem(status=400, code="BAD_REQUEST", message="the body must be JSON")
+    many = body.count(b"[") + body.count(b"{") > DEPTH_MAX  # if not, it cannot be deep
+    if many and is_too_deep(content):
+        deep = f"the body is nested more than {DEPTH_MAX} deep"
+        return Problem(status=400, code="BAD_REQUEST", message=deep)
+    return content
+
+
+def is_too_deep(content: Any) -> bool:
+    """Whether more than ``DEPTH_MAX`` objects and arrays of ``content`` are inside each other."""
+    level = [content]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

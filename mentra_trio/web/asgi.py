@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import StoreFailed
@@ -127,7 +128,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     problem = Problem(status=error.status_code, code=phrase.name, message=phrase.phrase)
     answer = problem.answer()
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["allow"] = ", ".join(_methods_of(request))
     return answer
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods of the path: there may be a route for each, and Starlette names the first's."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
 
 
 async def _store_failed(request: Request, error: Exception) -> Response:
@@ -138,4 +150,7 @@ async def _store_failed(request: Request, error: Exception) -> Response:
 
 async def _crash(request: Request, error: Exception) -> Response:
     """The peer learns that something broke, and nothing else; the port reports the rest."""
-    return Problem(status=500, code="INTERNAL_ERROR", message="an error inside the server").answer()
+    problem = Problem(status=500, code="INTERNAL_ERROR", message="an error inside the server")
+    answer = problem.answer()
+    answer.raw_headers.extend(_SAFE_HEADERS)  # this is outside of the middleware
+    return answer

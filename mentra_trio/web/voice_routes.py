@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..engines import Speech
-from .answers import Problem
+from .answers import Problem, is_too_deep
 from .services import services_of
 from .speaking import CHARACTERS_MAX
 
@@ -51,7 +51,7 @@ def _settings(text: str) -> dict[str, Any] | None:
         settings = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    return settings if isinstance(settings, dict) else None
+    return settings if isinstance(settings, dict) and not is_too_deep(settings) else None
 
 
 def _bad(message: str) -> Problem:
