@@ -39,7 +39,7 @@ from mentra_trio.domain import (
 )
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.voices import VoiceSettings
-from mentra_trio.telemetry.metrics import Metrics
+from mentra_trio.telemetry.metrics import HttpAnswers, Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.transport.admission import ENDPOINTS, frame_counts
@@ -63,6 +63,7 @@ def test_every_metric_is_described() -> None:
     page = (REFERENCE / "metrics.md").read_text()
     metrics = Metrics()
     metrics.add(SlowTasks(RecordingTelemetry(), time.perf_counter))
+    metrics.add(HttpAnswers({200: 1}))
     names = re.findall(r"^# HELP (mentra_\w+)", metrics.render().decode(), re.MULTILINE)
     ours = {name for name in names if not name.endswith("_created")}
     assert ours
@@ -153,7 +154,7 @@ class NotedRegistry(CollectorRegistry):
 def test_every_label_of_a_metric_is_described() -> None:
     page = (REFERENCE / "metrics.md").read_text()
     registry = NotedRegistry()
-    Metrics(registry, frame_counts())
+    Metrics(registry, frame_counts()).add(HttpAnswers({200: 1}))
     described = {
         name.removesuffix("_total"): set(filter(None, labels.split(",")))
         for name, labels in re.findall(r"`(mentra_\w+)(?:\{([\w,]+)\})?`", page)

@@ -41,6 +41,7 @@ from . import (
 from .aliases import Aliases
 from .answers import Problem
 from .services import Services as Services
+from .services import services_of
 
 _ATTEMPT: Final = re.compile(r"/s/[A-Za-z0-9_-]{1,128}(?=/)")
 _SAFE_HEADERS: Final = (
@@ -104,7 +105,7 @@ class AttemptPrefix:
 
 
 class SafeHeaders:
-    """Adds the headers that keep browsers from making more of an answer than it is."""
+    """Adds the headers that keep browsers from making more of an answer than it is; and counts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -117,6 +118,7 @@ class SafeHeaders:
                 said = {name for name, _ in message["headers"]}
                 safe = [header for header in _SAFE_HEADERS if header[0] not in said]
                 message = {**message, "headers": [*message["headers"], *safe]}
+                scope["app"].state.services.answers[message["status"]] += 1
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -153,4 +155,5 @@ async def _crash(request: Request, error: Exception) -> Response:
     problem = Problem(status=500, code="INTERNAL_ERROR", message="an error inside the server")
     answer = problem.answer()
     answer.raw_headers.extend(_SAFE_HEADERS)  # this is outside of the middleware
+    services_of(request).answers[answer.status_code] += 1
     return answer

@@ -131,6 +131,19 @@ async def test_answers_are_not_made_more_of_by_browsers(site: Site, autojump_clo
     assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_answers_are_counted_by_status(
+    site: Site, monkeypatch: pytest.MonkeyPatch, autojump_clock: Any
+) -> None:
+    async def crash(self: object, user: UserId) -> Mapping[str, Any]:
+        raise ValueError("a bug")
+
+    await site.get("/livez")
+    await site.get("/s/tok/nope")
+    monkeypatch.setattr(MemoryStore, "user_settings", crash)
+    await site.get("/api/client/user/settings", headers=AS_USER)
+    assert site.services.answers == {200: 1, 404: 1, 500: 1}
+
+
 # -- through the port ----------------------------------------------------------------
 async def no_websockets(upgrade: Upgrade) -> None:
     await upgrade.reject(404, b"{}")
