@@ -234,7 +234,9 @@ class Metrics:
         self._recogniser_changes = self._counter(
             "recogniser_changes_total", "Recognisers opened, failed, closed", "language", "now"
         )
-        self._recognisers = _Present("recognisers", "language", "Recognisers of speech now", self._registry)
+        self._recognisers = _Present(
+            "recognisers", "language", "Recognisers of speech now", self._registry
+        )
         self._streams = _Present("streams", "kind", "Camera streams now", self._registry)
         self._stream_changes = self._counter(
             "stream_changes_total", "Camera streams that came to be so", "kind", "status"

@@ -13,11 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.errors import SettingRefused
+from ..domain.nesting import DEPTH_MAX, is_too_deep
 
 BODY_BYTES_MAX: Final = 1_048_576
-DEPTH_MAX: Final = 100
-"""So many objects and arrays may be inside each other in a body. Whoever reads or writes it after
-this can do so without regard to its depth."""
 
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
     {
@@ -107,23 +105,7 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
         content = msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return Problem(status=400, code="BAD_REQUEST", message="the body must be JSON")
-    many = body.count(b"[") + body.count(b"{") > DEPTH_MAX  # if not, it cannot be deep
-    if many and is_too_deep(content):
+    if isinstance(content, dict | list) and is_too_deep(content):
         deep = f"the body is nested more than {DEPTH_MAX} deep"
         return Problem(status=400, code="BAD_REQUEST", message=deep)
     return content
-
-
-def is_too_deep(content: Any) -> bool:
-    """Whether more than ``DEPTH_MAX`` objects and arrays of ``content`` are inside each other."""
-    level = [content]
-    for _ in range(DEPTH_MAX):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True

@@ -155,7 +155,7 @@ def _responses(one: Operation, schema_of: dict[Any, Any]) -> Iterator[tuple[str,
             answer["content"] = {media: {"schema": schema} for media in kinds}
         yield str(status), answer
     if one.passes_on:
-        passed_on = {"application/json": {"schema": {}}}
+        passed_on: dict[str, Any] = {"application/json": {"schema": {}}}
         yield "default", {"description": "as the app answered", "content": passed_on}
     for status in one.refusals:
         yield str(status), {"description": REFUSALS[status], "content": refusal}

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..domain.nesting import is_too_deep
 from ..engines import Speech
-from .answers import Problem, is_too_deep
+from .answers import Problem
 from .services import services_of
 from .speaking import CHARACTERS_MAX
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, TypeVar, get_args
 import msgspec
 
 from ..domain.errors import DecodeError
+from ..domain.nesting import DEPTH_MAX, is_too_deep
 from .from_app import FromApp
 from .from_glasses import FromGlasses
 from .message import Unrecognized
@@ -21,6 +22,7 @@ _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
 
 _ENCODER: Final = msgspec.json.Encoder()
+_plain: Final = msgspec.json.Decoder().decode
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
 _WHERE: Final = re.compile(r"^(?P<what>.*) - at `(?P<path>\$[^`]*)`$", re.DOTALL)
 _QUOTED_VALUE: Final = re.compile(r"'.*'", re.DOTALL)
@@ -70,8 +72,32 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
     return decode
 
 
-_from_app: Final = _decoder(FromApp)
-_from_glasses: Final = _decoder(FromGlasses)
+def _bounded(decode: Callable[[str | bytes], Any]) -> Callable[[str | bytes], Any]:
+    """``decode``, for frames that are not too deep (``domain.nesting``)."""
+
+    def decode_bounded(data: str | bytes) -> Any:
+        message = decode(data)
+        if len(data) > DEPTH_MAX and _may_be_too_deep(data):
+            try:
+                too_deep = is_too_deep(_plain(data))
+            except _UNREADABLE as error:  # in a part that the message has no field for
+                _refuse(error)
+            if too_deep:
+                raise DecodeError("nested too deeply at $")
+        return message
+
+    return decode_bounded
+
+
+def _may_be_too_deep(data: str | bytes) -> bool:
+    """Counting is quick, and tells all that there is to know of nearly every frame."""
+    if isinstance(data, str):
+        return data.count("[") + data.count("{") > DEPTH_MAX
+    return data.count(b"[") + data.count(b"{") > DEPTH_MAX
+
+
+_from_app: Final = _bounded(_decoder(FromApp))
+_from_glasses: Final = _bounded(_decoder(FromGlasses))
 _to_app: Final = _decoder(ToApp)
 _to_glasses: Final = _decoder(ToGlasses)
 

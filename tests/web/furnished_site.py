@@ -199,4 +199,3 @@ def example(one: Operation, canonical: str, registration: str) -> Example:
         bearer="key" if canonical.startswith("/api/transcripts/") else BEARERS[one.access],
         body=BODIES[canonical] if one.body is not None else None,
     )
-

@@ -14,11 +14,11 @@ from trio.testing import MockClock
 
 from mentra_trio.domain.app_settings import TOTAL_CHARACTERS_MAX as APP_TOTAL_MAX
 from mentra_trio.domain.ids import PackageName, UserId
+from mentra_trio.domain.nesting import DEPTH_MAX
 from mentra_trio.domain.user_settings import TOTAL_CHARACTERS_MAX
 from mentra_trio.ports import AppAnswer
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER
-from mentra_trio.web.answers import DEPTH_MAX
 from mentra_trio.web.asgi import make_app
 from mentra_trio.web.openapi import OPERATIONS, names_of
 from mentra_trio.web.segments import SegmentRoute
@@ -106,7 +106,7 @@ async def test_a_body_may_be_so_deep_and_no_deeper(autojump_clock: MockClock) ->
             answer = await send(site, SETTINGS, {"own": deeper})
             assert answer.status == 400
             assert "deep" in json.loads(answer.body)["message"]
-        wide = {f"k{number}": [{}] for number in range(DEPTH_MAX)}
+        wide: dict[str, Any] = {f"k{number}": [{}] for number in range(DEPTH_MAX)}
         assert (await send(site, SETTINGS, wide)).status == 200
         spoken = "/api/tts?text=x&voice_settings=" + quote(json.dumps({"a": nested(DEPTH_MAX)}))
         assert (await ask(site.app, "GET", spoken, HOST)).status == 400
