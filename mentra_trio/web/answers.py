@@ -28,9 +28,15 @@ HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
 
 
 class Json(Response):
-    """A response with a JSON body."""
+    """A response with a JSON body, which nobody may keep: there may be tokens in it, and what was
+    true a moment ago."""
 
     media_type = "application/json"
+
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         """``content`` as JSON."""

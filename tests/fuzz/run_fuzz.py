@@ -5,7 +5,7 @@
 ``SCHEMATHESIS`` is the program of that name. Two users are there, with glasses, and so are two
 app servers that answer, so that commands get somewhere. Ends with 1 if an answer is a 5xx, or has a
 status, a media type or a shape that is not in the document, or if the server said that anything
-crashed.
+crashed, or has a secret in its log.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ async def fuzz(order: Order) -> int:
                 found = await run(order, folder, url, f"--max-time={order.seconds}", *left_out())
                 found |= await run(order, folder, url, f"--include-name={LAST}", "--max-time=5")
         said = log.read_text()
-        if any(word in said for word in ("Traceback", "crashed")):
+        if any(word in said for word in ("Traceback", "crashed", SECRET, ADMIN, SUPABASE, KEY)):
             print(said[-8_000:])
             return 1
     return found

@@ -14,7 +14,6 @@ import trio
 from starlette.types import ASGIApp
 
 from mentra_trio.domain.ids import package_name, user_id
-from mentra_trio.sessions.tool_calls import ToolCalls
 from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.scripted_voice import ScriptedVoice
 from mentra_trio.web.asgi import Services, make_app
@@ -22,7 +21,7 @@ from mentra_trio.web.described.operation import Access, Operation
 from mentra_trio.web.speaking import Speaker
 from mentra_trio.wire.tokens import mint_core_token
 
-from .site_under_test import ADMIN, CORE, NOW, SECRET, SUPABASE_SECRET, services_over
+from .site_under_test import ADMIN, CORE, NOW, SECRET, SUPABASE_SECRET, services_of_house
 
 OTHER_USER: Final = user_id("o@x.org")
 OTHER_APP: Final = package_name("com.t.other")
@@ -86,17 +85,9 @@ async def _people_come(house: Household) -> None:
 
 
 def _services(house: Household) -> Services:
-    directory = house.directory
     services = attrs.evolve(
-        services_over(
-            directory,
-            house.catalog,
-            house.store,
-            recover=directory.recover_app,
-            draining=lambda: directory.draining,
-            tools=ToolCalls(directory.surroundings),
-        ),
-        environment=directory.surroundings.environment,
+        services_of_house(house),
+        environment=house.directory.surroundings.environment,
         speaker=Speaker(voice=ScriptedVoice()),
         stream_file=lambda name, file: PLAYLIST if name == "name" else None,
     )

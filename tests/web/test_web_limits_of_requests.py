@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +16,6 @@ from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.nesting import DEPTH_MAX
 from mentra_trio.domain.user_settings import TOTAL_CHARACTERS_MAX
 from mentra_trio.ports import AppAnswer
-from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER
 from mentra_trio.web.asgi import make_app
 from mentra_trio.web.openapi import OPERATIONS, names_of
@@ -73,19 +71,6 @@ async def test_other_methods_are_told_which_there_are(
     assert (answer.status, answer.headers["allow"]) == (405, allowed)
     assert json.loads(answer.body)["code"] == "METHOD_NOT_ALLOWED"
     assert "access-control-allow-origin" not in answer.headers
-
-
-async def test_a_crash_is_answered_as_carefully_as_all_else(
-    site: Site, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    async def crash(self: object, user: UserId) -> Mapping[str, Any]:
-        raise ValueError("a bug")
-
-    monkeypatch.setattr(MemoryStore, "user_settings", crash)
-    answer = await site.get(SETTINGS, headers={"authorization": f"Bearer {CORE}"})
-    assert answer.status_code == 500
-    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
-    assert answer.headers["x-frame-options"] == "DENY"
 
 
 # -- bodies --------------------------------------------------------------------------------
