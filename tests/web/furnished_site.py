@@ -67,6 +67,8 @@ async def open_furnished(*, live: bool = True) -> AsyncIterator[Furnished]:
         for user in (USER, OTHER_USER):
             kept = {"brightness": SECRET_TEXT if user == OTHER_USER else "own"}
             await house.store.put_simple_storage(user, APP, kept)
+            await house.store.put_user_settings(user, {"note": kept["brightness"]})
+            await house.store.put_app_settings(user, APP, {"note": kept["brightness"]})
         registration = await house.catalog.get(APP)
         assert registration is not None
         yield Furnished(
@@ -189,4 +191,15 @@ def example(one: Operation, canonical: str, registration: str) -> Example:
         query=QUERIES.get(canonical, ""),
         bearer="key" if canonical.startswith("/api/transcripts/") else BEARERS[one.access],
         body=BODIES[canonical] if one.body is not None else None,
+    )
+
+
+async def kept_of_the_other(site: Furnished) -> tuple[Any, ...]:
+    """Everything that is kept of the other user."""
+    store = site.house.store
+    return (
+        await store.user_settings(OTHER_USER),
+        await store.app_settings(OTHER_USER, APP),
+        await store.simple_storage(OTHER_USER, APP),
+        await store.wanted_apps(OTHER_USER),
     )

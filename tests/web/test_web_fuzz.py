@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import attrs
+import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from .furnished_site import (
     OTHER_CORE,
     OTHER_USER,
     SECRET_TEXT,
-    Furnished,
+    kept_of_the_other,
     open_furnished,
     parameters,
 )
@@ -126,7 +127,7 @@ QUICK: Final = settings(
 @given(asked=st.lists(requests(), min_size=1, max_size=6), live=st.booleans())
 async def test_whatever_is_asked(autojump_clock: Any, asked: list[Request], live: bool) -> None:
     async with open_furnished(live=live) as site:
-        before = await of_the_other(site)
+        before = await kept_of_the_other(site)
         for request in asked:
             target = request.target.replace("/registration", "/" + site.registration)
             answer = await ask(
@@ -134,18 +135,7 @@ async def test_whatever_is_asked(autojump_clock: Any, asked: list[Request], live
             )
             check(request, answer)
         await trio.sleep(1)  # what was begun comes to its end
-        assert before == await of_the_other(site) or touches_others(asked)
-
-
-async def of_the_other(site: Furnished) -> tuple[Any, ...]:
-    """Everything that is kept of the other user."""
-    store = site.house.store
-    return (
-        await store.user_settings(OTHER_USER),
-        await store.app_settings(OTHER_USER, APP),
-        await store.simple_storage(OTHER_USER, APP),
-        await store.wanted_apps(OTHER_USER),
-    )
+        assert before == await kept_of_the_other(site) or touches_others(asked)
 
 
 def touches_others(asked: list[Request]) -> bool:
@@ -204,3 +194,36 @@ async def test_wherever_is_asked(autojump_clock: Any, method: str, words: list[s
         assert answer.status < 500
         if answer.status >= 400:
             check_refusal(answer)
+
+
+STRANGE: Final = (None, True, -1, 2**64, 1e308, "", "x" * 300, "\x00", [], [1], {}, {"a": 1})
+
+
+def exchanged(good: Any) -> Iterator[Any]:
+    """``good`` with each part of it left out, or exchanged for each strange value."""
+    yield from STRANGE
+    if isinstance(good, dict):
+        for name, value in good.items():
+            yield {other: good[other] for other in good if other != name}
+            for strange in exchanged(value):
+                yield {**good, name: strange}
+    elif isinstance(good, list):
+        for strange in exchanged(good[0]):
+            yield [strange]
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_every_part_of_a_body_may_be_strange(autojump_clock: Any, live: bool) -> None:
+    async with open_furnished(live=live) as site:
+        for one, path in ALL:
+            if one.body is None or path != one.path:
+                continue
+            for name, value in parameters(site.registration).items():
+                path = path.replace("{" + name + "}", quoted(value))
+            headers = {
+                "host": b"localhost",
+                "authorization": f"Bearer {BEARERS[one.access]}".encode(),
+            }
+            for body in exchanged(BODIES[one.path]):
+                request = Request(one, path, headers, json.dumps(body).encode())
+                check(request, await ask(site.app, one.method, path, headers, request.body))

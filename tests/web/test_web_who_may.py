@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
 
 import attrs
 import pytest
@@ -16,7 +17,15 @@ from mentra_trio.web.openapi import OPERATIONS, names_of
 from mentra_trio.wire.tokens import mint_app_token, mint_core_token
 
 from .asking import Asked, ask
-from .furnished_site import OTHER_APP, Furnished, example, open_furnished
+from .furnished_site import (
+    OTHER_APP,
+    OTHER_USER,
+    SECRET_TEXT,
+    Furnished,
+    example,
+    kept_of_the_other,
+    open_furnished,
+)
 from .site_under_test import ADMIN, CORE, NOW, SECRET
 
 STRANGERS: Final = {
@@ -32,6 +41,7 @@ STRANGERS: Final = {
     "a core token without a signature": "Bearer " + CORE.rpartition(".")[0] + ".",
     "the key of another app": "Bearer other-key",
     "the name of one app and the key of another": f"Bearer {APP}:other-key",
+    "the key of an app after the name of another": f"Bearer {OTHER_APP}:key",
     "another app": f"Bearer {OTHER_APP}:other-key",
     "the name of an app without a key": f"Bearer {APP}:",
     "the admin token in capitals": f"Bearer {ADMIN.upper()}",
@@ -88,6 +98,26 @@ async def test_whoever_may_do_something_else(autojump_clock: MockClock) -> None:
                 if all(bearer in others for others in also.values()):
                     answer = await ask_as(site, one, path, f"Bearer {bearer}")
                     check_refused(answer, one, path)
+
+
+async def test_nobody_gets_what_is_another_users(autojump_clock: MockClock) -> None:
+    """Whatever a user's request says of somebody else, in its path, query, and body."""
+    async with open_furnished() as site:
+        before = await kept_of_the_other(site)
+        for one, path in guarded():
+            if one.access is not Access.USER or one.path == TRANSCRIPTS:
+                continue
+            good = example(attrs.evolve(one, path=path), one.path, site.registration)
+            target = good.path.replace(quote(USER, safe=""), quote(OTHER_USER, safe=""))
+            query = "&".join(f"{name}={OTHER_USER}" for name in ("userId", "user", "user_id"))
+            body = good.body
+            if isinstance(body, dict):
+                body = {**body, "userId": OTHER_USER, "user": OTHER_USER, "email": OTHER_USER}
+            headers = {"host": b"localhost", "authorization": f"Bearer {CORE}".encode()}
+            sent = json.dumps(body).encode()
+            answer = await ask(site.app, one.method, f"{target}?{query}", headers, sent)
+            assert SECRET_TEXT.encode() not in answer.body, (one, answer)
+        assert await kept_of_the_other(site) == before
 
 
 async def test_the_names_of_schemes_are_of_any_case(autojump_clock: MockClock) -> None:
