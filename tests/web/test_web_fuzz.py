@@ -196,7 +196,20 @@ async def test_wherever_is_asked(autojump_clock: Any, method: str, words: list[s
             check_refusal(answer)
 
 
-STRANGE: Final = (None, True, -1, 2**64, 1e308, "", "x" * 300, "\x00", [], [1], {}, {"a": 1})
+STRANGE: Final[tuple[Any, ...]] = (
+    None,
+    True,
+    -1,
+    2**64,
+    1e308,
+    "",
+    "x" * 300,
+    "\x00",
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
 
 
 def exchanged(good: Any) -> Iterator[Any]:
