@@ -47,7 +47,7 @@ from .speech.engines import open_engine
 from .storage.secrets import admin_token, jwt_secret, user_token_key
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
-from .telemetry.metrics import Metrics
+from .telemetry.metrics import HttpAnswers, Metrics
 from .telemetry.slow_tasks import SlowTasks
 from .transport.admission import Admission, frame_counts
 from .transport.port import Port
@@ -243,8 +243,10 @@ def _port(
     admission = Admission(
         directory, parts.store, secret, limits, telemetry, environment, frames=frames
     )
+    services = _services(parts, server, metrics, stream_file, closing)
+    metrics.add(HttpAnswers(services.answers))
     return Port(
-        app=make_app(_services(parts, server, metrics, stream_file, closing)),
+        app=make_app(services),
         websockets=admission,
         limits=limits,
         telemetry=telemetry,

@@ -46,7 +46,7 @@ from mentra_trio.domain.hops import PHONE_AWAY, TOO_MANY
 from mentra_trio.domain.voices import VoiceSettings
 from mentra_trio.sessions import audio_out, messaging
 from mentra_trio.sessions.desk import SUBSYSTEMS
-from mentra_trio.telemetry.metrics import Metrics
+from mentra_trio.telemetry.metrics import HttpAnswers, Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.transport.admission import ENDPOINTS, frame_counts
@@ -71,6 +71,7 @@ def test_every_metric_is_described() -> None:
     page = (REFERENCE / "metrics.md").read_text()
     metrics = Metrics()
     metrics.add(SlowTasks(RecordingTelemetry(), time.perf_counter))
+    metrics.add(HttpAnswers({200: 1}))
     names = re.findall(r"^# HELP (mentra_\w+)", metrics.render().decode(), re.MULTILINE)
     ours = {name for name in names if not name.endswith("_created")}
     assert ours
@@ -161,7 +162,7 @@ class NotedRegistry(CollectorRegistry):
 def test_every_label_of_a_metric_is_described() -> None:
     page = (REFERENCE / "metrics.md").read_text()
     registry = NotedRegistry()
-    Metrics(registry, frame_counts())
+    Metrics(registry, frame_counts()).add(HttpAnswers({200: 1}))
     described = {
         name.removesuffix("_total"): set(filter(None, labels.split(",")))
         for name, labels in re.findall(r"`(mentra_\w+)(?:\{([\w,]+)\})?`", page)

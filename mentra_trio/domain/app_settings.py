@@ -22,6 +22,8 @@ CHANGES_MAX: Final = 256
 """Settings that one request may change."""
 KEYS_MAX: Final = 1_024
 """Settings that are stored of one user and app, beside those of the schema."""
+TOTAL_CHARACTERS_MAX: Final = 524_288
+"""Of the JSON text of all that is stored of one user and app: the app is told all of it at once."""
 NUMBER_MAX: Final = 2**53
 ENTRIES_MAX: Final = 256
 """Entries of a schema."""
@@ -75,6 +77,18 @@ def checked_changes(schema: Iterable[Mapping[str, Any]], body: object) -> dict[s
             raise SettingRefused(f"{path}.value", problem)
         changes[key] = entry["value"]
     return changes
+
+
+def check_total(own: Mapping[str, Any]) -> None:
+    """Refuse what would be too much to be stored of one user and app.
+
+    Raises:
+        SettingRefused: there are too many settings in ``own``, or they are too long together.
+    """
+    if len(own) > KEYS_MAX:
+        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
+    if len(as_json(own)) > TOTAL_CHARACTERS_MAX:
+        raise SettingRefused("$", f"would make more than {TOTAL_CHARACTERS_MAX} characters of JSON")
 
 
 def problem_of_value(entry: Mapping[str, Any], value: object) -> str | None:

@@ -268,6 +268,25 @@ class PhotoEnded(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class SoundAnswered(Fact):
+    """An app was told what has come of a sound; ``problem`` is the code of why it was not played,
+    ``REPORTED`` if the phone says why."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
+class MessageRefused(Fact):
+    """A message of an app for other users was not taken; ``problem`` is the code of the bound."""
+
+    user: UserId
+    package: PackageName
+    problem: str
+
+
+@attrs.frozen(kw_only=True)
 class StreamChanged(Fact):
     """A camera stream is now ``status``; ``kind`` is ``managed`` or ``unmanaged``.
 

@@ -35,6 +35,8 @@ KEYS_MAX: Final = 1_024
 """Settings that are stored of one user."""
 VALUE_CHARACTERS_MAX: Final = 16_384
 """Of the JSON text of a value; phones store settings of their own, too."""
+TOTAL_CHARACTERS_MAX: Final = 262_144
+"""Of the JSON text of all that is stored of one user: apps are told all of it at once."""
 WEARABLE_CHARACTERS_MAX: Final = 256
 
 _STATUS_SECTIONS: Final = ("core_info", "glasses_settings")
@@ -91,6 +93,18 @@ def checked_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
         if problem is not None:
             raise SettingRefused(f"$.{name}", problem)
     return dict(changes)
+
+
+def check_total(settings: Mapping[str, Any]) -> None:
+    """Refuse what would be too much to be stored of one user.
+
+    Raises:
+        SettingRefused: there are too many ``settings``, or they are too long together.
+    """
+    if len(settings) > KEYS_MAX:
+        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
+    if len(as_json(settings)) > TOTAL_CHARACTERS_MAX:
+        raise SettingRefused("$", f"would make more than {TOTAL_CHARACTERS_MAX} characters of JSON")
 
 
 def problem_of_setting(name: str, value: object) -> str | None:

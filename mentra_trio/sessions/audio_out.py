@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import attrs
 import trio
 
+from ..domain.facts import SoundAnswered
 from ..domain.hops import PHONE_AWAY, TOO_MANY
 from ..domain.ids import PackageName, app_session_id
 from ..domain.lifecycle import StopCause
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 SOUNDS_PER_APP: Final = 32
 """So many sounds of one app may be unanswered."""
 SILENT: Final = f"phone: no answer within {AUDIO_ANSWER_S:g} s"
+_CODES: Final = MappingProxyType(
+    {PHONE_AWAY.text: PHONE_AWAY.code, TOO_MANY.text: TOO_MANY.code, SILENT: "NO_ANSWER"}
+)
 
 
 @attrs.define(eq=False, repr=False)
@@ -163,6 +167,10 @@ class AudioOut(Replying):
             timestamp=self.place.timestamp(),
         )
         self._replies.give(package, encode(answer))
+        problem = "" if success else _CODES.get(error or "", "REPORTED")
+        self.place.surroundings.telemetry.emit(
+            SoundAnswered(user=self.place.user, package=package, problem=problem)
+        )
 
     # -- hooks -----------------------------------------------------------------------
 

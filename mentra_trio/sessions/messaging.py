@@ -17,7 +17,7 @@ import msgspec
 import trio
 
 from ..domain.backlog import FROM_OTHERS
-from ..domain.facts import FrameIgnored
+from ..domain.facts import MessageRefused
 from ..domain.ids import PackageName, UserId, user_id
 from ..domain.lifecycle import OVER
 from ..domain.pace import Pace
@@ -35,6 +35,8 @@ NOT_THERE: Final = "app: it does not run for that user"
 TOO_FAST: Final = "cloud: too many messages, wait a moment"
 NOT_IN_ROOM: Final = "cloud: not in that room"
 NO_ROOM: Final = "app: it is away, and too much waits for it already"
+_BOUNDS: Final = MappingProxyType({TOO_FAST: "TOO_MANY_MESSAGES", NO_ROOM: "NO_ROOM"})
+"""What keeps a message from one user that is there."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -95,6 +97,8 @@ class Messaging(Subsystem):
             timestamp=self.place.timestamp(),
         )
         app.send(encode(answer))
+        if problem in _BOUNDS:
+            self._report(app, _BOUNDS[problem])
 
     def _direct(self, app: AppSession, message: from_app.AppDirectMessage) -> str:
         frame = self._written(app, message.payload, message.message_id)
@@ -210,8 +214,12 @@ class Messaging(Subsystem):
         """Tell the app what cannot be: an error event in the SDK, which closes nothing (3.2)."""
         timestamp = self.place.timestamp()
         app.send(encode(to_app.TpaConnectionError(code=code, message=why, timestamp=timestamp)))
-        peer = f"{app.package} of {app.user}"
-        self.place.surroundings.telemetry.emit(FrameIgnored(endpoint="app", peer=peer, problem=why))
+        self._report(app, code)
+
+    def _report(self, app: AppSession, code: str) -> None:
+        self.place.surroundings.telemetry.emit(
+            MessageRefused(user=app.user, package=app.package, problem=code)
+        )
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType(
         {

@@ -16,7 +16,7 @@ from ..domain.errors import SettingRefused, StoreFailed, WebhookFailed
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SETTINGS_ANSWER_S, SETTINGS_DELAY_S
-from ..domain.user_settings import KEYS_MAX, checked_settings, differing, settings_in_status
+from ..domain.user_settings import check_total, checked_settings, differing, settings_in_status
 from ..ports import AppCall, Store
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
@@ -47,8 +47,7 @@ async def store_user_settings(
     news = differing(stored, checked_settings(changes))
     if not news:
         return stored
-    if len(stored.keys() | news.keys()) > KEYS_MAX:
-        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
+    check_total({**stored, **news})
     await store.put_user_settings(user, news)
     return await store.user_settings(user)
 

@@ -85,6 +85,8 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
             lambda fact: "warning" if fact.rejected else "debug",
         ),
         f.PhotoEnded: ("photo ended", lambda fact: "info" if fact.problem else "debug"),
+        f.SoundAnswered: ("sound answered", _fixed("debug")),
+        f.MessageRefused: ("message refused", _fixed("info")),
         f.StreamChanged: ("stream changed", _fixed("info")),
         f.UpdateFailed: ("update failed", _fixed("error")),
         f.StoreTrouble: ("store trouble", _fixed("error")),
@@ -101,7 +103,14 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
 """Event name of every fact, and its level."""
 
 
-NOISY: Final = (f.ConnectionRefused, f.FrameIgnored, f.FrameDropped, f.SubscriptionsChanged)
+NOISY: Final = (
+    f.ConnectionRefused,
+    f.FrameIgnored,
+    f.FrameDropped,
+    f.MessageRefused,
+    f.SoundAnswered,
+    f.SubscriptionsChanged,
+)
 """Facts of which any peer can cause as many as it likes."""
 NOISY_LINES_PER_S: Final = 10
 LEFT_OUT: Final = "lines left out"

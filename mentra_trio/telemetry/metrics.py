@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -22,11 +22,13 @@ from ..domain.close_reasons import CloseReason
 from ..domain.facts import Fact
 from ..domain.frame_counts import FrameCounts
 from ..domain.lifecycle import AppEvent, AppState
+from ..domain.live_streams import OVER
 from .plain import told
 
 LABEL_VALUES_MAX: Final = 500
 """Different values of one label that are told apart; the rest share the value ``other``."""
 
+_STREAM_OVER: Final = frozenset(status.value for status in OVER)
 _SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 2, 3, 5, 8, 10, 15, 30, 60, 180)
 
 
@@ -75,6 +77,37 @@ class _Frames:
         yield family
 
 
+@attrs.frozen(eq=False)
+class HttpAnswers:
+    """Answers to plain requests by status, read off when somebody asks."""
+
+    counts: Mapping[int, int]
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``prometheus_client``."""
+        family = CounterMetricFamily("mentra_http_answers", "Answers by status", labels=["status"])
+        for status, count in sorted(self.counts.items()):
+            family.add_metric([str(status)], count)
+        yield family
+
+
+class _Present:
+    """How many things of a kind there are now, where facts may say twice that one is there."""
+
+    def __init__(self, name: str, label: str, text: str, registry: CollectorRegistry) -> None:
+        self._gauge = Gauge(f"mentra_{name}", text, [label], registry=registry)
+        self._there: set[Hashable] = set()
+
+    def note(self, value: str, one: Hashable, *, there: bool) -> None:
+        """``one``, whose label has that ``value``, is there, or not any more."""
+        if there and one not in self._there:
+            self._there.add(one)
+            self._gauge.labels(value).inc()
+        elif not there and one in self._there:
+            self._there.remove(one)
+            self._gauge.labels(value).dec()
+
+
 class Metrics:
     """Implements ``ports.Telemetry``; ``render`` gives the text for a scrape.
 
@@ -91,6 +124,7 @@ class Metrics:
         self._labels = Labels()
         self._make_session_metrics()
         self._make_call_metrics()
+        self._make_device_metrics()
         self._handlers: Mapping[type[Fact], Callable[[Any], None]] = {
             f.UserStateChanged: self._user_state_changed,
             f.AppStateChanged: self._app_state_changed,
@@ -107,6 +141,12 @@ class Metrics:
             f.EndpointChanged: self._endpoint_changed,
             f.HealthChecked: self._health_checked,
             f.RecogniserChanged: self._recogniser_changed,
+            f.PhotoEnded: self._photo_ended,
+            f.SoundAnswered: self._sound_answered,
+            f.StreamChanged: self._stream_changed,
+            f.MessageRefused: self._message_refused,
+            f.StoreTrouble: self._store_trouble,
+            f.VoiceTrouble: self._voice_trouble,
             f.Crashed: self._crashed,
         }
 
@@ -183,15 +223,32 @@ class Metrics:
         self._refused = self._counter(
             "connections_refused_total", "Peers turned away before a session", "endpoint"
         )
-        self._recognisers = self._counter(
-            "recogniser_changes_total", "Recognisers opened, failed, closed", "language", "now"
-        )
         self._ignored = self._counter(
             "frames_ignored_total", "Frames of peers that could not be used", "endpoint"
         )
         self._dropped = self._counter(
             "outbox_dropped_total", "Frames that were not sent", "endpoint", "reason"
         )
+
+    def _make_device_metrics(self) -> None:
+        self._recogniser_changes = self._counter(
+            "recogniser_changes_total", "Recognisers opened, failed, closed", "language", "now"
+        )
+        self._recognisers = _Present(
+            "recognisers", "language", "Recognisers of speech now", self._registry
+        )
+        self._streams = _Present("streams", "kind", "Camera streams now", self._registry)
+        self._stream_changes = self._counter(
+            "stream_changes_total", "Camera streams that came to be so", "kind", "status"
+        )
+        self._photos = self._counter("photos_total", "Photos for apps", "package", "result")
+        self._photo_s = self._histogram("photo_seconds", "From the wish for a photo to its answer")
+        self._sounds = self._counter("sounds_total", "Sounds of apps", "package", "result")
+        self._unsent = self._counter(
+            "messages_refused_total", "Messages of apps for others", "package", "reason"
+        )
+        self._store_troubles = self._counter("store_troubles_total", "What the store could not do")
+        self._voice_troubles = self._counter("voice_troubles_total", "Texts that were not spoken")
 
     def _user_state_changed(self, fact: f.UserStateChanged) -> None:
         if fact.old is not None:
@@ -244,7 +301,31 @@ class Metrics:
 
     def _recogniser_changed(self, fact: f.RecogniserChanged) -> None:
         language = self._labels.bounded("language", fact.language)
-        self._recognisers.labels(language, fact.now).inc()
+        self._recogniser_changes.labels(language, fact.now).inc()
+        self._recognisers.note(language, (fact.user, fact.language), there=fact.now == "opened")
+
+    def _photo_ended(self, fact: f.PhotoEnded) -> None:
+        result = self._labels.bounded("photo", fact.problem.lower() or "ok")
+        self._photos.labels(self._package(fact), result).inc()
+        if not fact.problem:
+            self._photo_s.observe(fact.seconds)
+
+    def _sound_answered(self, fact: f.SoundAnswered) -> None:
+        self._sounds.labels(self._package(fact), fact.problem.lower() or "ok").inc()
+
+    def _stream_changed(self, fact: f.StreamChanged) -> None:
+        self._stream_changes.labels(fact.kind, fact.status).inc()
+        there = fact.status not in _STREAM_OVER
+        self._streams.note(fact.kind, (fact.user, fact.package, fact.kind), there=there)
+
+    def _message_refused(self, fact: f.MessageRefused) -> None:
+        self._unsent.labels(self._package(fact), fact.problem.lower()).inc()
+
+    def _store_trouble(self, fact: f.StoreTrouble) -> None:
+        self._store_troubles.inc()
+
+    def _voice_trouble(self, fact: f.VoiceTrouble) -> None:
+        self._voice_troubles.inc()
 
     def _start_answered(self, fact: f.StartAnswered) -> None:
         self._start_s.observe(fact.seconds)

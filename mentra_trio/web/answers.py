@@ -13,19 +13,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.errors import SettingRefused
+from ..domain.nesting import DEPTH_MAX, is_too_deep
 
 BODY_BYTES_MAX: Final = 1_048_576
 
 HEADERS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
-    {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "1"}}
+    {
+        401: {"www-authenticate": "Bearer"},
+        429: {"retry-after": "1"},
+        503: {"retry-after": "1"},
+    }
 )
 """What is said along with a status: how to be let in, and when to try again, in seconds."""
 
 
 class Json(Response):
-    """A response with a JSON body."""
+    """A response with a JSON body, which nobody may keep: there may be tokens in it, and what was
+    true a moment ago."""
 
     media_type = "application/json"
+
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
         """``content`` as JSON."""
@@ -97,6 +108,10 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
                 above = f"the body is above {bytes_max >> 20} MiB"
                 return Problem(status=413, code="TOO_LARGE", message=above)
     try:
-        return msgspec.json.decode(bytes(body))
+        content = msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return Problem(status=400, code="BAD_REQUEST", message="the body must be JSON")
+    if isinstance(content, dict | list) and is_too_deep(content):
+        deep = f"the body is nested more than {DEPTH_MAX} deep"
+        return Problem(status=400, code="BAD_REQUEST", message=deep)
+    return content

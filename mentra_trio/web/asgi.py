@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..domain.errors import StoreFailed
@@ -40,6 +41,7 @@ from . import (
 from .aliases import Aliases
 from .answers import Problem
 from .services import Services as Services
+from .services import services_of
 
 _ATTEMPT: Final = re.compile(r"/s/[A-Za-z0-9_-]{1,128}(?=/)")
 _SAFE_HEADERS: Final = (
@@ -103,7 +105,7 @@ class AttemptPrefix:
 
 
 class SafeHeaders:
-    """Adds the headers that keep browsers from making more of an answer than it is."""
+    """Adds the headers that keep browsers from making more of an answer than it is; and counts."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -116,6 +118,7 @@ class SafeHeaders:
                 said = {name for name, _ in message["headers"]}
                 safe = [header for header in _SAFE_HEADERS if header[0] not in said]
                 message = {**message, "headers": [*message["headers"], *safe]}
+                scope["app"].state.services.answers[message["status"]] += 1
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -127,7 +130,18 @@ async def _http_error(request: Request, error: Exception) -> Response:
     problem = Problem(status=error.status_code, code=phrase.name, message=phrase.phrase)
     answer = problem.answer()
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["allow"] = ", ".join(_methods_of(request))
     return answer
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All methods of the path: there may be a route for each, and Starlette names the first's."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
 
 
 async def _store_failed(request: Request, error: Exception) -> Response:
@@ -138,4 +152,8 @@ async def _store_failed(request: Request, error: Exception) -> Response:
 
 async def _crash(request: Request, error: Exception) -> Response:
     """The peer learns that something broke, and nothing else; the port reports the rest."""
-    return Problem(status=500, code="INTERNAL_ERROR", message="an error inside the server").answer()
+    problem = Problem(status=500, code="INTERNAL_ERROR", message="an error inside the server")
+    answer = problem.answer()
+    answer.raw_headers.extend(_SAFE_HEADERS)  # this is outside of the middleware
+    services_of(request).answers[answer.status_code] += 1
+    return answer

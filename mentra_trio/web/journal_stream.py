@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -22,6 +24,8 @@ from .services import services_of
 ALIVE_S: Final = 15.0
 """So often something is said, so that nobody in between takes the connection for dead."""
 ALIVE: Final = b": alive\n\n"
+EVENT_STREAM: Final = "text/event-stream"
+_HEADERS: Final[Mapping[str, str]] = MappingProxyType({"cache-control": "no-store"})
 
 _BAD_USER: Final = Problem(status=400, code="BAD_REQUEST", message="'user' is not a user id")
 
@@ -38,9 +42,8 @@ class JournalStream(Response):
     """An answer that goes on until the peer is gone (then it is cancelled), or the server ends."""
 
     def __init__(self, following: AbstractContextManager[Following], closing: trio.Event) -> None:
-        super().__init__(media_type="text/event-stream")
+        super().__init__(media_type=EVENT_STREAM, headers=_HEADERS)
         del self.headers["content-length"]
-        self.headers["cache-control"] = "no-store"
         self._following, self._closing = following, closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +76,8 @@ async def follow(request: Request) -> Response:
         user = user_id(wanted) if wanted is not None else None
     except ValueError:
         return _BAD_USER.answer()
+    if request.method == "HEAD":  # whose answer has an end
+        return Response(media_type=EVENT_STREAM, headers=_HEADERS)
     return JournalStream(services.follow(user), services.closing)
 
 

@@ -113,7 +113,11 @@ def _operation(one: Operation, path: str, tag: str, schema_of: dict[Any, Any]) -
             *(_query_parameter(query) for query in one.query),
         ],
         "responses": dict(_responses(one, schema_of)),
-        "security": [] if one.access is Access.EVERYBODY else [{one.access.value: []}],
+        "security": [
+            {access.value: []}
+            for access in (one.access, *one.also)
+            if access is not Access.EVERYBODY
+        ],
     }
     if one.body is not None:
         content = {"application/json": {"schema": schema_of[one.body]}}
@@ -147,8 +151,12 @@ def _responses(one: Operation, schema_of: dict[Any, Any]) -> Iterator[tuple[str,
         answer: dict[str, Any] = {"description": "as wished"}
         if one.media:
             schema = schema_of[one.answer] if one.answer is not None else {"type": "string"}
-            answer["content"] = {one.media: {"schema": schema}}
+            kinds = (one.media, *one.more_media)
+            answer["content"] = {media: {"schema": schema} for media in kinds}
         yield str(status), answer
+    if one.passes_on:
+        passed_on: dict[str, Any] = {"application/json": {"schema": {}}}
+        yield "default", {"description": "as the app answered", "content": passed_on}
     for status in one.refusals:
         yield str(status), {"description": REFUSALS[status], "content": refusal}
 

@@ -21,6 +21,7 @@ from ..sessions.phone import phone_writes
 from ..wire.tokens import verify_core_token
 from .answers import Json, Problem, read_object
 from .identity import Endpoint, bearer, for_user
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 EVENTS_MAX: Final = 1_000
@@ -149,7 +150,7 @@ _NOTIFICATIONS: Final = "/api/client/notifications"
 
 ROUTES: Final = (
     Route(_LOCATION, location, methods=["POST"]),
-    Route(_LOCATION + "/poll-response/{correlation_id}", location, methods=["POST"]),
+    SegmentRoute(_LOCATION + "/poll-response/{correlation_id}", location, methods=["POST"]),
     Route("/api/client/calendar", calendar, methods=["POST"]),
     Route(_NOTIFICATIONS, _relayed("phone_notification"), methods=["POST"]),
     Route(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -44,6 +45,7 @@ class Services:
         speaker: says texts, if there is a voice.
         stream_file: by the name of a stream and of a file, what its viewers may have.
         hosts: names under which operators reach the server, beside addresses and local names.
+        answers: counts the answers, by status.
         addresses: base URLs of this server's HTTP routes, as phones may know them.
         user_token_key: what signed user tokens are signed with; made when it is first needed.
         supabase_jwt_secret: verifies the tokens of a Supabase project; ``None``: there is none.
@@ -69,6 +71,7 @@ class Services:
     addresses: frozenset[str] = frozenset()
     user_token_key: Callable[[], RSAPrivateKey]
     supabase_jwt_secret: str | None = attrs.field(default=None, repr=False)
+    answers: Counter[int] = attrs.field(factory=Counter)
     temporary_tokens: TemporaryTokens = attrs.field(factory=TemporaryTokens)
     storage_calls: Allowance = attrs.field(factory=partial(Allowance, CALLS_MAX, CALLS_WITHIN_S))
     speaker: Speaker = attrs.field(factory=Speaker)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -27,14 +25,11 @@ AUDIO_FORMATS: Final = ("pcm",)
 """What phones may send as audio (protocol.md 0.3)."""
 FEEDBACK_CHARACTERS_MAX: Final = 4_000
 
-_NO_STORE: Final[Mapping[str, str]] = MappingProxyType({"cache-control": "no-store"})
-
 
 async def client_version(request: Request) -> Response:
     """The oldest version of the phone's app that is served, and the one that is wished for."""
     data = {"required": CLIENT_REQUIRED, "recommended": CLIENT_RECOMMENDED}
-    # No 304, of which phones make an error: they expect a body.
-    return Json({"success": True, "data": data}, headers=_NO_STORE)
+    return Json({"success": True, "data": data})
 
 
 async def server_version(request: Request) -> Response:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..domain.apps import AppRegistration, key_matches
 from ..domain.errors import TokenError, TooManyCalls, WebhookFailed, WebhookFailure
 from ..domain.ids import UserId, user_id
+from ..ports import AppAnswer
 from ..wire.tokens import verify_core_token
 from .answers import Json, Problem, app_not_found, read_object
 from .identity import bearer
@@ -89,7 +91,20 @@ async def _pass_on(
         late = failure.failure is WebhookFailure.TIMEOUT
         status, code = (504, "APP_TIMEOUT") if late else (502, "APP_UNREACHABLE")
         return _failed(status, code, f"app: {app.package}: {failure}")
+    if not _can_be_passed_on(answer):
+        problem = f"app: {app.package} answered {answer.status}, and not with JSON"
+        return _failed(502, "APP_ANSWER_UNUSABLE", problem)
     return Response(answer.body, answer.status, media_type="application/json")
+
+
+def _can_be_passed_on(answer: AppAnswer) -> bool:
+    """A redirect is not: what answers there is not the app. Nor is what is no JSON: a page of a
+    proxy, or an answer that was too long and is cut off."""
+    try:
+        msgspec.json.decode(answer.body)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return False
+    return not 300 <= answer.status < 400
 
 
 def _failed(status: int, code: str, message: str) -> Response:

@@ -13,7 +13,6 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from ..domain.apps import key_matches
 from ..domain.errors import TokenError
@@ -25,6 +24,7 @@ from ..sessions.transcript_access import TranscribedSession, transcribed_session
 from ..wire.tokens import verify_core_token
 from .answers import Json, Problem
 from .identity import bearer
+from .segments import SegmentRoute
 from .services import Services, services_of
 
 _ATTEMPT: Final = re.compile(r"/s/([A-Za-z0-9_-]{1,128})$")
@@ -146,4 +146,4 @@ def _as_json(segment: Segment) -> dict[str, object]:
     }
 
 
-ROUTES: Final = (Route("/api/transcripts/{app_session_id}", transcripts),)
+ROUTES: Final = (SegmentRoute("/api/transcripts/{app_session_id}", transcripts),)

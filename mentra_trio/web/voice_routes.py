@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ..domain.nesting import is_too_deep
 from ..engines import Speech
 from .answers import Problem
 from .services import services_of
@@ -51,7 +52,7 @@ def _settings(text: str) -> dict[str, Any] | None:
         settings = msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    return settings if isinstance(settings, dict) else None
+    return settings if isinstance(settings, dict) and not is_too_deep(settings) else None
 
 
 def _bad(message: str) -> Problem:

@@ -9,10 +9,10 @@ from typing import Any, Final, NoReturn, TypeVar, get_args
 import msgspec
 
 from ..domain.errors import DecodeError
+from ..domain.nesting import DEPTH_MAX, is_too_deep
 from .from_app import FromApp
 from .from_glasses import FromGlasses
 from .message import Unrecognized
-from .nesting import is_nested_too_deeply
 from .to_app import ToApp
 from .to_glasses import ToGlasses
 
@@ -21,9 +21,8 @@ T = TypeVar("T")
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
 
-_TOO_DEEP: Final = "nested too deeply at $"
-
 _ENCODER: Final = msgspec.json.Encoder()
+_plain: Final = msgspec.json.Decoder().decode
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
 _WHERE: Final = re.compile(r"^(?P<what>.*) - at `(?P<path>\$[^`]*)`$", re.DOTALL)
 _QUOTED_VALUE: Final = re.compile(r"'.*'", re.DOTALL)
@@ -57,7 +56,7 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
         try:
             if isinstance(data, bytes):
                 data = data.decode()  # msgspec does not look into text that it skips
-            return _not_too_deep(data, read(data))
+            return read(data)
         except UnicodeError as error:
             _refuse(error)
         except _UNREADABLE as error:
@@ -68,21 +67,39 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
             _refuse(error)
         if head.type in known:
             _refuse(first)
-        return _not_too_deep(data, head)
+        return head
 
     return decode
 
 
-def _not_too_deep(text: str | bytes, message: T) -> T:
-    if isinstance(text, str) and is_nested_too_deeply(text):
-        raise DecodeError(_TOO_DEEP)
-    return message
+def _bounded(decode: Callable[[str | bytes], Any]) -> Callable[[str | bytes], Any]:
+    """``decode``, for frames that are not too deep (``domain.nesting``)."""
+
+    def decode_bounded(data: str | bytes) -> Any:
+        message = decode(data)
+        if len(data) > DEPTH_MAX and _may_be_too_deep(data):
+            try:
+                too_deep = is_too_deep(_plain(data))
+            except _UNREADABLE as error:  # in a part that the message has no field for
+                _refuse(error)
+            if too_deep:
+                raise DecodeError("nested too deeply at $")
+        return message
+
+    return decode_bounded
 
 
-_from_app: Final = _decoder(FromApp)
-_from_glasses: Final = _decoder(FromGlasses)
-_to_app: Final = _decoder(ToApp)
-_to_glasses: Final = _decoder(ToGlasses)
+def _may_be_too_deep(data: str | bytes) -> bool:
+    """Counting is quick, and tells all that there is to know of nearly every frame."""
+    if isinstance(data, str):
+        return data.count("[") + data.count("{") > DEPTH_MAX
+    return data.count(b"[") + data.count(b"{") > DEPTH_MAX
+
+
+_from_app: Final = _bounded(_decoder(FromApp))
+_from_glasses: Final = _bounded(_decoder(FromGlasses))
+_to_app: Final = _bounded(_decoder(ToApp))
+_to_glasses: Final = _bounded(_decoder(ToGlasses))
 
 
 def decode_from_app(data: str | bytes) -> FromApp | Unrecognized:

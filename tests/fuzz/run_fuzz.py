@@ -2,10 +2,10 @@
 
     python tests/fuzz/run_fuzz.py SCHEMATHESIS [--seed N] [--seconds N] [--examples N]
 
-``SCHEMATHESIS`` is the program of that name. A user is there, with glasses, and so is an app
-server that answers, so that commands get somewhere. Ends with 1 if an answer is a 5xx, or has a
+``SCHEMATHESIS`` is the program of that name. Two users are there, with glasses, and so are two
+app servers that answer, so that commands get somewhere. Ends with 1 if an answer is a 5xx, or has a
 status, a media type or a shape that is not in the document, or if the server said that anything
-crashed.
+crashed, or has a secret in its log.
 """
 
 from __future__ import annotations
@@ -38,12 +38,23 @@ ROOT: Final = Path(__file__).parents[2]
 SECRET, ADMIN = "a secret of a fuzzed server, of no value", "admin-token-of-a-fuzzed-server"
 SUPABASE = "a secret of a project that is not there"
 USER, PACKAGE, KEY = "u-1@x.org", "com.t.a", "key:of a"
+OTHER_USER, OTHER_PACKAGE = "o@x.org", "com.t.other"
 READY: Final = re.compile(r"ready on (http://[^\s/]+)")
 CHECKS: Final = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance,ignored_auth"
 )
 ENDLESS: Final = "GET /api/admin/journal"
+UNHAPPY: Final = {
+    "POST /apps/{packageName}/start": "500",
+    "POST /api/apps/{packageName}/start": "500",
+    "POST /api/admin/users/{userId}/apps/{packageName}/start": "500",
+    "POST /api/admin/users/{userId}/apps/{packageName}/retry": "500",
+    "POST /api/tools/apps/{packageName}/tool": "5xx",
+    "GET /api/tts": "503",
+}
+"""What may fail because of others, as the document says: an app does not start, or does not
+answer; there is no voice. That the server itself has crashed is seen in its log."""
 LAST: Final = "DELETE /api/admin/apps/{packageName}"
 """After it there is no app any more."""
 
@@ -78,11 +89,12 @@ def configuration(token: str, registration: str) -> Iterator[str]:
         "sessionId": f"{USER}-{PACKAGE}",
     }
     names = {
-        "packageName": [PACKAGE],
-        "userId": [USER],
+        "packageName": [PACKAGE, OTHER_PACKAGE],
+        "userId": [USER, OTHER_USER],
         "registrationId": [registration],
         "appSessionId": [f"{USER}-{PACKAGE}"],
-        "key": ["brightness", "colour", "a/b"],
+        "toolId": ["note"],
+        "key": ["brightness", "size", "a/b"],
     }
     for scheme, bearer in bearers.items():
         yield f"[auth.openapi.{scheme}]\nbearer = {json.dumps(bearer)}"
@@ -92,6 +104,12 @@ def configuration(token: str, registration: str) -> Iterator[str]:
     for name in names:
         for place in (f"path.{name}", f"body.{name}"):
             yield f'{json.dumps(place)} = {{ dictionary = "{name}", probability = 0.6 }}'
+    for name, status in UNHAPPY.items():
+        expected = json.dumps(["2xx", "3xx", "4xx", status])
+        yield f"[[operations]]\ninclude-name = {json.dumps(name)}"
+        yield f"checks.not_a_server_error.expected-statuses = {expected}"
+    yield '[[operations]]\ninclude-name = "POST /api/admin/apps"'
+    yield 'parameters = { "body.packageName" = "com.t.new" }'  # the others keep their keys
 
 
 @asynccontextmanager
@@ -128,20 +146,31 @@ async def open_process(folder: Path) -> AsyncGenerator[tuple[str, Path]]:
             process.kill()
 
 
-async def registered(url: str, app_url: str) -> str:
-    """Register the app; its registration id."""
+async def registered(url: str, package: str, app_url: str) -> str:
+    """Register an app; its registration id."""
     body = {
-        "packageName": PACKAGE,
+        "packageName": package,
         "url": app_url,
         "apiKey": KEY,
+        "type": "standard" if package == PACKAGE else "background",
         "permissions": ["ALL"],
         "settings": [{"key": "size", "type": "number", "defaultValue": 3}],
+        "tools": [{"id": "note", "description": "Writes a note"}],
+        "hardwareRequirements": [{"type": "CAMERA", "level": "OPTIONAL"}],
     }
     headers = {"authorization": f"Bearer {ADMIN}"}
     async with httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(f"{url}/api/admin/apps", headers=headers, json=body)
     identity: str = answer.json()["registrationId"]
     return identity
+
+
+@asynccontextmanager
+async def open_wearer(url: str, user: str) -> AsyncGenerator[str]:
+    """Glasses of a user; the core token with which they came."""
+    token = mint_core_token(user_id(user), SECRET, now=Environment().utcnow(), ttl_s=None)
+    async with open_glasses(url.replace("http", "ws", 1), token):
+        yield token
 
 
 async def run(order: Order, folder: Path, url: str, *selection: str) -> int:
@@ -173,19 +202,19 @@ def left_out() -> Iterator[str]:
 async def fuzz(order: Order) -> int:
     """Do it; 0 if nothing was found."""
     print(f"seed {order.seed}", flush=True)
-    app = App(PACKAGE, api_key=KEY)
-    now = Environment().utcnow()
-    token = mint_core_token(user_id(USER), SECRET, now=now, ttl_s=None)
+    app, other = App(PACKAGE, api_key=KEY), App(OTHER_PACKAGE, api_key=KEY)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        async with open_process(folder) as (url, log), app.serve() as server:
-            lines = configuration(token, await registered(url, server.url))
-            (folder / "schemathesis.toml").write_text("\n".join(lines))
-            async with open_glasses(url.replace("http", "ws", 1), token):
+        async with open_process(folder) as (url, log), app.serve() as one, other.serve() as two:
+            registration = await registered(url, PACKAGE, one.url)
+            await registered(url, OTHER_PACKAGE, two.url)
+            async with open_wearer(url, USER) as token, open_wearer(url, OTHER_USER):
+                lines = configuration(token, registration)
+                (folder / "schemathesis.toml").write_text("\n".join(lines))
                 found = await run(order, folder, url, f"--max-time={order.seconds}", *left_out())
                 found |= await run(order, folder, url, f"--include-name={LAST}", "--max-time=5")
         said = log.read_text()
-        if any(word in said for word in ("Traceback", "crashed")):
+        if any(word in said for word in ("Traceback", "crashed", SECRET, ADMIN, SUPABASE, KEY)):
             print(said[-8_000:])
             return 1
     return found

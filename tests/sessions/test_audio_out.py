@@ -8,6 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.domain.facts import SoundAnswered
 from mentra_trio.domain.ids import package_name
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.audio_out import SOUNDS_PER_APP
@@ -306,3 +307,30 @@ async def test_an_app_has_so_many_sounds_and_no_more(autojump_clock: MockClock) 
         other.say(play("mine"))
         await wait_all_tasks_blocked()
         assert len(glasses.of_type("audio_play_request")) == SOUNDS_PER_APP + 1
+
+
+async def test_what_has_come_of_sounds_is_reported(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, glasses, app):
+
+        def problems() -> list[str]:
+            return [fact.problem for fact in house.telemetry.of(SoundAnswered)]
+
+        app.say(play())
+        await wait_all_tasks_blocked()
+        glasses.say(answer())
+        await wait_all_tasks_blocked()
+        assert problems() == [""]
+        app.say(play())
+        await wait_all_tasks_blocked()
+        glasses.say(answer(success=False, error="what a phone says is not repeated"))
+        await wait_all_tasks_blocked()
+        app.say(*(play(f"r{number}") for number in range(SOUNDS_PER_APP + 1)))
+        await wait_all_tasks_blocked()
+        assert problems()[1:] == ["REPORTED", "TOO_MANY_REQUESTS"]
+        await trio.sleep(60)
+        assert problems()[3:] == ["NO_ANSWER"] * SOUNDS_PER_APP
+        glasses.cut()
+        await wait_all_tasks_blocked()
+        app.say(play())
+        await wait_all_tasks_blocked()
+        assert problems()[-1] == "PHONE_GLASSES_NOT_CONNECTED"

@@ -11,6 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.domain.facts import FrameIgnored, MessageRefused
 from mentra_trio.domain.ids import PackageName, UserId, user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.domain.timings import MESSAGES_BURST, Lifecycle
@@ -182,6 +183,7 @@ async def test_who_cannot_keep_it_is_an_answer(autojump_clock: MockClock) -> Non
         [answer] = all_three.heard(ANN, "app_direct_message_response")
         assert answer["success"] is False
         assert answer["error"] == "app: it is away, and too much waits for it already"
+        assert all_three.house.telemetry.of(MessageRefused)[-1].problem == "NO_ROOM"
 
 
 async def test_whoever_floods_is_not_heard_for_a_while_and_is_told(
@@ -198,6 +200,9 @@ async def test_whoever_floods_is_not_heard_for_a_while_and_is_told(
         assert answer["success"] is False
         assert answer["error"].startswith("cloud: ")
         assert all_three.heard(ANN, "app_room_updated") == []
+        refused = all_three.house.telemetry.of(MessageRefused)
+        assert len(refused) == most // 2 + 2
+        assert {(fact.user, fact.problem) for fact in refused} == {(ANN, "TOO_MANY_MESSAGES")}
         await all_three.says(BEN, broadcast("others are heard"))
         assert all_three.payloads(CAT)[-1] == "others are heard"
         assert all_three.links[ANN].is_open
@@ -371,3 +376,18 @@ async def test_evicted_it_is_out_of_its_rooms(autojump_clock: MockClock) -> None
         await all_three.says(ANN, direct(BEN))
         [answer] = all_three.heard(ANN, "app_direct_message_response")
         assert answer["success"] is False
+
+
+async def test_what_is_too_deep_to_be_handed_on_is_refused_and_harms_nobody(
+    autojump_clock: MockClock,
+) -> None:
+    async with company() as all_three:
+        for depth in (*range(90, 110), *range(900, 1_000, 3)):
+            deep = "[" * depth + "]" * depth
+            config = f'{{"metadata":{{"a":{deep}}}}}'
+            room = f'{{"type":"app_room_join","roomId":"r","roomConfig":{config}}}'
+            all_three.links[ANN].say(room.replace('"r"', f'"r{depth % 7}"'))
+            await trio.sleep(1)
+        assert all_three.links[ANN].is_open
+        ignored = all_three.house.telemetry.of(FrameIgnored)
+        assert {fact.problem for fact in ignored} == {"nested too deeply at $"}

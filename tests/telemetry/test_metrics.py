@@ -15,7 +15,7 @@ from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.ids import PackageName, package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
 from mentra_trio.telemetry.fan import Telemetries
-from mentra_trio.telemetry.metrics import LABEL_VALUES_MAX, Metrics
+from mentra_trio.telemetry.metrics import LABEL_VALUES_MAX, HttpAnswers, Metrics
 
 USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
 S, E = AppState, AppEvent
@@ -60,6 +60,52 @@ def test_recognisers_are_counted_by_language(registry: CollectorRegistry, metric
             "mentra_recogniser_changes_total", {"language": "en-US", "now": now}
         )
         assert found == times
+
+
+def test_what_is_there_now(registry: CollectorRegistry, metrics: Metrics) -> None:
+    def now(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"mentra_{name}", labels)
+
+    def recogniser(now: str) -> None:
+        metrics.emit(facts.RecogniserChanged(user=USER, language="en-US", now=now))
+
+    def stream(status: str, kind: str = "managed") -> None:
+        fact = facts.StreamChanged(user=USER, package=PACKAGE, kind=kind, status=status)
+        metrics.emit(fact)
+
+    for change in ("failed", "opened", "opened"):
+        recogniser(change)
+    assert now("recognisers", language="en-US") == 1
+    for change in ("failed", "closed"):
+        recogniser(change)
+        assert now("recognisers", language="en-US") == 0
+    for status in ("initializing", "active", "initializing"):
+        stream(status)
+    stream("active", kind="unmanaged")
+    assert (now("streams", kind="managed"), now("streams", kind="unmanaged")) == (1, 1)
+    for status in ("stopping", "error", "stopped"):
+        stream(status)
+    assert (now("streams", kind="managed"), now("streams", kind="unmanaged")) == (0, 1)
+    assert now("stream_changes_total", kind="managed", status="initializing") == 2
+
+
+def test_only_photos_that_were_taken_are_timed(
+    registry: CollectorRegistry, metrics: Metrics
+) -> None:
+    for problem in ("", "TIMEOUT"):
+        fact = facts.PhotoEnded(user=USER, package=PACKAGE, problem=problem, seconds=2)
+        metrics.emit(fact)
+    assert registry.get_sample_value("mentra_photo_seconds_count") == 1
+    for result in ("ok", "timeout"):
+        labels = {"package": PACKAGE, "result": result}
+        assert registry.get_sample_value("mentra_photos_total", labels) == 1
+
+
+def test_answers_to_plain_requests(registry: CollectorRegistry, metrics: Metrics) -> None:
+    metrics.add(HttpAnswers({200: 3, 429: 1}))
+    for status, count in (("200", 3), ("429", 1)):
+        found = registry.get_sample_value("mentra_http_answers_total", {"status": status})
+        assert found == count
 
 
 def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -179,6 +225,18 @@ def test_user_sessions_are_counted_by_state(registry: CollectorRegistry, metrics
             "mentra_crashes_total",
             {"bulkhead": "connection"},
         ),
+        (
+            facts.SoundAnswered(user=USER, package=PACKAGE, problem=""),
+            "mentra_sounds_total",
+            {"package": PACKAGE, "result": "ok"},
+        ),
+        (
+            facts.MessageRefused(user=USER, package=PACKAGE, problem="NO_ROOM"),
+            "mentra_messages_refused_total",
+            {"package": PACKAGE, "reason": "no_room"},
+        ),
+        (facts.StoreTrouble(user=USER, problem="p"), "mentra_store_troubles_total", {}),
+        (facts.VoiceTrouble(problem="p"), "mentra_voice_troubles_total", {}),
         (
             facts.ConnectionRefused(endpoint="app", peer="p", problem="x"),
             "mentra_connections_refused_total",

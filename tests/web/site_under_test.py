@@ -174,18 +174,21 @@ async def open_house_site(
     **settings: Any,
 ) -> AsyncIterator[tuple[Household, httpx.AsyncClient]]:
     """A site over real sessions, with fake links and app servers; ``settings`` are theirs."""
-    async with open_household(**settings) as house:
-        directory = house.directory
-        services = services_over(
-            directory,
-            house.catalog,
-            house.store,
-            recover=directory.recover_app,
-            draining=lambda: directory.draining,
-            tools=ToolCalls(directory.surroundings),
-        )
-        async with client_of(services) as client:
-            yield house, client
+    async with open_household(**settings) as house, client_of(services_of_house(house)) as client:
+        yield house, client
+
+
+def services_of_house(house: Household) -> Services:
+    """Services over the real sessions of ``house``."""
+    directory = house.directory
+    return services_over(
+        directory,
+        house.catalog,
+        house.store,
+        recover=directory.recover_app,
+        draining=lambda: directory.draining,
+        tools=ToolCalls(directory.surroundings),
+    )
 
 
 def services_over(

@@ -99,6 +99,10 @@ async def test_a_failing_store_is_a_503_and_a_bug_a_500(
     answer = await site.get("/api/client/user/settings", headers=AS_USER)
     assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_ERROR")
     assert "secret" not in answer.text
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert (await site.get("/s/tok/livez")).status_code == 200
+    assert site.services.answers == {503: 1, 500: 1, 200: 1}
 
 
 # -- the console ---------------------------------------------------------------------
@@ -129,6 +133,11 @@ async def test_answers_are_not_made_more_of_by_browsers(site: Site, autojump_clo
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "DENY"
     assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["cache-control"] == "no-store"
+    token = await site.post(
+        "/auth/generate-webview-token", headers=AS_USER, json={"packageName": PACKAGE}
+    )
+    assert (token.status_code, token.headers["cache-control"]) == (200, "no-store")
 
 
 # -- through the port ----------------------------------------------------------------

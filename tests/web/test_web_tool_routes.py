@@ -156,18 +156,20 @@ async def test_there_is_a_bound_on_the_calls_of_a_user(autojump_clock: MockClock
     async with open_notes() as (house, client):
         house.webhooks.post_after = 10.0
         statuses: list[int] = []
+        waits: list[str | None] = []
 
         async def call(headers: dict[str, str], user: str = USER) -> None:
             body = {**CALL, "userId": user}
             answer = await client.post(f"{PATH}/tool", headers=headers, json=body)
             statuses.append(answer.status_code)
+            waits.append(answer.headers.get("retry-after"))
 
         async with trio.open_nursery() as nursery:
             for _ in range(CALLS_AT_ONCE):
                 nursery.start_soon(call, AS_USER)
             await trio.sleep(1)
             await call(AS_USER)
-            assert statuses == [429]
+            assert (statuses, waits) == ([429], ["1"])
             nursery.start_soon(call, AS_OTHER, "o@x.org")
         assert statuses == [429] + [200] * (CALLS_AT_ONCE + 1)
         await call(AS_USER)

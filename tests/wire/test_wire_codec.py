@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mentra_trio.domain.errors import DecodeError
+from mentra_trio.domain.nesting import DEPTH_MAX
 from mentra_trio.wire import codec, parts
 from mentra_trio.wire.from_app import FromApp
 from mentra_trio.wire.from_glasses import FromGlasses
 from mentra_trio.wire.message import Message, Unrecognized
-from mentra_trio.wire.nesting import NESTED_MAX
 from mentra_trio.wire.to_app import ToApp
 from mentra_trio.wire.to_glasses import ToGlasses
 
@@ -284,10 +284,10 @@ def test_what_can_be_read_is_nested_so_little_that_anybody_can_follow(decode: De
     assert isinstance(decode(in_a_text), Unrecognized)
     wide = '{"type":"x","y":[' + "[],{}," * 1_000 + "[]]}"
     assert isinstance(decode(wide), Unrecognized)
-    for levels in (NESTED_MAX, NESTED_MAX + 1):
+    for levels in (DEPTH_MAX, DEPTH_MAX + 1):
         inner = levels - 1
         frame = '{"type":"x","y":' + "[" * inner + "]" * inner + "}"
-        if levels <= NESTED_MAX:
+        if levels <= DEPTH_MAX:
             assert isinstance(decode(frame), Unrecognized)
             continue
         with pytest.raises(DecodeError, match="nested too deeply"):
@@ -317,3 +317,25 @@ def test_a_layout_comes_back_under_its_name(
 
     assert body["layoutType"] == layout.__struct_config__.tag
     assert msgspec.convert(body, parts.Layout) == shown
+
+
+@pytest.mark.parametrize("decode", [codec.decode_from_app, codec.decode_from_glasses])
+@pytest.mark.parametrize("inside", ["payload", "unknown"])
+def test_a_message_may_be_so_deep_and_no_deeper(decode: Decode, inside: str) -> None:
+    def frame(depth: int, kind: str) -> str:
+        nested = "[" * (depth - 1) + "]" * (depth - 1)
+        return f'{{"type":"{kind}","messageId":"m","payload":0,"{inside}":{nested}}}'
+
+    for kind in ("app_broadcast_message", "phone_notification", "of the future"):
+        decode(frame(DEPTH_MAX, kind))
+        for written in (frame(DEPTH_MAX + 1, kind), frame(DEPTH_MAX + 1, kind).encode()):
+            with pytest.raises(DecodeError) as refused:
+                decode(written)
+            assert refused.value.problem == "nested too deeply at $"
+
+
+def test_a_message_may_be_wide() -> None:
+    wide = f'{{"type":"of the future","x":[{",".join(["[{}]"] * DEPTH_MAX)}]}}'
+    assert codec.decode_from_app(wide) == Unrecognized(type="of the future")
+    with pytest.raises(DecodeError):
+        codec.decode_from_app(wide.replace("{}", '"\\ud800"'))

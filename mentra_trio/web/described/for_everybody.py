@@ -123,7 +123,8 @@ OPERATIONS: Final = (
         method="GET",
         path="/streams/{stream}/{file}",
         summary="A playlist or a piece of a managed stream that is open",
-        media="application/octet-stream",
+        media="application/vnd.apple.mpegurl",
+        more_media=("application/dash+xml", "video/iso.segment"),
         errors=(404,),
     ),
     Operation(
@@ -137,7 +138,7 @@ OPERATIONS: Final = (
             Query(name="voice_settings", about="a JSON object"),
         ),
         media="audio/mpeg",
-        errors=(400, 413, 502, 503),
+        errors=(400, 503),
     ),
     *(
         Operation(

@@ -25,9 +25,10 @@ class AppCommanded(Exact):
 
 
 class AppPermission(Exact):
-    """What an app may ask for."""
+    """What an app may ask for, and what for."""
 
     type: str
+    description: str
 
 
 class ListedApp(Open):

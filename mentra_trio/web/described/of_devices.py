@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Final
 
-from .operation import Access, Done, Open, Operation, Query, Stamped, Yes, asked_by
+from .operation import Access, Done, Open, Query, Stamped, Yes, asked_by
 
 
 class GlassesInfo(Open):
@@ -133,7 +133,7 @@ class AppSettings(Open):
 
 _user = partial(asked_by, Access.USER)
 
-_SESSION: Final = (404, 409)
+_SESSION: Final = (409,)
 """There is no session to which it could be told."""
 
 OPERATIONS: Final = (
@@ -199,7 +199,7 @@ OPERATIONS: Final = (
         "What time it is for the user",
         DateTimeSet,
         body=DateTime,
-        errors=_SESSION,
+        errors=(403, 404),
     ),
     _user(
         "POST",
@@ -222,27 +222,34 @@ OPERATIONS: Final = (
         Done,
         body=list[AppSetting] | AppSetting,
     ),
-    Operation(
-        method="GET",
-        path="/api/transcripts/{appSessionId}",
-        summary="What was said lately",
+    asked_by(
+        Access.USER,
+        "GET",
+        "/api/transcripts/{appSessionId}",
+        "What was said lately; no token is wanted under the URL that the app was given",
+        Transcript,
+        also=(Access.APP, Access.NAMED_APP),
         query=(
             Query(name="duration", about="the last so many seconds", kind=float),
             Query(name="startTime", about="from this moment on"),
             Query(name="endTime", about="until this moment"),
             Query(name="language", about="en-US if not given"),
         ),
-        answer=Transcript,
-        errors=(400, 401),
+        errors=(400, 403),
     ),
     _user(
         "GET",
         "/api/tools/users/{userId}/tools",
         "The tools of all apps of a user",
         list[dict[str, Any]],
+        also=(Access.OPERATOR,),
     ),
     _user(
-        "GET", "/api/tools/apps/{packageName}/tools", "The tools of an app", list[dict[str, Any]]
+        "GET",
+        "/api/tools/apps/{packageName}/tools",
+        "The tools of an app",
+        list[dict[str, Any]],
+        also=(Access.OPERATOR, Access.NAMED_APP),
     ),
     _user(
         "POST",
@@ -250,6 +257,8 @@ OPERATIONS: Final = (
         "Have an app do something: its answer is passed on as it is",
         Any,
         body=ToolCall,
-        errors=(500, 502),
+        also=(Access.OPERATOR, Access.NAMED_APP),
+        errors=(429, 502, 504),
+        passes_on=True,
     ),
 )

@@ -44,8 +44,9 @@ REFUSALS: Final[Mapping[int, str]] = MappingProxyType(
         426: "this path speaks WebSocket",
         429: "too many requests: 'Retry-After' says when to come again",
         500: "the start failed; 'code' says at which stage",
-        502: "the app server could not be asked",
+        502: "the app server could not be asked, or its answer cannot be passed on",
         503: "the store could not do it, and nothing was changed; or the server is ending",
+        504: "the app server did not answer in time",
     }
 )
 """What it means that a request is answered with that status and a ``Refusal``."""
@@ -112,6 +113,9 @@ class Operation:
         answer: what is sent back as JSON, as a type; ``None``: something else, see ``media``.
         statuses: with which that is sent.
         errors: statuses of refusals, beside those that follow from the rest.
+        also: who else may call it, beside those who have ``access``.
+        more_media: what else than ``media`` an answer may be.
+        passes_on: the answer is that of an app, whatever its status.
     """
 
     method: str
@@ -124,12 +128,15 @@ class Operation:
     statuses: tuple[int, ...] = (200,)
     media: str = "application/json"
     errors: tuple[int, ...] = ()
+    also: tuple[Access, ...] = ()
+    more_media: tuple[str, ...] = ()
+    passes_on: bool = False
 
     @property
     def refusals(self) -> list[int]:
         """All statuses with which a request may be refused."""
         found = {*self.errors}
-        if self.access is not Access.EVERYBODY:
+        if self.access is not Access.EVERYBODY or self.also:
             found |= {401, 503}
         if self.access is Access.OPERATOR:
             found.add(421)
