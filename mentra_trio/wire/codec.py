@@ -21,6 +21,8 @@ T = TypeVar("T")
 _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
 
+_TOO_DEEP: Final = "nested too deeply at $"
+
 _ENCODER: Final = msgspec.json.Encoder()
 _plain: Final = msgspec.json.Decoder().decode
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
@@ -83,7 +85,7 @@ def _bounded(decode: Callable[[str | bytes], Any]) -> Callable[[str | bytes], An
             except _UNREADABLE as error:  # in a part that the message has no field for
                 _refuse(error)
             if too_deep:
-                raise DecodeError("nested too deeply at $")
+                raise DecodeError(_TOO_DEEP)
         return message
 
     return decode_bounded
