@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LOST: Final = frozenset({AppState.DISCONNECTED, AppState.RESURRECTING, AppState.BACKOFF})
 """States of an app that did not come back within its grace: its texts are old."""
+CALLED: Final = frozenset({AppState.CONNECTING, AppState.RESURRECTING})
+"""States out of which a runtime comes that was called, and mostly knows nothing yet."""
 NOT_DASHBOARD: Final = "from an app that is not the dashboard"
 
 
@@ -97,18 +99,10 @@ class Dashboard(Subsystem):
             self._board = rules.rotated(self._board)
             self._draw()
 
-    def battery(self, message: said.GlassesBatteryUpdate) -> None:
-        """The device has taken note of it already."""
-        self._draw()
-
     def notified(self, message: said.PhoneNotification) -> None:
         """A notification has come."""
-        note = Note(
-            name=message.notification_id,
-            app=message.app or "",
-            title=message.title or "",
-            content=message.content or "",
-        )
+        line = rules.note_line(message.app or "", message.title or "", message.content or "")
+        note = Note(name=message.notification_id, line=line)
         self._notes = rules.with_note(self._notes, note)
         self._draw()
 
@@ -126,7 +120,7 @@ class Dashboard(Subsystem):
             return
         entry = Entry(
             name=message.event_id,
-            title=message.title or "",
+            title=rules.shortened(message.title or ""),
             begins=begins,
             ends=rules.moment_of(message.dt_end, self._zone or UTC),
         )
@@ -136,12 +130,15 @@ class Dashboard(Subsystem):
     FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
         {
             said.HeadPosition: head_position,
-            said.GlassesBatteryUpdate: battery,
             said.PhoneNotification: notified,
             said.PhoneNotificationDismissed: dismissed,
             said.CalendarEvent: calendar,
         }
     )
+
+    def device_changed(self) -> None:
+        """It may be the battery."""
+        self._draw()
 
     def time_told(self, text: str) -> None:
         """The time of day is shown as the user's clock does."""
@@ -172,8 +169,12 @@ class Dashboard(Subsystem):
                     self._forget(app.package)
 
     def app_attached(self, app: AppSession) -> None:
-        """Every app takes the mode for the one at first until it is told another one."""
-        if self._board.mode != rules.MODES[0]:
+        """Every app takes the mode for the one at first until it is told another one.
+
+        One that was here before may have been told another one, by a server before this one too.
+        """
+        was_here = app.previous not in CALLED or bool(app.asked_for)
+        if self._board.mode != rules.MODES[0] or was_here:
             app.send(self._mode_changed())
 
     def app_rests(self, package: PackageName) -> None:

@@ -205,6 +205,11 @@ class Desk:
         for part in self._parts.values():
             part.app_over(package)
 
+    def device_changed(self) -> None:
+        """What is known of the glasses has changed."""
+        for part in self._parts.values():
+            part.device_changed()
+
     def time_told(self, text: str) -> None:
         """It is ``text`` where the user is.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -25,6 +25,9 @@ from ..wire.codec import encode
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
 from .subsystem import GlassesHandlers, Subsystem
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
 
 
 @attrs.define(eq=False, repr=False)
@@ -66,7 +69,7 @@ class Devices(Subsystem):
             return
         for key in changed:
             self._untold.setdefault(key, before.get(key))
-        self.place.note()
+        self.place.device_changed()
         if URGENT & changed.keys():
             self._tell()
         else:
@@ -74,6 +77,10 @@ class Devices(Subsystem):
         if MODEL_NAME in changed or changed.get(CONNECTED):
             self._tell_capabilities()
             self.place.fit()
+
+    def app_attached(self, app: AppSession) -> None:
+        """What waits is told now: the app has it in its snapshot, and may not miss its end."""
+        self._tell()
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The glasses that the user chose are the current ones, also before they are there."""

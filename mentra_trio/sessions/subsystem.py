@@ -37,11 +37,9 @@ class Workplace:
 
     ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
     ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
-    ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
-    of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
-    ``display`` is what everybody draws on.
-    ``apps`` are the app sessions that the user has at the moment, whatever state they are in;
-    ``settings`` the user's MentraOS settings of the moment, complete, in the apps' names.
+    ``settings_stored`` takes over what the phone has changed of them. ``device_changed`` has
+    what is known of the glasses written down, and every subsystem told of it; ``fit`` has those
+    apps stopped that these glasses cannot serve. ``display`` is what everybody draws on.
     """
 
     user: UserId
@@ -52,7 +50,7 @@ class Workplace:
     apps: Callable[[], Collection[AppSession]]
     settings: Callable[[], Mapping[str, Any]]
     settings_stored: Callable[[Mapping[str, Any]], None]
-    note: Callable[[], None]
+    device_changed: Callable[[], None]
     fit: Callable[[], None]
     display: Display = attrs.field(init=False)
 
@@ -118,6 +116,9 @@ class Subsystem:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped: nothing of it remains."""
+
+    def device_changed(self) -> None:
+        """What is known of the glasses has changed, in whatever way the phone told it."""
 
     def time_told(self, text: str) -> None:
         """The phone says what time it is where the user is: ISO 8601 text."""
