@@ -21,7 +21,10 @@ VALUE_CHARACTERS_MAX: Final = 65_536
 CHANGES_MAX: Final = 256
 """Settings that one request may change."""
 KEYS_MAX: Final = 1_024
-"""Settings that are stored of one user and app, beside those of the schema."""
+"""Settings that are stored of one user and app, beside those of the schema; or of one user."""
+STORED_BYTES_MAX: Final = 1_048_576
+"""Of the JSON text of all settings that are stored of one user and app: an ack has all of them,
+and must find room on the app's link (``Limits.outbox_bytes``)."""
 NUMBER_MAX: Final = 2**53
 ENTRIES_MAX: Final = 256
 """Entries of a schema."""
@@ -75,6 +78,18 @@ def checked_changes(schema: Iterable[Mapping[str, Any]], body: object) -> dict[s
             raise SettingRefused(f"{path}.value", problem)
         changes[key] = entry["value"]
     return changes
+
+
+def check_stored(settings: Mapping[str, Any], bytes_max: int = STORED_BYTES_MAX) -> None:
+    """Check that ``settings``, all that would be stored then, are not too many, nor too long.
+
+    Raises:
+        SettingRefused: they are.
+    """
+    if len(settings) > KEYS_MAX:
+        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
+    if len(as_json(settings).encode("utf-8", "surrogatepass")) > bytes_max:
+        raise SettingRefused("$", f"would make settings of more than {bytes_max:,} bytes of JSON")
 
 
 def problem_of_value(entry: Mapping[str, Any], value: object) -> str | None:

@@ -31,8 +31,8 @@ DEFAULT_WEARABLE: Final = "defaultWearable"
 
 CHANGES_MAX: Final = 256
 """Settings that one request may change."""
-KEYS_MAX: Final = 1_024
-"""Settings that are stored of one user."""
+STORED_BYTES_MAX: Final = 524_288
+"""Of the JSON text of all that is stored of one user; every ack has it twice."""
 VALUE_CHARACTERS_MAX: Final = 16_384
 """Of the JSON text of a value; phones store settings of their own, too."""
 WEARABLE_CHARACTERS_MAX: Final = 256

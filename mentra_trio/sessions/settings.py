@@ -11,12 +11,18 @@ import attrs
 import msgspec
 import trio
 
+from ..domain.app_settings import check_stored
 from ..domain.apps import AppRegistration
 from ..domain.errors import SettingRefused, StoreFailed, WebhookFailed
 from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SETTINGS_ANSWER_S, SETTINGS_DELAY_S
-from ..domain.user_settings import KEYS_MAX, checked_settings, differing, settings_in_status
+from ..domain.user_settings import (
+    STORED_BYTES_MAX,
+    checked_settings,
+    differing,
+    settings_in_status,
+)
 from ..ports import AppCall, Store
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
@@ -39,15 +45,14 @@ async def store_user_settings(
     """Store what of ``changes`` (camelCase keys) is new; returns all that is stored then.
 
     Raises:
-        SettingRefused: a setting cannot have that value, or too many would be stored.
+        SettingRefused: a setting cannot have that value, or too much would be stored.
         StoreFailed: nothing was stored.
     """
     stored = await store.user_settings(user)
     news = differing(stored, checked_settings(changes))
     if not news:
         return stored
-    if len(stored.keys() | news.keys()) > KEYS_MAX:
-        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
+    check_stored({**stored, **news}, STORED_BYTES_MAX)
     await store.put_user_settings(user, news)
     return await store.user_settings(user)
 
