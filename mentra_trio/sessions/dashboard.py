@@ -50,6 +50,8 @@ class Dashboard(Subsystem):
     _notes: tuple[Note, ...] = attrs.field(default=(), init=False)
     _entries: tuple[Entry, ...] = attrs.field(default=(), init=False)
     _zone: tzinfo | None = attrs.field(default=None, init=False)
+    _told: dict[PackageName, str] = attrs.field(factory=dict, init=False)
+    """The mode as each app knows it; empty where that is not known."""
     _drawn: TwoTexts | OneText | None = attrs.field(default=None, init=False)
     _minutes: trio.CancelScope | None = attrs.field(default=None, init=False)
 
@@ -80,7 +82,8 @@ class Dashboard(Subsystem):
             ignore(app, "a mode that the dashboard does not have, at $.mode")
         else:
             self._board = attrs.evolve(self._board, mode=message.mode)
-            self.place.tell(self._mode_changed())
+            for one in self.place.apps():
+                self._tell_mode(one)
             self._draw()
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType(
@@ -171,18 +174,21 @@ class Dashboard(Subsystem):
     def app_attached(self, app: AppSession) -> None:
         """Every app takes the mode for the one at first until it is told another one.
 
-        One that was here before may have been told another one, by a server before this one too.
+        One that comes by itself, and for the first time, may have been told so by a server
+        before this one.
         """
-        was_here = app.previous not in CALLED or bool(app.asked_for)
-        if self._board.mode != rules.MODES[0] or was_here:
-            app.send(self._mode_changed())
+        first = rules.MODES[0]
+        knows = self._told.setdefault(app.package, first if app.previous in CALLED else "")
+        if {self._board.mode, knows} != {first}:
+            self._tell_mode(app)
 
     def app_rests(self, package: PackageName) -> None:
         """What it wrote goes with it."""
         self._forget(package)
 
     def app_over(self, package: PackageName) -> None:
-        """What it wrote goes with it."""
+        """What it wrote goes with it, and so does what it was told."""
+        self._told.pop(package, None)
         self._forget(package)
 
     def _forget(self, package: PackageName) -> None:
@@ -246,8 +252,10 @@ class Dashboard(Subsystem):
             await trio.sleep(rules.until_next_minute(utcnow(), self.place.user))
             self._draw()
 
-    def _mode_changed(self) -> str:
-        return encode(DashboardModeChanged(mode=self._board.mode, timestamp=self.place.timestamp()))
+    def _tell_mode(self, app: AppSession) -> None:
+        changed = DashboardModeChanged(mode=self._board.mode, timestamp=self.place.timestamp())
+        if app.send(encode(changed)):
+            self._told[app.package] = self._board.mode
 
 
 def text_of(content: str | Layout) -> str:

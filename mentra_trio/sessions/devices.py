@@ -18,12 +18,12 @@ from ..domain.device_state import (
     checked_state,
 )
 from ..domain.errors import SettingRefused
-from ..domain.facts import FrameIgnored
 from ..domain.timings import DEVICE_STATE_DELAY_S
 from ..domain.user_settings import DEFAULT_WEARABLE
 from ..wire.codec import encode
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
+from .ignored import ignore_glasses
 from .subsystem import GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -113,10 +113,7 @@ class Devices(Subsystem):
         try:
             self._take(checked_state(news), by_phone=by_phone)
         except SettingRefused as error:
-            peer = self.place.eyepiece.peer
-            self.place.surroundings.telemetry.emit(
-                FrameIgnored(endpoint="glasses", peer=peer, problem=str(error))
-            )
+            ignore_glasses(self.place, str(error))
 
     def _tell(self) -> None:
         """Tell every attached app the keys that differ from what it was told."""

@@ -17,7 +17,6 @@ import msgspec
 import trio
 
 from ..domain.backlog import FROM_OTHERS
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, UserId, user_id
 from ..domain.lifecycle import OVER
 from ..domain.pace import Pace
@@ -26,6 +25,7 @@ from ..domain.timings import MESSAGE_UNIT_BYTES, MESSAGES_BURST, MESSAGES_PER_S
 from ..wire import from_app, to_app
 from ..wire.codec import encode
 from .delivery import NOT_KEPT, Outcome, deliver
+from .ignored import ignore
 from .subsystem import AppHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ class Messaging(Subsystem):
         """Tell the app what cannot be: an error event in the SDK, which closes nothing (3.2)."""
         timestamp = self.place.timestamp()
         app.send(encode(to_app.TpaConnectionError(code=code, message=why, timestamp=timestamp)))
-        peer = f"{app.package} of {app.user}"
-        self.place.surroundings.telemetry.emit(FrameIgnored(endpoint="app", peer=peer, problem=why))
+        ignore(app, why)
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType(
         {

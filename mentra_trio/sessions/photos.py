@@ -19,7 +19,7 @@ import trio
 
 from ..domain.camera import CAMERA, Obstacle
 from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.facts import FrameDropped, FrameIgnored, PhotoEnded
+from ..domain.facts import FrameDropped, PhotoEnded
 from ..domain.ids import PackageName
 from ..domain.photos import (
     DEFAULT_COMPRESSION,
@@ -49,6 +49,7 @@ from ..wire.to_app import PermissionErrorDetail
 from .camera import camera_of
 from .delivery import awaited
 from .fan_out import fan_out
+from .ignored import ignore, ignore_glasses
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Photos(Subsystem):
         photo = _Photo(package=app.package, request=request, known_url=app.registration.url)
         other = self._pending.get(request.request_id)
         if other is not None and other.package == app.package:
-            self._ignore("app", "a photo_request with an id that is under way")
+            ignore(app, "a photo_request with an id that is under way")
             return  # the answer to the first one settles both
         if other is not None:
             text = "app: the id of this photo is in use"
@@ -114,7 +115,7 @@ class Photos(Subsystem):
         """What came of a photo. It concerns the app that asked, and nobody else."""
         photo = self._pending.pop(message.request_id, None)
         if photo is None:
-            self._ignore("glasses", "a photo_response that nobody waits for")
+            ignore_glasses(self.place, "a photo_response that nobody waits for")
             return True
         photo.life.cancel("answered")
         self._tell_if_asked_for(photo.package, message)
@@ -234,12 +235,6 @@ class Photos(Subsystem):
     def _drop(self, package: PackageName, why: str) -> None:
         self.place.surroundings.telemetry.emit(
             FrameDropped(endpoint="app", peer=f"{package} of {self.place.user}", reason=why)
-        )
-
-    def _ignore(self, endpoint: str, problem: str) -> None:
-        peer = self.place.eyepiece.peer if endpoint == "glasses" else self.place.user
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint=endpoint, peer=peer, problem=problem)
         )
 
     FROM_APP: ClassVar[AppHandlers] = {from_app.PhotoRequest: photo_request}

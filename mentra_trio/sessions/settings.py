@@ -14,7 +14,6 @@ import trio
 from ..domain.app_settings import check_stored
 from ..domain.apps import AppRegistration
 from ..domain.errors import SettingRefused, StoreFailed, WebhookFailed
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SETTINGS_ANSWER_S, SETTINGS_DELAY_S
 from ..domain.user_settings import (
@@ -28,6 +27,7 @@ from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from ..wire.from_glasses import CoreStatusUpdate, RequestSettings, SettingsUpdateRequest
 from .app_calls import call_app_server
+from .ignored import ignore_glasses
 from .store_trouble import report_store_trouble
 from .subsystem import GlassesHandlers, Subsystem
 
@@ -82,7 +82,7 @@ class Settings(Subsystem):
             try:
                 status = msgspec.json.decode(status)
             except (msgspec.MsgspecError, RecursionError, ValueError):
-                self._ignore("a core_status_update that is not JSON, at $.status")
+                ignore_glasses(self.place, "a core_status_update that is not JSON, at $.status")
                 return
         known = {**self.place.settings(), **self._stated}
         news = differing(known, settings_in_status(status))
@@ -108,7 +108,7 @@ class Settings(Subsystem):
             except StoreFailed as error:
                 report_store_trouble(around, self.place.user, error)
             except SettingRefused as error:
-                self._ignore(str(error))
+                ignore_glasses(self.place, str(error))
             if not self._changed.is_set():
                 self._stated = {}
 
@@ -127,11 +127,6 @@ class Settings(Subsystem):
                 message="Settings" if success else None,
                 timestamp=self.place.timestamp(),
             )
-        )
-
-    def _ignore(self, problem: str) -> None:
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint="glasses", peer=self.place.eyepiece.peer, problem=problem)
         )
 
     # -- those of apps -----------------------------------------------------------------
