@@ -205,6 +205,11 @@ class Desk:
         for part in self._parts.values():
             part.app_over(package)
 
+    def device_connected(self) -> None:
+        """The phone has found its glasses."""
+        for part in self._parts.values():
+            part.device_connected()
+
     def device_changed(self) -> None:
         """What is known of the glasses has changed."""
         for part in self._parts.values():

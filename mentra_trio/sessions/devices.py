@@ -74,6 +74,8 @@ class Devices(Subsystem):
             self._tell()
         else:
             self._news.request()
+        if changed.get(CONNECTED):
+            self.place.device_connected()
         if MODEL_NAME in changed or changed.get(CONNECTED):
             self._tell_capabilities()
             self.place.fit()
@@ -102,7 +104,10 @@ class Devices(Subsystem):
         if message.wifi is not None:
             news["wifiConnected"] = message.wifi.connected
             news["wifiSsid"] = message.wifi.ssid
+        again = news[CONNECTED] and self.place.device.connected
         self._apply(news)
+        if again:
+            self.place.device_connected()
 
     def battery(self, message: GlassesBatteryUpdate) -> None:
         """How full the battery of the glasses is."""

@@ -38,8 +38,9 @@ class Workplace:
     ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
     ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
     ``settings_stored`` takes over what the phone has changed of them. ``device_changed`` has
-    what is known of the glasses written down, and every subsystem told of it; ``fit`` has those
-    apps stopped that these glasses cannot serve. ``display`` is what everybody draws on.
+    what is known of the glasses written down, and every subsystem told of it, as
+    ``device_connected`` does when the phone has found them; ``fit`` has those apps stopped that
+    these glasses cannot serve. ``display`` is what everybody draws on.
     """
 
     user: UserId
@@ -51,6 +52,7 @@ class Workplace:
     settings: Callable[[], Mapping[str, Any]]
     settings_stored: Callable[[Mapping[str, Any]], None]
     device_changed: Callable[[], None]
+    device_connected: Callable[[], None]
     fit: Callable[[], None]
     display: Display = attrs.field(init=False)
 
@@ -116,6 +118,9 @@ class Subsystem:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped: nothing of it remains."""
+
+    def device_connected(self) -> None:
+        """The phone has found its glasses, maybe others: they know nothing yet (6.10)."""
 
     def device_changed(self) -> None:
         """What is known of the glasses has changed, in whatever way the phone told it."""

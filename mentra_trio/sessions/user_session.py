@@ -90,6 +90,7 @@ class UserSession:
             settings=lambda: self.settings,
             settings_stored=partial(self.change_settings, by_phone=True),
             device_changed=self._device_changed,
+            device_connected=lambda: self.desk.device_connected(),
             fit=lambda: self.roster.compatibility.glasses_changed(),
         )
         self.desk = Desk(
