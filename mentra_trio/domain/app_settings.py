@@ -110,12 +110,17 @@ def is_number(value: object) -> bool:
     return -NUMBER_MAX <= value <= NUMBER_MAX
 
 
-def _anything(entry: Mapping[str, Any], value: object) -> str | None:
+def problem_of_length(value: object, characters_max: int) -> str | None:
+    """Why ``value`` is too long, or nested too deeply, to be stored; ``None`` if it is not."""
     try:
-        fits = len(as_json(value)) <= VALUE_CHARACTERS_MAX
+        fits = len(as_json(value)) <= characters_max
     except RecursionError:
         fits = False
-    return None if fits else f"must be at most {VALUE_CHARACTERS_MAX} characters of JSON"
+    return None if fits else f"must be at most {characters_max} characters of JSON"
+
+
+def _anything(entry: Mapping[str, Any], value: object) -> str | None:
+    return problem_of_length(value, VALUE_CHARACTERS_MAX)
 
 
 def _toggle(entry: Mapping[str, Any], value: object) -> str | None:

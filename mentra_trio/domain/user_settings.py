@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from .app_settings import KEY_CHARACTERS_MAX, as_json, is_number
+from .app_settings import KEY_CHARACTERS_MAX, as_json, is_number, problem_of_length
 from .errors import SettingRefused
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -103,11 +103,7 @@ def problem_of_setting(name: str, value: object) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
     if default is not None:
         return None if is_number(value) else "must be a number"
-    try:
-        fits = len(as_json(value)) <= VALUE_CHARACTERS_MAX
-    except RecursionError:
-        fits = False
-    return None if fits else f"must be at most {VALUE_CHARACTERS_MAX} characters of JSON"
+    return problem_of_length(value, VALUE_CHARACTERS_MAX)
 
 
 def differing(known: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:
