@@ -224,7 +224,7 @@ class Photos(Subsystem):
         except WebhookFailed:
             self._drop(photo.package, "the app's server could not be told of a failed photo")
         finally:
-            self._telling[photo.package] -= 1
+            self._telling -= Counter([photo.package])  # leaves no zero behind
 
     def _tell_if_asked_for(self, package: PackageName, message: PhotoResponse) -> None:
         """SDK 2.1.29 only warns of a ``photo_response``; who subscribes to it gets its own."""
