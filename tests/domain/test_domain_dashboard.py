@@ -190,6 +190,7 @@ def test_the_line_of_a_notification(title: str, content: str, line: str) -> None
 def test_long_lines_are_cut() -> None:
     assert shortened("x" * 200) == "x" * (LINE_MOST - 1) + "…"
     assert shortened("x" * LINE_MOST) == "x" * LINE_MOST
+    assert shortened(" " * TEXT_MOST + "x") == "", "nobody reads a megabyte to find a word"
 
 
 def entry(name: str, hours: float, ends: float | None = None) -> Entry:
