@@ -151,7 +151,7 @@ class Locations(Replying):
 
     def _give(self, package: PackageName, own_name: str, location: Mapping[str, Any]) -> None:
         """Answer one question of ``package``, which knows it as ``own_name``."""
-        app = self._replies.app(package)
+        app = self.place.app(package)
         if app is not None:
             answer = {**location, "correlationId": own_name}
             self._replies.give(package, self._frame(app, LOCATION_UPDATE, answer))

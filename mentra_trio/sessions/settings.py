@@ -136,7 +136,7 @@ class Settings(Subsystem):
 
         The first message makes the SDK forget the user's settings, so they follow (3.2).
         """
-        app = next((a for a in self.place.apps() if a.package == registration.package), None)
+        app = self.place.app(registration.package)
         if app is not None:
             own = to_app.SettingsUpdate(
                 package_name=app.package,

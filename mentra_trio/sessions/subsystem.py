@@ -65,6 +65,10 @@ class Workplace:
         """Now, as it stands in messages."""
         return self.surroundings.environment.timestamp()
 
+    def app(self, package: PackageName) -> AppSession | None:
+        """The session of ``package``, if there is one."""
+        return next((app for app in self.apps() if app.package == package), None)
+
     def tell(self, frame: str) -> None:
         """Send ``frame`` to every attached app."""
         for app in self.apps():

@@ -122,9 +122,7 @@ async def is_evicted_and_stopped(house: Household) -> None:
     await house.directory.stop_app(USER, APP)
 
 
-@pytest.mark.parametrize(
-    "goes", [stops, is_removed, gives_way, is_evicted_and_stopped]
-)
+@pytest.mark.parametrize("goes", [stops, is_removed, gives_way, is_evicted_and_stopped])
 async def test_no_subsystem_remembers_an_app_that_was_stopped(
     goes: Any, autojump_clock: MockClock
 ) -> None:
