@@ -195,6 +195,9 @@ async def test_glasses_that_the_phone_has_found_are_told_again(
         glasses.say({"type": "glasses_connection_state", "modelName": "G1", "status": status})
         await wait_all_tasks_blocked()
         assert states(glasses)[before:] == [True] * times
+        glasses.say({"type": "glasses_connection_state", "modelName": "G1", "status": status})
+        await wait_all_tasks_blocked()
+        assert states(glasses)[before:] == [True] * 2 * times, "they may be others"
 
 
 async def test_glasses_of_which_the_phone_tells_over_http_are_told_again(
