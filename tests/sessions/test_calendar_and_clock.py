@@ -193,6 +193,17 @@ async def test_a_runtime_that_begins_anew_learns_it_when_it_has_asked(
         assert clocks(new) == [NOW]
 
 
+async def test_who_asks_again_after_it_did_not_want_it_learns_it_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        set_clock(house)
+        for wanted in (wants("custom_message"), wants("button_press"), wants("custom_message")):
+            app.say(wanted)
+            await wait_all_tasks_blocked()
+        assert clocks(app) == [NOW, NOW]
+
+
 async def test_a_new_app_session_is_told_anew(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _glasses, app):
         app.say(wants("custom_message"))
