@@ -21,9 +21,10 @@ VALUE_CHARACTERS_MAX: Final = 65_536
 CHANGES_MAX: Final = 256
 """Settings that one request may change."""
 KEYS_MAX: Final = 1_024
-"""Settings that are stored of one user and app, beside those of the schema."""
-TOTAL_CHARACTERS_MAX: Final = 524_288
-"""Of the JSON text of all that is stored of one user and app: the app is told all of it at once."""
+"""Settings that are stored of one user and app, beside those of the schema; or of one user."""
+STORED_BYTES_MAX: Final = 1_048_576
+"""Of the JSON text of all settings that are stored of one user and app: an ack has all of them,
+and must find room on the app's link (``Limits.outbox_bytes``)."""
 NUMBER_MAX: Final = 2**53
 ENTRIES_MAX: Final = 256
 """Entries of a schema."""
@@ -79,16 +80,16 @@ def checked_changes(schema: Iterable[Mapping[str, Any]], body: object) -> dict[s
     return changes
 
 
-def check_total(own: Mapping[str, Any]) -> None:
-    """Refuse what would be too much to be stored of one user and app.
+def check_stored(settings: Mapping[str, Any], bytes_max: int = STORED_BYTES_MAX) -> None:
+    """Check that ``settings``, all that would be stored then, are not too many, nor too long.
 
     Raises:
-        SettingRefused: there are too many settings in ``own``, or they are too long together.
+        SettingRefused: they are.
     """
-    if len(own) > KEYS_MAX:
+    if len(settings) > KEYS_MAX:
         raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
-    if len(as_json(own)) > TOTAL_CHARACTERS_MAX:
-        raise SettingRefused("$", f"would make more than {TOTAL_CHARACTERS_MAX} characters of JSON")
+    if len(as_json(settings).encode("utf-8", "surrogatepass")) > bytes_max:
+        raise SettingRefused("$", f"would make settings of more than {bytes_max:,} bytes of JSON")
 
 
 def problem_of_value(entry: Mapping[str, Any], value: object) -> str | None:
@@ -109,12 +110,17 @@ def is_number(value: object) -> bool:
     return -NUMBER_MAX <= value <= NUMBER_MAX
 
 
-def _anything(entry: Mapping[str, Any], value: object) -> str | None:
+def problem_of_length(value: object, characters_max: int) -> str | None:
+    """Why ``value`` is too long, or nested too deeply, to be stored; ``None`` if it is not."""
     try:
-        fits = len(as_json(value)) <= VALUE_CHARACTERS_MAX
+        fits = len(as_json(value)) <= characters_max
     except RecursionError:
         fits = False
-    return None if fits else f"must be at most {VALUE_CHARACTERS_MAX} characters of JSON"
+    return None if fits else f"must be at most {characters_max} characters of JSON"
+
+
+def _anything(entry: Mapping[str, Any], value: object) -> str | None:
+    return problem_of_length(value, VALUE_CHARACTERS_MAX)
 
 
 def _toggle(entry: Mapping[str, Any], value: object) -> str | None:

@@ -28,6 +28,8 @@ TEXT_MOST: Final = 2_000
 """Characters of one text of an app; no glasses show as many."""
 LINE_MOST: Final = 60
 """Characters of a line that the server writes itself."""
+NAME_MOST: Final = 256
+"""Characters of what tells notifications and entries apart; who has more is not remembered."""
 NOTIFICATIONS_KEPT: Final = 10
 EVENTS_KEPT: Final = 100
 
@@ -146,22 +148,21 @@ def _lines(*parts: str) -> str:
 
 @attrs.frozen(kw_only=True)
 class Note:
-    """A notification on the phone."""
+    """A notification on the phone; ``line`` is what is shown of it."""
 
     name: str | None
-    app: str
-    title: str
-    content: str
+    line: str
 
-    @property
-    def line(self) -> str:
-        """What is shown of it."""
-        text = ": ".join(part for part in (self.title or self.app, self.content) if part)
-        return shortened(text)
+
+def note_line(app: str, title: str, content: str) -> str:
+    """What is shown of a notification: no more of its texts is kept than that."""
+    return shortened(": ".join(part for part in (title or app, content) if part))
 
 
 def with_note(notes: tuple[Note, ...], note: Note) -> tuple[Note, ...]:
     """The notifications, newest first; one of the same name is replaced."""
+    if note.name is not None and len(note.name) > NAME_MOST:
+        return notes
     others = [one for one in notes if note.name is None or one.name != note.name]
     return (note, *others)[:NOTIFICATIONS_KEPT]
 
@@ -184,6 +185,8 @@ class Entry:
 
 def with_entry(entries: tuple[Entry, ...], entry: Entry, now: datetime) -> tuple[Entry, ...]:
     """The entries to come, soonest first, each of them once (protocol.md 6.8)."""
+    if len(entry.name) > NAME_MOST:
+        return entries
     left = [one for one in entries if (one.name, one.begins) != (entry.name, entry.begins)]
     to_come = [one for one in (*left, entry) if not _is_over(one, now)]
     return tuple(sorted(to_come, key=lambda one: one.begins)[:EVENTS_KEPT])
@@ -219,7 +222,7 @@ def battery_line(level: Any, *, charging: bool) -> str:
 
 def shortened(text: str) -> str:
     """``text`` on one line that glasses can take."""
-    line = " ".join(text.split())
+    line = " ".join(text[:TEXT_MOST].split())
     return line if len(line) <= LINE_MOST else line[: LINE_MOST - 1] + "…"
 
 

@@ -35,14 +35,13 @@ def _level(value: object) -> str | None:
     return f"must be a number from {LEVEL_MIN} to {LEVEL_MAX}"
 
 
-def _text(value: object) -> str | None:
-    fits = isinstance(value, str) and len(value) <= TEXT_CHARACTERS_MAX
-    return None if fits else f"must be text of at most {TEXT_CHARACTERS_MAX} characters"
+def _text(value: object, most: int = TEXT_CHARACTERS_MAX) -> str | None:
+    fits = isinstance(value, str) and len(value) <= most
+    return None if fits else f"must be text of at most {most} characters"
 
 
 def _url(value: object) -> str | None:
-    fits = isinstance(value, str) and len(value) <= URL_CHARACTERS_MAX
-    return None if fits else f"must be text of at most {URL_CHARACTERS_MAX} characters"
+    return _text(value, URL_CHARACTERS_MAX)
 
 
 def _moment(value: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from .app_settings import KEY_CHARACTERS_MAX, as_json, is_number
+from .app_settings import KEY_CHARACTERS_MAX, as_json, is_number, problem_of_length
 from .errors import SettingRefused
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -31,12 +31,10 @@ DEFAULT_WEARABLE: Final = "defaultWearable"
 
 CHANGES_MAX: Final = 256
 """Settings that one request may change."""
-KEYS_MAX: Final = 1_024
-"""Settings that are stored of one user."""
+STORED_BYTES_MAX: Final = 524_288
+"""Of the JSON text of all that is stored of one user; every ack has it twice."""
 VALUE_CHARACTERS_MAX: Final = 16_384
 """Of the JSON text of a value; phones store settings of their own, too."""
-TOTAL_CHARACTERS_MAX: Final = 262_144
-"""Of the JSON text of all that is stored of one user: apps are told all of it at once."""
 WEARABLE_CHARACTERS_MAX: Final = 256
 
 _STATUS_SECTIONS: Final = ("core_info", "glasses_settings")
@@ -95,18 +93,6 @@ def checked_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(changes)
 
 
-def check_total(settings: Mapping[str, Any]) -> None:
-    """Refuse what would be too much to be stored of one user.
-
-    Raises:
-        SettingRefused: there are too many ``settings``, or they are too long together.
-    """
-    if len(settings) > KEYS_MAX:
-        raise SettingRefused("$", f"would make more than {KEYS_MAX} settings")
-    if len(as_json(settings)) > TOTAL_CHARACTERS_MAX:
-        raise SettingRefused("$", f"would make more than {TOTAL_CHARACTERS_MAX} characters of JSON")
-
-
 def problem_of_setting(name: str, value: object) -> str | None:
     """Why a setting cannot have ``value``; ``None`` if it can."""
     if name == DEFAULT_WEARABLE:
@@ -117,11 +103,7 @@ def problem_of_setting(name: str, value: object) -> str | None:
         return None if isinstance(value, bool) else "must be true or false"
     if default is not None:
         return None if is_number(value) else "must be a number"
-    try:
-        fits = len(as_json(value)) <= VALUE_CHARACTERS_MAX
-    except RecursionError:
-        fits = False
-    return None if fits else f"must be at most {VALUE_CHARACTERS_MAX} characters of JSON"
+    return problem_of_length(value, VALUE_CHARACTERS_MAX)
 
 
 def differing(known: Mapping[str, Any], news: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,14 +102,17 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
     app.listed = trio.Event()
     app.note()
     app.desk.apps_changed()
-    _report_added(app)
+    _report_added(app, allowed)
     return app.subscriptions
 
 
-def _report_added(app: AppSession) -> None:
-    """Let subsystems know what is new, so that they tell the app what it missed (4.11)."""
-    added = [one for one in app.subscriptions.subscriptions if one.text not in app.asked_for]
-    app.asked_for = frozenset(app.subscriptions.texts)
+def _report_added(app: AppSession, allowed: SubscriptionSet) -> None:
+    """Let subsystems know what is new, so that they tell the app what it missed (4.11).
+
+    What is only kept from the runtime before is not asked for: nobody would hear it yet.
+    """
+    added = [one for one in allowed.subscriptions if one.text not in app.asked_for]
+    app.asked_for = frozenset(allowed.texts)
     if added:
         app.desk.app_listed(app, added)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain.app_settings import check_total, merged_settings
+from ..domain.app_settings import check_stored, merged_settings
 from ..domain.apps import AppRegistration
 from ..domain.errors import SessionEnded
 from ..domain.ids import UserId
@@ -21,12 +21,12 @@ async def change_app_settings(
     The app need not run, nor its user be there: it is told with its next ack.
 
     Raises:
-        SettingRefused: too many settings would be stored.
+        SettingRefused: too much would be stored.
         StoreFailed: nothing was stored.
     """
     store = directory.surroundings.store
     before = await store.app_settings(user, registration.package)
-    check_total({**before, **changes})
+    check_stored({**before, **changes})
     await store.put_app_settings(user, registration.package, changes)
     own = await store.app_settings(user, registration.package)
     settings = merged_settings(registration.settings, own)

@@ -184,5 +184,5 @@ class AudioOut(Replying):
 
     def _server_restarts(self, package: PackageName) -> bool:
         """Whether the app ends here only to go on at the server that comes next."""
-        app = self._replies.app(package)
+        app = self.place.app(package)
         return app is not None and app.stop_cause is StopCause.SERVER_CLOSING

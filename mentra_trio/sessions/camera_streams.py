@@ -18,7 +18,7 @@ import trio
 from ..concurrency.watched import Watched
 from ..domain.camera import CAMERA
 from ..domain.errors import LiveStreamFailed
-from ..domain.facts import FrameIgnored, StreamChanged
+from ..domain.facts import StreamChanged
 from ..domain.ids import PackageName
 from ..domain.live_streams import (
     MANAGED_APP,
@@ -40,6 +40,7 @@ from ..wire.codec import encode
 from ..wire.parts import StreamStats
 from ..wire.to_glasses import KeepRtmpStreamAlive, StartRtmpStream, StopRtmpStream
 from .camera import camera_of
+from .ignored import ignore_glasses
 from .running_stream import ManagedStream, Presence, Pulse, RunningOutput, RunningStream
 from .stream_news import StreamNews
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
@@ -155,7 +156,7 @@ class CameraStreams(Subsystem):
         lost touch does not stream for ever."""
         status, stream = status_said(message.status), self._stream
         if status is None:
-            self._ignore("a status of a stream that is not known here, at $.status")
+            ignore_glasses(self.place, "a status of a stream that is not known here, at $.status")
         elif stream is None or message.stream_id not in {None, stream.stream_id}:
             if message.stream_id is not None and status not in OVER | {StreamStatus.STOPPING}:
                 self._stop_phone(message.app_id or "", message.stream_id)
@@ -355,11 +356,6 @@ class CameraStreams(Subsystem):
     def _leave(self, stream: ManagedStream, package: PackageName) -> None:
         if stream.leave(package) and not stream.viewers:
             self._end(stream, StreamStatus.STOPPED)
-
-    def _ignore(self, problem: str) -> None:
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint="glasses", peer=self.place.eyepiece.peer, problem=problem)
-        )
 
     FROM_APP: ClassVar[AppHandlers] = {
         from_app.RtmpStreamRequest: rtmp_stream_request,

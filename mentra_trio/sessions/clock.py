@@ -56,8 +56,8 @@ class Clock(Subsystem):
             self._tell(app)
 
     def app_attached(self, app: AppSession) -> None:
-        """An app that is back learns it if it has changed meanwhile."""
-        if self._told.get(app.package) not in (None, self._datetime):
+        """An app that is back learns it if it has changed meanwhile, or was not known before."""
+        if self._told.get(app.package) != self._datetime:
             self._tell(app)
 
     def app_over(self, package: PackageName) -> None:

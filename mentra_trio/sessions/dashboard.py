@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LOST: Final = frozenset({AppState.DISCONNECTED, AppState.RESURRECTING, AppState.BACKOFF})
 """States of an app that did not come back within its grace: its texts are old."""
+CALLED: Final = frozenset({AppState.CONNECTING, AppState.RESURRECTING})
+"""States out of which a runtime comes that was called, and mostly knows nothing yet."""
 NOT_DASHBOARD: Final = "from an app that is not the dashboard"
 
 
@@ -48,6 +50,8 @@ class Dashboard(Subsystem):
     _notes: tuple[Note, ...] = attrs.field(default=(), init=False)
     _entries: tuple[Entry, ...] = attrs.field(default=(), init=False)
     _zone: tzinfo | None = attrs.field(default=None, init=False)
+    _told: dict[PackageName, str] = attrs.field(factory=dict, init=False)
+    """The mode as each app knows it; empty where that is not known."""
     _drawn: TwoTexts | OneText | None = attrs.field(default=None, init=False)
     _minutes: trio.CancelScope | None = attrs.field(default=None, init=False)
 
@@ -78,7 +82,8 @@ class Dashboard(Subsystem):
             ignore(app, "a mode that the dashboard does not have, at $.mode")
         else:
             self._board = attrs.evolve(self._board, mode=message.mode)
-            self.place.tell(self._mode_changed())
+            for one in self.place.apps():
+                self._tell_mode(one)
             self._draw()
 
     FROM_APP: ClassVar[AppHandlers] = MappingProxyType(
@@ -97,18 +102,10 @@ class Dashboard(Subsystem):
             self._board = rules.rotated(self._board)
             self._draw()
 
-    def battery(self, message: said.GlassesBatteryUpdate) -> None:
-        """The device has taken note of it already."""
-        self._draw()
-
     def notified(self, message: said.PhoneNotification) -> None:
         """A notification has come."""
-        note = Note(
-            name=message.notification_id,
-            app=message.app or "",
-            title=message.title or "",
-            content=message.content or "",
-        )
+        line = rules.note_line(message.app or "", message.title or "", message.content or "")
+        note = Note(name=message.notification_id, line=line)
         self._notes = rules.with_note(self._notes, note)
         self._draw()
 
@@ -126,7 +123,7 @@ class Dashboard(Subsystem):
             return
         entry = Entry(
             name=message.event_id,
-            title=message.title or "",
+            title=rules.shortened(message.title or ""),
             begins=begins,
             ends=rules.moment_of(message.dt_end, self._zone or UTC),
         )
@@ -136,12 +133,15 @@ class Dashboard(Subsystem):
     FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
         {
             said.HeadPosition: head_position,
-            said.GlassesBatteryUpdate: battery,
             said.PhoneNotification: notified,
             said.PhoneNotificationDismissed: dismissed,
             said.CalendarEvent: calendar,
         }
     )
+
+    def device_changed(self) -> None:
+        """It may be the battery."""
+        self._draw()
 
     def time_told(self, text: str) -> None:
         """The time of day is shown as the user's clock does."""
@@ -172,16 +172,23 @@ class Dashboard(Subsystem):
                     self._forget(app.package)
 
     def app_attached(self, app: AppSession) -> None:
-        """Every app takes the mode for the one at first until it is told another one."""
-        if self._board.mode != rules.MODES[0]:
-            app.send(self._mode_changed())
+        """Every app takes the mode for the one at first until it is told another one.
+
+        One that comes by itself, and for the first time, may have been told so by a server
+        before this one.
+        """
+        first = rules.MODES[0]
+        knows = self._told.setdefault(app.package, first if app.previous in CALLED else "")
+        if {self._board.mode, knows} != {first}:
+            self._tell_mode(app)
 
     def app_rests(self, package: PackageName) -> None:
         """What it wrote goes with it."""
         self._forget(package)
 
     def app_over(self, package: PackageName) -> None:
-        """What it wrote goes with it."""
+        """What it wrote goes with it, and so does what it was told."""
+        self._told.pop(package, None)
         self._forget(package)
 
     def _forget(self, package: PackageName) -> None:
@@ -245,8 +252,10 @@ class Dashboard(Subsystem):
             await trio.sleep(rules.until_next_minute(utcnow(), self.place.user))
             self._draw()
 
-    def _mode_changed(self) -> str:
-        return encode(DashboardModeChanged(mode=self._board.mode, timestamp=self.place.timestamp()))
+    def _tell_mode(self, app: AppSession) -> None:
+        changed = DashboardModeChanged(mode=self._board.mode, timestamp=self.place.timestamp())
+        if app.send(encode(changed)):
+            self._told[app.package] = self._board.mode
 
 
 def text_of(content: str | Layout) -> str:

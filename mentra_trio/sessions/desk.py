@@ -236,6 +236,16 @@ class Desk:
         for part in self._present(_APP_OVER):
             part.app_over(package)
 
+    def device_connected(self) -> None:
+        """The phone has found its glasses."""
+        for part in self._parts.values():
+            part.device_connected()
+
+    def device_changed(self) -> None:
+        """What is known of the glasses has changed."""
+        for part in self._parts.values():
+            part.device_changed()
+
     def time_told(self, text: str) -> None:
         """It is ``text`` where the user is.
 

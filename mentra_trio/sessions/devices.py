@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 import trio
@@ -18,14 +18,17 @@ from ..domain.device_state import (
     checked_state,
 )
 from ..domain.errors import SettingRefused
-from ..domain.facts import FrameIgnored
 from ..domain.timings import DEVICE_STATE_DELAY_S
 from ..domain.user_settings import DEFAULT_WEARABLE
 from ..wire.codec import encode
 from ..wire.from_glasses import GlassesBatteryUpdate, GlassesConnectionState
 from ..wire.to_app import CapabilitiesUpdate, DeviceStateUpdate
 from .errands import Errand
+from .ignored import ignore_glasses
 from .subsystem import GlassesHandlers, Subsystem
+
+if TYPE_CHECKING:
+    from .app_session import AppSession
 
 
 @attrs.define(eq=False, repr=False)
@@ -68,14 +71,20 @@ class Devices(Subsystem):
             return
         for key in changed:
             self._untold.setdefault(key, before.get(key))
-        self.place.note()
+        self.place.device_changed()
         if URGENT & changed.keys():
             self._tell()
         else:
             self._news.begin()
+        if changed.get(CONNECTED):
+            self.place.device_connected()
         if MODEL_NAME in changed or changed.get(CONNECTED):
             self._tell_capabilities()
             self.place.fit()
+
+    def app_attached(self, app: AppSession) -> None:
+        """What waits is told now: the app has it in its snapshot, and may not miss its end."""
+        self._tell()
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The glasses that the user chose are the current ones, also before they are there."""
@@ -97,7 +106,10 @@ class Devices(Subsystem):
         if message.wifi is not None:
             news["wifiConnected"] = message.wifi.connected
             news["wifiSsid"] = message.wifi.ssid
+        again = news[CONNECTED] and self.place.device.connected
         self._apply(news)
+        if again:
+            self.place.device_connected()
 
     def battery(self, message: GlassesBatteryUpdate) -> None:
         """How full the battery of the glasses is."""
@@ -108,10 +120,7 @@ class Devices(Subsystem):
         try:
             self._take(checked_state(news), by_phone=by_phone)
         except SettingRefused as error:
-            peer = self.place.eyepiece.peer
-            self.place.surroundings.telemetry.emit(
-                FrameIgnored(endpoint="glasses", peer=peer, problem=str(error))
-            )
+            ignore_glasses(self.place, str(error))
 
     async def _tell_soon(self) -> None:
         """Once for all that changes within a moment."""

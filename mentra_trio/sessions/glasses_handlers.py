@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, package_name
 from ..domain.streams import StreamEvent
 from ..wire import from_glasses as said
@@ -21,6 +20,7 @@ from ..wire.from_glasses import FromGlasses
 from ..wire.message import Unrecognized
 from ..wire.to_glasses import Pong
 from .fan_out import fan_out
+from .ignored import ignore_glasses
 
 if TYPE_CHECKING:
     from .user_session import UserSession
@@ -34,7 +34,7 @@ def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
     try:
         message = decode_from_glasses(frame)
     except DecodeError as error:
-        _ignore(user, error.problem)
+        ignore_glasses(user.desk.place, error.problem)
         return
     hear(user, message, frame)
 
@@ -83,16 +83,12 @@ def command(user: UserSession, give: Callable[[PackageName], None], name: str) -
     try:
         give(package_name(name))
     except ValueError:
-        _ignore(user, "not a package name at $.packageName")  # which one is their own text
+        ignore_glasses(
+            user.desk.place, "not a package name at $.packageName"
+        )  # which one is their own text
     except (UpdatesOverflow, SessionEnded) as error:
-        _ignore(user, str(error))
+        ignore_glasses(user.desk.place, str(error))
 
 
 def _now(user: UserSession) -> str:
     return user.surroundings.environment.timestamp()
-
-
-def _ignore(user: UserSession, problem: str) -> None:
-    user.surroundings.telemetry.emit(
-        FrameIgnored(endpoint="glasses", peer=user.desk.eyepiece.peer, problem=problem)
-    )

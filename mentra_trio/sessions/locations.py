@@ -11,7 +11,6 @@ import msgspec
 import trio
 
 from ..domain.demand import location_tier
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName
 from ..domain.location import FRESH_S, Asked, Polls, accuracy_of, is_finer, is_on_earth
 from ..domain.permissions import holds
@@ -23,6 +22,7 @@ from ..wire.from_glasses import LocationUpdate
 from ..wire.to_app import DataStream
 from ..wire.to_glasses import RequestSingleLocation, SetLocationTier
 from .delivery import deliver
+from .ignored import ignore_glasses
 from .replies import Replying, deny
 from .subsystem import AppHandlers, GlassesHandlers
 
@@ -145,7 +145,7 @@ class Locations(Replying):
 
     def _give(self, package: PackageName, own_name: str, location: Mapping[str, Any]) -> None:
         """Answer one question of ``package``, which knows it as ``own_name``."""
-        app = self._replies.app(package)
+        app = self.place.app(package)
         if app is not None:
             answer = {**location, "correlationId": own_name}
             self._replies.give(package, self._frame(app, LOCATION_UPDATE, answer))
@@ -155,7 +155,7 @@ class Locations(Replying):
     def heard(self, message: LocationUpdate, frame: str) -> bool:
         """Remember the location; answer whoever asked. What answers a question is not relayed."""
         if not is_on_earth(message.lat, message.lng):
-            self._ignore()
+            ignore_glasses(self.place, "a location that is not on Earth")
             return True
         self._remember(message, frame)
         if not message.correlation_id:
@@ -172,15 +172,6 @@ class Locations(Replying):
         latest: dict[str, Any] = msgspec.json.decode(text)
         latest.pop("correlationId", None)
         self._latest, self._heard_at = latest, trio.current_time()
-
-    def _ignore(self) -> None:
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(
-                endpoint="glasses",
-                peer=self.place.eyepiece.peer,
-                problem="a location that is not on Earth",
-            )
-        )
 
     def _frame(self, app: AppSession, stream: str, location: Mapping[str, Any]) -> str:
         data = msgspec.Raw(msgspec.json.encode(location))

@@ -19,7 +19,7 @@ import trio
 from ..domain.backlog import FROM_OTHERS
 from ..domain.facts import MessageRefused
 from ..domain.ids import PackageName, UserId, user_id
-from ..domain.lifecycle import OVER
+from ..domain.lifecycle import OVER, StopCause
 from ..domain.pace import Pace
 from ..domain.rooms import Change, Denial, RoomConfig
 from ..domain.timings import MESSAGE_UNIT_BYTES, MESSAGES_BURST, MESSAGES_PER_S
@@ -65,7 +65,10 @@ class Messaging(Subsystem):
         neighbours = self.place.surroundings.neighbours
         neighbours.remove(app.package, app.user)
         self._paces.pop(app.package, None)
-        for change in neighbours.rooms.leave_all(app.package, app.user):
+        changes = neighbours.rooms.leave_all(app.package, app.user)
+        if app.stop_cause is StopCause.SERVER_CLOSING:
+            return  # everybody leaves, and nobody has the time to hear it of everybody
+        for change in changes:
             self._tell_left(app, change)
 
     # -- messages ----------------------------------------------------------------------

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import attrs
 import trio
 
 from ..domain.demand import MicrophoneState, microphone_demand
-from ..domain.device_state import DISCONNECTED
 from ..domain.timings import (
     MICROPHONE_OFF_HOLD_S,
     MICROPHONE_PAUSE_S,
     MICROPHONE_REPEAT_S,
     UNASKED_AUDIO_S,
 )
-from ..wire.from_glasses import GlassesConnectionState
 from ..wire.to_glasses import MicrophoneStateChange
 from .errands import Errand
 from .fan_out import fan_out_audio
-from .subsystem import GlassesHandlers, Subsystem
+from .subsystem import Subsystem
 
 OFF: Final = MicrophoneState()
 
@@ -62,10 +59,9 @@ class Microphone(Subsystem):
         self._unasked_until = None
         self._tell(self._state)
 
-    def connection_state(self, message: GlassesConnectionState) -> None:
-        """The phone has found its glasses, maybe others: they know nothing yet (6.10)."""
-        if message.status.upper() != DISCONNECTED:
-            self._tell(self._state)
+    def device_connected(self) -> None:
+        """Tell those that the phone has found, too."""
+        self._tell(self._state)
 
     def audio(self, frame: bytes) -> None:
         """Give it to the apps that listen; tell glasses that nobody has asked."""
@@ -130,7 +126,3 @@ class Microphone(Subsystem):
                 timestamp=self.place.timestamp(),
             )
         )
-
-    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
-        {GlassesConnectionState: connection_state}
-    )

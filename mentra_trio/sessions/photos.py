@@ -19,7 +19,7 @@ import trio
 
 from ..domain.camera import CAMERA, Obstacle
 from ..domain.errors import StoreFailed, WebhookFailed
-from ..domain.facts import FrameDropped, FrameIgnored, PhotoEnded
+from ..domain.facts import FrameDropped, PhotoEnded
 from ..domain.ids import PackageName
 from ..domain.photos import (
     DEFAULT_COMPRESSION,
@@ -47,6 +47,7 @@ from ..wire.parts import PhotoError
 from .camera import camera_of
 from .delivery import awaited
 from .fan_out import fan_out
+from .ignored import ignore, ignore_glasses
 from .replies import deny
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
 
@@ -99,7 +100,7 @@ class Photos(Subsystem):
         photo = _Photo(package=app.package, request=request, known_url=app.registration.url)
         other = self._pending.get(request.request_id)
         if other is not None and other.package == app.package:
-            self._ignore("app", "a photo_request with an id that is under way")
+            ignore(app, "a photo_request with an id that is under way")
             return  # the answer to the first one settles both
         if other is not None:
             text = "app: the id of this photo is in use"
@@ -118,7 +119,7 @@ class Photos(Subsystem):
         """What came of a photo. It concerns the app that asked, and nobody else."""
         photo = self._pending.pop(message.request_id, None)
         if photo is None:
-            self._ignore("glasses", "a photo_response that nobody waits for")
+            ignore_glasses(self.place, "a photo_response that nobody waits for")
             return True
         photo.life.cancel("answered")
         self._tell_if_asked_for(photo.package, message)
@@ -221,7 +222,7 @@ class Photos(Subsystem):
         except WebhookFailed:
             self._drop(photo.package, "the app's server could not be told of a failed photo")
         finally:
-            self._telling[photo.package] -= 1
+            self._telling -= Counter([photo.package])  # leaves no zero behind
 
     def _tell_if_asked_for(self, package: PackageName, message: PhotoResponse) -> None:
         """SDK 2.1.29 only warns of a ``photo_response``; who subscribes to it gets its own."""
@@ -232,12 +233,6 @@ class Photos(Subsystem):
     def _drop(self, package: PackageName, why: str) -> None:
         self.place.surroundings.telemetry.emit(
             FrameDropped(endpoint="app", peer=f"{package} of {self.place.user}", reason=why)
-        )
-
-    def _ignore(self, endpoint: str, problem: str) -> None:
-        peer = self.place.eyepiece.peer if endpoint == "glasses" else self.place.user
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint=endpoint, peer=peer, problem=problem)
         )
 
     FROM_APP: ClassVar[AppHandlers] = {from_app.PhotoRequest: photo_request}

@@ -52,7 +52,7 @@ class Replies:
 
     def give(self, package: PackageName, frame: str) -> None:
         """Send ``frame`` to the app, now or when it is ``attached`` again."""
-        app = self.app(package)
+        app = self.place.app(package)
         if app is None:
             return
         link = app.link if app.send(frame) else None
@@ -69,10 +69,6 @@ class Replies:
     def forget(self, package: PackageName) -> None:
         """Nobody waits any more."""
         self._given.pop(package, None)
-
-    def app(self, package: PackageName) -> AppSession | None:
-        """The session of ``package``, if there is one."""
-        return next((app for app in self.place.apps() if app.package == package), None)
 
 
 @attrs.define(eq=False, repr=False)

@@ -191,11 +191,6 @@ class Roster:
         for rest in self.resting:
             self.resting.stop(rest.package, cause)
 
-    def tell(self, message: str) -> None:
-        """Send an encoded message to every attached app; those away are told all when back."""
-        for app in self.apps.values():
-            app.send(message)
-
     def has_run(self, package: PackageName) -> bool:
         """Whether ``package`` was started in this session, now or earlier."""
         return self._lives[package] > 0

@@ -11,18 +11,24 @@ import attrs
 import msgspec
 import trio
 
+from ..domain.app_settings import check_stored
 from ..domain.apps import AppRegistration
 from ..domain.errors import SettingRefused, StoreFailed, WebhookFailed
-from ..domain.facts import FrameIgnored
 from ..domain.ids import PackageName, UserId
 from ..domain.timings import SETTINGS_ANSWER_S, SETTINGS_DELAY_S
-from ..domain.user_settings import check_total, checked_settings, differing, settings_in_status
+from ..domain.user_settings import (
+    STORED_BYTES_MAX,
+    checked_settings,
+    differing,
+    settings_in_status,
+)
 from ..ports import AppCall, Store
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from ..wire.from_glasses import CoreStatusUpdate, RequestSettings, SettingsUpdateRequest
 from .app_calls import call_app_server
 from .errands import Errand
+from .ignored import ignore_glasses
 from .store_trouble import report_store_trouble
 from .subsystem import GlassesHandlers, Subsystem
 
@@ -40,14 +46,14 @@ async def store_user_settings(
     """Store what of ``changes`` (camelCase keys) is new; returns all that is stored then.
 
     Raises:
-        SettingRefused: a setting cannot have that value, or too many would be stored.
+        SettingRefused: a setting cannot have that value, or too much would be stored.
         StoreFailed: nothing was stored.
     """
     stored = await store.user_settings(user)
     news = differing(stored, checked_settings(changes))
     if not news:
         return stored
-    check_total({**stored, **news})
+    check_stored({**stored, **news}, STORED_BYTES_MAX)
     await store.put_user_settings(user, news)
     return await store.user_settings(user)
 
@@ -81,7 +87,7 @@ class Settings(Subsystem):
             try:
                 status = msgspec.json.decode(status)
             except (msgspec.MsgspecError, RecursionError, ValueError):
-                self._ignore("a core_status_update that is not JSON, at $.status")
+                ignore_glasses(self.place, "a core_status_update that is not JSON, at $.status")
                 return
         known = {**self.place.settings(), **self._stated}
         news = differing(known, settings_in_status(status))
@@ -110,7 +116,7 @@ class Settings(Subsystem):
         except StoreFailed as error:
             report_store_trouble(around, self.place.user, error)
         except SettingRefused as error:
-            self._ignore(str(error))
+            ignore_glasses(self.place, str(error))
 
     def asked_for(self, message: RequestSettings | SettingsUpdateRequest) -> None:
         """The phone asks for the user's settings."""
@@ -129,11 +135,6 @@ class Settings(Subsystem):
             )
         )
 
-    def _ignore(self, problem: str) -> None:
-        self.place.surroundings.telemetry.emit(
-            FrameIgnored(endpoint="glasses", peer=self.place.eyepiece.peer, problem=problem)
-        )
-
     # -- those of apps -----------------------------------------------------------------
 
     def app_settings_changed(self, registration: AppRegistration, settings: Entries) -> None:
@@ -141,7 +142,7 @@ class Settings(Subsystem):
 
         The first message makes the SDK forget the user's settings, so they follow (3.2).
         """
-        app = next((a for a in self.place.apps() if a.package == registration.package), None)
+        app = self.place.app(registration.package)
         if app is not None:
             own = to_app.SettingsUpdate(
                 package_name=app.package,

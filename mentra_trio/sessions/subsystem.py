@@ -37,9 +37,10 @@ class Workplace:
 
     ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
     ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
-    ``settings_stored`` takes over what the phone has changed of them. ``note`` has what is known
-    of the glasses written down, ``fit`` has those apps stopped that these glasses cannot serve.
-    ``display`` is what everybody draws on.
+    ``settings_stored`` takes over what the phone has changed of them. ``device_changed`` has
+    what is known of the glasses written down, and every subsystem told of it, as
+    ``device_connected`` does when the phone has found them; ``fit`` has those apps stopped that
+    these glasses cannot serve. ``display`` is what everybody draws on.
     """
 
     user: UserId
@@ -50,7 +51,8 @@ class Workplace:
     apps: Callable[[], Collection[AppSession]]
     settings: Callable[[], Mapping[str, Any]]
     settings_stored: Callable[[Mapping[str, Any]], None]
-    note: Callable[[], None]
+    device_changed: Callable[[], None]
+    device_connected: Callable[[], None]
     fit: Callable[[], None]
     display: Display = attrs.field(init=False)
 
@@ -62,6 +64,10 @@ class Workplace:
     def timestamp(self) -> str:
         """Now, as it stands in messages."""
         return self.surroundings.environment.timestamp()
+
+    def app(self, package: PackageName) -> AppSession | None:
+        """The session of ``package``, if there is one."""
+        return next((app for app in self.apps() if app.package == package), None)
 
     def tell(self, frame: str) -> None:
         """Send ``frame`` to every attached app."""
@@ -124,6 +130,12 @@ class Subsystem:
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped: nothing of it remains."""
+
+    def device_connected(self) -> None:
+        """The phone has found its glasses, maybe others: they know nothing yet (6.10)."""
+
+    def device_changed(self) -> None:
+        """What is known of the glasses has changed, in whatever way the phone told it."""
 
     def time_told(self, text: str) -> None:
         """The phone says what time it is where the user is: ISO 8601 text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import trio
 
@@ -33,6 +33,7 @@ async def run_user(user: UserSession) -> None:
     """Live until the glasses stay away for the user's grace period, or the session is ended."""
     try:
         with user.living:
+            settings_read = await _read_settings(user)
             saved, wanted = await _load(user)
             async with trio.open_nursery() as nursery:
                 user.desk.place.errands.open(nursery)
@@ -40,6 +41,8 @@ async def run_user(user: UserSession) -> None:
                 user.roster.open(nursery)
                 user.recall(saved, wanted)
                 nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
+                if not settings_read:
+                    nursery.start_soon(_until_settings_read, user, name="settings")
                 while not user.over:
                     event = await PHASES[user.state](user)
                     if not user.over:  # an end in the same turn wins
@@ -87,18 +90,37 @@ PHASES: Final[Mapping[UserState, Phase]] = MappingProxyType(
 )
 
 
+async def _read_settings(user: UserSession) -> bool:
+    """Read the user's settings; ``False``, and the defaults meanwhile, if the store fails."""
+    stored = await _stored_settings(user)
+    user.settings = complete_settings(stored or {})
+    return stored is not None
+
+
+async def _until_settings_read(user: UserSession) -> None:
+    """Ask the failing store again; then whoever was told the defaults is told what is stored."""
+    stored = None
+    while stored is None:
+        await trio.sleep(SAVE_AGAIN_S)
+        stored = await _stored_settings(user)
+    user.change_settings(stored)
+
+
+async def _stored_settings(user: UserSession) -> Mapping[str, Any] | None:
+    try:
+        return await user.surroundings.store.user_settings(user.user)
+    except StoreFailed as error:
+        report_store_trouble(user.surroundings, user.user, error)
+        return None
+
+
 async def _load(user: UserSession) -> tuple[SavedUser | None, Sequence[PackageName]]:
-    """The user's settings; and what is saved of the session, and which apps are wanted.
+    """What is saved of the session, and which apps are wanted.
 
     What is saved counts only in the first session after a restart of the server: later it is
     what has not been forgotten yet of the session before.
     """
     store = user.surroundings.store
-    user.settings = complete_settings({})
-    try:
-        user.settings = complete_settings(await store.user_settings(user.user))
-    except StoreFailed as error:
-        report_store_trouble(user.surroundings, user.user, error)
     for number in range(RECALL_TRIES if user.known_before else 0):
         if number:
             await trio.sleep(SAVE_AGAIN_S)

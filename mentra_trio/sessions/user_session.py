@@ -89,7 +89,8 @@ class UserSession:
             apps=lambda: self.roster.apps.values(),
             settings=lambda: self.settings,
             settings_stored=partial(self.change_settings, by_phone=True),
-            note=self.note,
+            device_changed=self._device_changed,
+            device_connected=lambda: self.desk.device_connected(),
             fit=lambda: self.roster.compatibility.glasses_changed(),
         )
         self.desk = Desk(
@@ -230,6 +231,10 @@ class UserSession:
         """Have what is known of the user's glasses written down."""
         if not self.over:
             self.surroundings.keeper.note(self.user, None, self)
+
+    def _device_changed(self) -> None:
+        self.note()
+        self.desk.device_changed()
 
     def change(self) -> SessionChange:
         """See ``keeper.Remembered``."""

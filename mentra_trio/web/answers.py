@@ -78,7 +78,7 @@ NO_SESSION: Final = Problem(
     status=409,
     code="NO_SESSION",
     message="Session not found",
-    why="an app runs only while its user's glasses are, or were just, connected",
+    why="the user's glasses are not, and were not just, connected",
     fix="connect the glasses first",
 )
 

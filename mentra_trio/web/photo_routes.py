@@ -13,17 +13,9 @@ from ..domain.errors import SessionEnded
 from ..domain.ids import UserId
 from ..sessions.phone import button_pressed, phone_says
 from ..wire.from_glasses import ButtonPress, PhotoResponse
-from .answers import Json, Problem, read_object
+from .answers import NO_SESSION, Json, Problem, read_object
 from .identity import for_user
 from .services import services_of
-
-_NO_SESSION: Final = Problem(
-    status=409,
-    code="NO_SESSION",
-    message="Session not found",
-    why="nobody waits for anything of a user whose glasses are not, and were not just, connected",
-    fix="connect the glasses first",
-)
 
 
 @for_user
@@ -35,7 +27,7 @@ async def photo_response(request: Request, user: UserId) -> Response:
     try:
         phone_says(services_of(request).directory, user, message)
     except SessionEnded:
-        return _NO_SESSION.answer()
+        return NO_SESSION.answer()
     return Json({"success": True})
 
 
@@ -51,7 +43,7 @@ async def button_press(request: Request, user: UserId) -> Response:
     try:
         photo = button_pressed(services_of(request).directory, user)
     except SessionEnded:
-        return _NO_SESSION.answer()
+        return NO_SESSION.answer()
     if photo is None:
         return Json({"success": True})
     return Json(

@@ -19,7 +19,7 @@ from ..domain.ids import UserId, user_id
 from ..domain.location import is_on_earth
 from ..sessions.phone import phone_writes
 from ..wire.tokens import verify_core_token
-from .answers import Json, Problem, read_object
+from .answers import NO_SESSION, Json, Problem, read_object
 from .identity import Endpoint, bearer, for_user
 from .segments import SegmentRoute
 from .services import Services, services_of
@@ -27,13 +27,7 @@ from .services import Services, services_of
 EVENTS_MAX: Final = 1_000
 """Of a calendar, in one request."""
 
-_NOBODY: Final = Problem(
-    status=409,
-    code="NO_SESSION",
-    message="Session not found",
-    why="the user's glasses are not, and were not just, connected",
-)
-_NO_CLOCK: Final = attrs.evolve(_NOBODY, status=404)  # so the protocol has it (protocol.md 1.6)
+_NO_CLOCK: Final = attrs.evolve(NO_SESSION, status=404)  # so the protocol has it (protocol.md 1.6)
 
 
 @for_user
@@ -99,7 +93,7 @@ def _hand_on(services: Services, user: UserId, messages: Sequence[Mapping[str, A
     except RecursionError:
         return _bad("nested too deeply").answer()
     except SessionEnded:
-        return _NOBODY.answer()
+        return NO_SESSION.answer()
     return Json({"success": True, "timestamp": services.environment.timestamp()})
 
 

@@ -8,7 +8,7 @@ given for its session, the app's API key, or the user's core token.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from ..domain.apps import key_matches
 from ..domain.errors import TokenError
+from ..domain.moments import parse_moment
 from ..domain.streams import DEFAULT_LANGUAGE
 from ..domain.timings import TRANSCRIPT_S
 from ..domain.transcripts import Segment
@@ -28,7 +29,6 @@ from .segments import SegmentRoute
 from .services import Services, services_of
 
 _ATTEMPT: Final = re.compile(r"/s/([A-Za-z0-9_-]{1,128})$")
-_EPOCH_MS: Final = re.compile(r"\d{1,15}", re.ASCII)
 LANGUAGE_CHARACTERS_MAX: Final = 64
 
 _NAMELESS: Final = Problem(
@@ -129,11 +129,15 @@ def _range(request: Request, now: datetime) -> tuple[datetime, datetime] | Probl
 
 
 def _moment(text: str) -> datetime:
-    """A moment as JavaScript writes it, or in epoch milliseconds; without a zone it is UTC."""
-    if _EPOCH_MS.fullmatch(text):
-        return datetime.fromtimestamp(int(text) / 1000, UTC)
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    """The moment that ``text`` names, as ``parse_moment`` reads it.
+
+    Raises:
+        ValueError: it names none.
+    """
+    moment = parse_moment(text)
+    if moment is None:
+        raise ValueError("no moment")
+    return moment
 
 
 def _as_json(segment: Segment) -> dict[str, object]:

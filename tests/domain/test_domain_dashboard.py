@@ -26,6 +26,7 @@ from mentra_trio.domain.dashboard import (
     entry_line,
     moment_of,
     next_entry,
+    note_line,
     rotated,
     shortened,
     time_line,
@@ -164,7 +165,7 @@ def test_for_any_history_the_apps_take_turns_with_their_latest_texts(
 
 
 def note(name: str | None, title: str = "", content: str = "", app: str = "App") -> Note:
-    return Note(name=name, app=app, title=title, content=content)
+    return Note(name=name, line=note_line(app, title, content))
 
 
 def test_notifications_newest_first_each_once_and_not_for_ever() -> None:
@@ -173,7 +174,7 @@ def test_notifications_newest_first_each_once_and_not_for_ever() -> None:
         notes = with_note(notes, note(str(number)))
     assert [one.name for one in notes] == [str(n) for n in range(29, 29 - NOTIFICATIONS_KEPT, -1)]
     notes = with_note(notes, note("25", "again"))
-    assert (notes[0].title, len(notes)) == ("again", NOTIFICATIONS_KEPT)
+    assert (notes[0].line, len(notes)) == ("again", NOTIFICATIONS_KEPT)
     assert [one.name for one in without_note(notes, ("25", None))][:2] == ["29", "28"]
     assert len(with_note(with_note((), note(None)), note(None))) == 2
 
@@ -189,6 +190,7 @@ def test_the_line_of_a_notification(title: str, content: str, line: str) -> None
 def test_long_lines_are_cut() -> None:
     assert shortened("x" * 200) == "x" * (LINE_MOST - 1) + "…"
     assert shortened("x" * LINE_MOST) == "x" * LINE_MOST
+    assert shortened(" " * TEXT_MOST + "x") == "", "nobody reads a megabyte to find a word"
 
 
 def entry(name: str, hours: float, ends: float | None = None) -> Entry:

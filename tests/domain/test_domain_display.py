@@ -378,3 +378,13 @@ def test_what_was_left_on_the_glasses_is_cleared_when_they_come_back() -> None:
     display.tell(Detached())
     display.tell(Attached())
     assert [one.layout for _, one in display.sent] == ["main", None]
+
+
+def test_glasses_that_come_are_told_what_is_left_of_its_time() -> None:
+    display = screen()
+    display.tell(show(FRONT, "main", duration_ms=10_000))
+    display.wait(4)
+    display.tell(Attached())
+    assert [one.duration_ms for _, one in display.sent] == [10_000, 6_000]
+    display.wait(6.1)
+    assert display.seen() is None

@@ -140,3 +140,15 @@ def test_a_user_is_in_so_many_rooms_of_an_app_and_in_others_of_another() -> None
     assert isinstance(rooms.join(A, BEN, "one more"), Change)
     rooms.leave(A, ANN, "0")
     assert isinstance(rooms.join(A, ANN, "one more"), Change)
+
+
+def test_nothing_is_remembered_of_who_has_left() -> None:
+    rooms = Rooms()
+    for user in (ANN, BEN):
+        rooms.join(A, user, "one")
+        rooms.join(A, user, "two")
+    rooms.leave(A, ANN, "one")
+    rooms.leave(A, ANN, "two")
+    rooms.leave_all(A, BEN)
+    assert not rooms._rooms
+    assert not rooms._joined

@@ -63,7 +63,7 @@ DEVICE_MUTANTS: Final = (
     bug(
         "the_state_is_not_written_down",
         "sessions/devices.py",
-        "        self.place.note()\n",
+        "        self.place.device_changed()\n",
         "",
         DEVICES,
     ),

@@ -266,14 +266,14 @@ DISPLAY_MUTANTS: Final = (
     bug(
         "nobody_is_told_of_a_mode",
         "dashboard",
-        "            self.place.tell(self._mode_changed())\n",
-        "",
+        "                self._tell_mode(one)\n",
+        "                pass\n",
         "dashboard",
     ),
     bug(
         "who_comes_later_does_not_know_the_mode",
         "dashboard",
-        "            app.send(self._mode_changed())\n",
+        "            self._tell_mode(app)\n",
         "            pass\n",
         "dashboard",
     ),

@@ -1063,9 +1063,8 @@ BETWEEN_USERS: Final = (
     bug(
         "who_is_gone_is_still_in_its_rooms",
         "messaging",
-        "        for change in neighbours.rooms.leave_all(app.package, app.user):\n"
-        "            self._tell_left(app, change)\n",
-        "",
+        "neighbours.rooms.leave_all(app.package, app.user)",
+        "()",
         "messaging",
     ),
     bug(

@@ -92,9 +92,9 @@ SPEECH_MUTANTS: Final = (
     ),
     slip(
         "new_glasses_are_not_told",
-        "sessions/microphone.py",
-        "if message.status.upper() != DISCONNECTED:",
-        'if message.status == "RECONNECTED":',
+        "sessions/devices.py",
+        "        if again:\n",
+        "        if False:\n",
         MICROPHONE,
     ),
     slip(

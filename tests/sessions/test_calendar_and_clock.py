@@ -161,6 +161,49 @@ async def test_an_app_that_was_away_learns_what_has_changed(
         assert clocks(back) == (["2026-01-31T13:02:00+01:00"] if changed else [])
 
 
+async def test_an_app_that_was_away_when_it_was_told_first_learns_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        app.say(wants("custom_message"))
+        await wait_all_tasks_blocked()
+        app.cut()
+        await trio.sleep(1)
+        set_clock(house)
+        back = house.app()
+        await trio.sleep(1)
+        assert clocks(back) == [NOW]
+
+
+async def test_a_runtime_that_begins_anew_learns_it_when_it_has_asked(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        set_clock(house)
+        app.say(wants("custom_message"))
+        await wait_all_tasks_blocked()
+        app.cut()
+        new = house.answer(await house.webhooks.next_start())
+        await new.expect("tpa_connection_ack")
+        new.say(wants())
+        await wait_all_tasks_blocked()
+        assert clocks(new) == [], "its author's handlers are not there yet"
+        new.say(wants("custom_message"))
+        await wait_all_tasks_blocked()
+        assert clocks(new) == [NOW]
+
+
+async def test_who_asks_again_after_it_did_not_want_it_learns_it_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _glasses, app):
+        set_clock(house)
+        for wanted in (wants("custom_message"), wants("button_press"), wants("custom_message")):
+            app.say(wanted)
+            await wait_all_tasks_blocked()
+        assert clocks(app) == [NOW, NOW]
+
+
 async def test_a_new_app_session_is_told_anew(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _glasses, app):
         app.say(wants("custom_message"))

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from mentra_trio.domain.app_settings import KEYS_MAX
 from mentra_trio.domain.errors import SettingRefused, StoreFailed, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import FrameIgnored, StoreTrouble, WebhookCalled
 from mentra_trio.domain.ids import UserId
-from mentra_trio.domain.timings import SETTINGS_ANSWER_S
-from mentra_trio.domain.user_settings import DEFAULTS, KEYS_MAX
+from mentra_trio.domain.timings import SETTINGS_ANSWER_S, Limits
+from mentra_trio.domain.user_settings import DEFAULTS
 from mentra_trio.sessions.app_settings import change_app_settings
 from mentra_trio.sessions.settings import SERVERS_AT_ONCE
 from mentra_trio.storage.memory_store import MemoryStore
@@ -173,6 +175,22 @@ async def test_there_is_a_bound_on_what_is_stored_for_an_app(autojump_clock: Moc
         with pytest.raises(SettingRefused):
             await change(house, {"one more": 1})
         await change(house, {"k0": 1})
+
+
+async def test_an_app_can_always_be_told_all_that_is_stored(autojump_clock: MockClock) -> None:
+    async with open_one_app() as (house, _, app):
+        for number in range(100):
+            with suppress(SettingRefused):
+                await change(house, {f"k{number}": "x" * 65_000})
+            with suppress(SettingRefused):
+                value = "€" * 16_000
+                await house.directory.change_user_settings(USER, {f"k{number}": value})
+        app.cut()
+        again = house.app()
+        ack = await again.expect("tpa_connection_ack")
+        assert len(json.dumps(ack, ensure_ascii=False).encode()) < Limits().outbox_bytes
+        await change(house, {"k0": 1})
+        await house.directory.change_user_settings(USER, {"k0": 1})
 
 
 # -- the user's own --------------------------------------------------------------------

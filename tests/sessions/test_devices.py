@@ -75,6 +75,24 @@ async def test_what_changes_back_is_not_told(autojump_clock: MockClock) -> None:
         assert told(app) == [{"batteryLevel": 50}]
 
 
+async def test_who_attaches_while_something_waits_is_told_that_it_changed_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_one_app() as (house, _, app):
+        await house.add_app(OTHER_APP, kind="background")
+        devices(house).apply({"batteryLevel": 50})
+        await trio.sleep(1)
+        devices(house).apply({"batteryLevel": 51})
+        other = await house.running_app(package=OTHER_APP)
+        snapshot = other.of_type("device_state_update")[0]
+        assert snapshot["fullSnapshot"] is True
+        assert snapshot["state"]["batteryLevel"] == 51
+        devices(house).apply({"batteryLevel": 50})
+        await trio.sleep(1)
+        assert told(other)[-1] == {"batteryLevel": 50}
+        assert told(app)[-1] == {"batteryLevel": 50}
+
+
 async def test_a_connection_is_told_at_once_with_all_that_waits(autojump_clock: MockClock) -> None:
     async with open_one_app() as (house, _, app):
         devices(house).apply({"batteryLevel": 50})

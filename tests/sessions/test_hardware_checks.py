@@ -136,6 +136,21 @@ async def test_an_app_whose_user_stopped_it_meanwhile_does_not_come_back(
         assert await house.store.wanted_apps(USER) == []
 
 
+async def test_an_app_that_its_user_is_just_stopping_does_not_come_back_with_other_glasses(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await running_snaps(house)
+        house.connect_when_called(SNAPS)
+        house.webhooks.stop_after = 3.0
+        await house.directory.stop_app(USER, SNAPS)
+        assert house.state(package=SNAPS) == "stopping"
+        wear(house, G1)
+        wear(house, LIVE)
+        await trio.sleep(30)
+        assert house.state(package=SNAPS) is None
+
+
 async def test_an_app_that_another_took_the_foreground_from_does_not_come_back(
     autojump_clock: MockClock,
 ) -> None:

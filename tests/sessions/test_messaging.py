@@ -349,6 +349,21 @@ async def test_who_is_gone_in_whatever_way_is_out_of_every_room(
         assert all_three.nothing_is_left
 
 
+async def test_a_server_that_closes_tells_nobody_that_others_leave(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        await house.add_app()
+        all_three = Company(house, await house.running_apps([ANN, BEN, CAT]))
+        for user in (ANN, BEN, CAT):
+            await all_three.says(user, join("r"))
+        house.directory.drain()
+        await wait_all_tasks_blocked()
+        for user in (ANN, BEN, CAT):
+            assert all_three.heard(user, "app_user_left") == []
+        assert all_three.nothing_is_left
+
+
 async def test_an_app_whose_session_crashes_is_out_of_its_rooms(
     autojump_clock: MockClock,
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from mentra_trio.sessions.devices import Devices
 from mentra_trio.testing.household import APP, USER, Household, open_household
 from mentra_trio.testing.links import MemoryLink, WebhookScript
 from mentra_trio.testing.trouble import REFUSED
@@ -194,6 +195,24 @@ async def test_glasses_that_the_phone_has_found_are_told_again(
         glasses.say({"type": "glasses_connection_state", "modelName": "G1", "status": status})
         await wait_all_tasks_blocked()
         assert states(glasses)[before:] == [True] * times
+        glasses.say({"type": "glasses_connection_state", "modelName": "G1", "status": status})
+        await wait_all_tasks_blocked()
+        assert states(glasses)[before:] == [True] * 2 * times, "they may be others"
+
+
+async def test_glasses_of_which_the_phone_tells_over_http_are_told_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_household() as house:
+        glasses, _ = await listening(house)
+        before = len(states(glasses))
+        devices = house.directory.live(USER).desk.part(Devices)
+        for news in ({"connected": True}, {"connected": True}, {"batteryLevel": 5}):
+            devices.apply(news)
+        await wait_all_tasks_blocked()
+        assert states(glasses)[before:] == [True]
+        devices.apply({"connected": False})
+        assert states(glasses)[before:] == [True]
 
 
 async def test_off_and_on_again_within_the_hold_is_told_when_more_is_needed(

@@ -52,6 +52,24 @@ class Failing(MemoryStore):
         return await super().user_settings(user)
 
 
+async def test_settings_that_could_not_be_read_are_told_when_they_can(
+    autojump_clock: MockClock,
+) -> None:
+    store = Failing()
+    await store.put_user_settings(USER, {"brightness": 9})
+    store.broken = frozenset({"user_settings"})
+    async with open_household(store=store) as house:
+        glasses = await house.attached_glasses()
+        await trio.sleep(5)
+        assert glasses.of_type("settings_update") == []
+        store.broken = frozenset()
+        told = await glasses.expect("settings_update")
+        assert told["settings"]["brightness"] == 9
+        assert house.directory.live(USER).settings["brightness"] == 9
+        await trio.sleep(5)
+        assert len(glasses.of_type("settings_update")) == 1
+
+
 async def test_a_user_gets_a_session_with_the_default_settings(autojump_clock: MockClock) -> None:
     store = Failing()
     store.broken = frozenset({"user_settings", "wanted_apps"})

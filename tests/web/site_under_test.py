@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any, NoReturn, cast
 
 import attrs
 import httpx
@@ -21,6 +22,7 @@ from mentra_trio.ports import Store
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.sessions.directory import Directory
 from mentra_trio.sessions.endpoint import EndpointSnapshot
+from mentra_trio.sessions.neighbours import Neighbours
 from mentra_trio.sessions.snapshots import AppSnapshot, UserSnapshot
 from mentra_trio.sessions.tool_calls import ToolCalls
 from mentra_trio.storage.memory_store import MemoryStore
@@ -93,6 +95,13 @@ class Sessions:
 
     def user(self, user: UserId) -> UserSnapshot | None:
         return self.snapshots.get(user)
+
+    @property
+    def surroundings(self) -> SimpleNamespace:
+        return SimpleNamespace(store=self.store, neighbours=Neighbours())
+
+    def live(self, user: UserId) -> NoReturn:
+        raise SessionEnded("nobody has a session here: there are only pictures of some")
 
     async def _check(self, user: UserId, package: PackageName) -> None:
         if await self.store.app(package) is None:

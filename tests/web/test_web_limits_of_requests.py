@@ -11,10 +11,10 @@ import pytest
 from starlette.routing import Route
 from trio.testing import MockClock
 
-from mentra_trio.domain.app_settings import TOTAL_CHARACTERS_MAX as APP_TOTAL_MAX
+from mentra_trio.domain.app_settings import STORED_BYTES_MAX as APP_STORED_MAX
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.domain.nesting import DEPTH_MAX
-from mentra_trio.domain.user_settings import TOTAL_CHARACTERS_MAX
+from mentra_trio.domain.user_settings import STORED_BYTES_MAX
 from mentra_trio.ports import AppAnswer
 from mentra_trio.testing.household import APP, USER
 from mentra_trio.web.asgi import make_app
@@ -100,7 +100,7 @@ async def test_a_body_may_be_so_deep_and_no_deeper(autojump_clock: MockClock) ->
 async def test_all_settings_of_a_user_together_have_a_bound(autojump_clock: MockClock) -> None:
     async with open_furnished() as site:
         value = "x" * 16_000
-        for number in range(TOTAL_CHARACTERS_MAX // 16_100):
+        for number in range(STORED_BYTES_MAX // 16_100):
             assert (await send(site, SETTINGS, {f"k{number}": value})).status == 200
         answer = await send(site, SETTINGS, {"more": value})
         assert answer.status == 400
@@ -111,7 +111,7 @@ async def test_all_settings_of_a_user_together_have_a_bound(autojump_clock: Mock
 async def test_all_settings_of_an_app_together_have_a_bound(autojump_clock: MockClock) -> None:
     async with open_furnished() as site:
         path, value = f"/appsettings/{APP}", "x" * 65_000
-        for number in range(APP_TOTAL_MAX // 65_100):
+        for number in range(APP_STORED_MAX // 65_100):
             assert (await send(site, path, {"key": f"k{number}", "value": value})).status == 200
         answer = await send(site, path, {"key": "more", "value": value})
         assert answer.status == 400
