@@ -164,8 +164,11 @@ class Desk:
 
         ``frame`` is its text as they wrote it.
         """
+        takers = _OF_GLASSES.get(type(message))
+        if takers is None:
+            return False
         taken = False
-        for kind, take, as_written in _OF_GLASSES.get(type(message), ()):
+        for kind, take, as_written in takers:
             part = self.part(kind)
             said = take(part, message, frame) if as_written else take(part, message)
             taken = said is True or taken
@@ -177,8 +180,9 @@ class Desk:
             frame, self._half_sample = whole_samples(self._half_sample, frame)
         if frame:
             for kind in _AUDIO:
-                if kind in self._parts:
-                    self._parts[kind].audio(frame)
+                part = self._parts.get(kind)
+                if part is not None:
+                    part.audio(frame)
 
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 
