@@ -317,7 +317,6 @@ class AppSession:
         self.give_up_at = self.retry_at = None
         if self.outcome.settled:
             self._await_outcome()
-        self.desk.app_lost(self)
 
     # -- the end ------------------------------------------------------------------
 

@@ -89,19 +89,12 @@ def _those_with(hook: str) -> tuple[type[Subsystem], ...]:
     return tuple(part for part in SUBSYSTEMS if getattr(part, hook) is not nothing)
 
 
-_AUDIO: Final = _those_with("audio")
-_OPENED: Final = _those_with("opened")
-_GLASSES_ATTACHED: Final = _those_with("glasses_attached")
-_GLASSES_DETACHED: Final = _those_with("glasses_detached")
-_APPS_CHANGED: Final = _those_with("apps_changed")
-_APP_CALLED: Final = _those_with("app_called")
-_APP_ATTACHED: Final = _those_with("app_attached")
-_APP_LISTED: Final = _those_with("app_listed")
-_APP_LOST: Final = _those_with("app_lost")
-_APP_RESTS: Final = _those_with("app_rests")
-_APP_OVER: Final = _those_with("app_over")
-_TIME_TOLD: Final = _those_with("time_told")
-_SETTINGS_CHANGED: Final = _those_with("settings_changed")
+_HOOKS: Final = (
+    *("opened", "glasses_attached", "glasses_detached", "apps_changed", "app_called"),
+    *("app_attached", "app_listed", "app_rests", "app_over", "time_told", "settings_changed"),
+)
+_OF_HOOK: Final = MappingProxyType({hook: _those_with(hook) for hook in _HOOKS})
+_LISTENERS: Final = _those_with("audio")
 
 
 @attrs.define(eq=False, repr=False)
@@ -143,10 +136,10 @@ class Desk:
         assert isinstance(part, kind)
         return part
 
-    def _present(self, kinds: tuple[type[Subsystem], ...]) -> list[Subsystem]:
-        """Those of ``kinds`` that there are: to the others nothing has been said yet."""
+    def _present(self, hook: str) -> list[Subsystem]:
+        """Those with ``hook`` that there are: to the others nothing has been said yet."""
         parts = self._parts
-        return [parts[kind] for kind in kinds if kind in parts]
+        return [parts[kind] for kind in _OF_HOOK[hook] if kind in parts]
 
     # -- messages --------------------------------------------------------------------
 
@@ -164,8 +157,11 @@ class Desk:
 
         ``frame`` is its text as they wrote it.
         """
+        takers = _OF_GLASSES.get(type(message))
+        if takers is None:
+            return False
         taken = False
-        for kind, take, as_written in _OF_GLASSES.get(type(message), ()):
+        for kind, take, as_written in takers:
             part = self.part(kind)
             said = take(part, message, frame) if as_written else take(part, message)
             taken = said is True or taken
@@ -176,64 +172,60 @@ class Desk:
         if self._half_sample or len(frame) % SAMPLE_BYTES:
             frame, self._half_sample = whole_samples(self._half_sample, frame)
         if frame:
-            for kind in _AUDIO:
-                if kind in self._parts:
-                    self._parts[kind].audio(frame)
+            for kind in _LISTENERS:
+                part = self._parts.get(kind)
+                if part is not None:
+                    part.audio(frame)
 
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 
     def opened(self) -> None:
         """The session begins."""
-        for part in self._present(_OPENED):
+        for part in self._present("opened"):
             part.opened()
 
     def glasses_attached(self) -> None:
         """Glasses are linked, and were greeted."""
         self._half_sample = b""
         self.here.set(True)
-        for part in self._present(_GLASSES_ATTACHED):
+        for part in self._present("glasses_attached"):
             part.glasses_attached()
 
     def glasses_detached(self) -> None:
         """The glasses' link is gone."""
         self.here.set(False)
-        for part in self._present(_GLASSES_DETACHED):
+        for part in self._present("glasses_detached"):
             part.glasses_detached()
 
     def apps_changed(self) -> None:
         """An app's state or subscriptions may have changed."""
         self.announce()
-        for part in self._present(_APPS_CHANGED):
+        for part in self._present("apps_changed"):
             part.apps_changed()
 
     def app_called(self, app: AppSession) -> None:
         """The server of ``app`` is about to be called."""
-        for part in self._present(_APP_CALLED):
+        for part in self._present("app_called"):
             part.app_called(app)
 
     def app_attached(self, app: AppSession) -> None:
         """``app`` has a link and was greeted."""
-        for part in self._present(_APP_ATTACHED):
+        for part in self._present("app_attached"):
             part.app_attached(app)
 
     def app_listed(self, app: AppSession, added: Collection[Subscription]) -> None:
         """``app`` asks for ``added`` for the first time in the life of its runtime."""
-        for part in self._present(_APP_LISTED):
+        for part in self._present("app_listed"):
             part.app_listed(app, added)
-
-    def app_lost(self, app: AppSession) -> None:
-        """The link of ``app`` is gone; it is expected back."""
-        for part in self._present(_APP_LOST):
-            part.app_lost(app)
 
     def app_rests(self, package: PackageName) -> None:
         """The app is away and nobody waits for it."""
-        for part in self._present(_APP_RESTS):
+        for part in self._present("app_rests"):
             part.app_rests(package)
 
     def app_over(self, package: PackageName) -> None:
         """The app was stopped."""
-        for part in self._present(_APP_OVER):
+        for part in self._present("app_over"):
             part.app_over(package)
 
     def device_connected(self) -> None:
@@ -254,10 +246,10 @@ class Desk:
         """
         if parse_moment(text) is None:
             raise ValueError("datetime must be an ISO 8601 date and time")
-        for part in self._present(_TIME_TOLD):
+        for part in self._present("time_told"):
             part.time_told(text)
 
     def settings_changed(self, settings: Mapping[str, Any]) -> None:
         """The user's settings have changed."""
-        for part in self._present(_SETTINGS_CHANGED):
+        for part in self._present("settings_changed"):
             part.settings_changed(settings)

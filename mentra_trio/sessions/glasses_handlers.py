@@ -7,6 +7,7 @@ their link.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +18,7 @@ from ..domain.streams import StreamEvent
 from ..wire import from_glasses as said
 from ..wire.codec import decode_from_glasses
 from ..wire.from_glasses import FromGlasses
-from ..wire.message import Unrecognized
+from ..wire.message import Message, Unrecognized
 from ..wire.to_glasses import Pong
 from .fan_out import fan_out
 from .ignored import ignore_glasses
@@ -74,8 +75,13 @@ def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) ->
         case Unrecognized(type=name):
             fan_out(apps, StreamEvent(stream=name), msgspec.Raw(frame.encode()), _now(user))
         case _:
-            stream = str(message.__struct_config__.tag)
-            fan_out(apps, StreamEvent(stream=stream), msgspec.Raw(frame.encode()), _now(user))
+            fan_out(apps, _event_of(type(message)), msgspec.Raw(frame.encode()), _now(user))
+
+
+@cache
+def _event_of(kind: type[Message]) -> StreamEvent:
+    """The stream of messages that have nothing in them by which apps choose: their type."""
+    return StreamEvent(stream=str(kind.__struct_config__.tag))
 
 
 def command(user: UserSession, give: Callable[[PackageName], None], name: str) -> None:

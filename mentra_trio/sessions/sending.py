@@ -11,9 +11,9 @@ def send_frame(telemetry: Telemetry, endpoint: str, link: Link, frame: str | byt
 
     Audio is dropped for a peer that lags; any other frame fails the link of such a peer.
     """
-    audio = isinstance(frame, bytes)
     sent = link.push_audio(frame) if isinstance(frame, bytes) else link.push(frame)
     if not sent:
+        audio = isinstance(frame, bytes)
         reason = "audio for a peer that lags" if audio else "outbox full or link over"
         telemetry.emit(FrameDropped(endpoint=endpoint, peer=link.peer, reason=reason))
     return sent

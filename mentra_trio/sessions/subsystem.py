@@ -122,9 +122,6 @@ class Subsystem:
     def app_listed(self, app: AppSession, added: Collection[Subscription]) -> None:
         """``app`` asks for ``added`` for the first time in the life of its runtime."""
 
-    def app_lost(self, app: AppSession) -> None:
-        """The link of ``app`` is gone; it is expected back."""
-
     def app_rests(self, package: PackageName) -> None:
         """The app is away and nobody waits for it: dormant or evicted. It may come back."""
 
