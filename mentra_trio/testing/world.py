@@ -17,7 +17,7 @@ import trio
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.ids import package_name, user_id
-from ..engines import Transcriber
+from ..engines import LiveStreams, Transcriber
 from ..environment import Environment
 from ..ports import Store
 from ..server import Server
@@ -172,6 +172,7 @@ async def open_world(
     store: Store | None = None,
     environment: Environment | None = None,
     transcriber: Transcriber | None = None,
+    live_streams: LiveStreams | None = None,
 ) -> AsyncGenerator[World]:
     """A world for as long as the block runs. Wants virtual time.
 
@@ -183,6 +184,7 @@ async def open_world(
         store: to keep something beyond this world; ``None``: in memory.
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
         transcriber: recognises speech; ``None``: only phones do.
+        live_streams: what managed streams go through; ``None``: there are none.
     """
     wall = WallClock()
     environment = environment or attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
@@ -201,6 +203,7 @@ async def open_world(
             telemetry=telemetry,
             environment=environment,
             transcriber=transcriber,
+            live_streams=live_streams,
         )
         await process.start()
         async with _everybody_else() as others:
