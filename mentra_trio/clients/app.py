@@ -309,7 +309,7 @@ class AppServer:
             session.nursery.start_soon(session.handle_events)
             session.nursery.start_soon(self._set_up, session)
             reason = await connection.run()
-            session.end(_told(reason))
+            session.end(session.stop_reason or _told(reason))
 
     async def _set_up(self, session: AppSession) -> None:
         with trio.move_on_after(ACK_S):
