@@ -14,9 +14,11 @@ from mentra_trio.clients.app import App, AppServer
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.glasses import Glasses
 from mentra_trio.clients.inbox import Inbox
+from mentra_trio.clients.questions import RequestFailed
 from mentra_trio.domain.facts import AppStateChanged, FrameIgnored, SubscriptionsChanged
 from mentra_trio.testing.live_streams import ScriptedStreams
 from mentra_trio.testing.scripted_transcriber import ScriptedTranscriber
+from mentra_trio.testing.scripted_voice import ScriptedVoice
 from mentra_trio.testing.world import AppProcess, World, open_world
 
 TOURIST: Final = "com.t.tourist"
@@ -36,6 +38,7 @@ class Tour:
     """A world with two users of one app, of whom Ada also has two more.
 
     Attributes:
+        tourist: the app that both have.
         session, bens: of the tourist.
         board: of the system dashboard app.
         glasses, bens_glasses: what they wear.
@@ -44,9 +47,11 @@ class Tour:
 
     world: World
     transcriber: ScriptedTranscriber
+    voice: ScriptedVoice
     streams: ScriptedStreams
     glasses: Glasses
     bens_glasses: Glasses
+    tourist: AppProcess[AppServer]
     session: AppSession
     bens: AppSession
     board: AppSession
@@ -93,6 +98,40 @@ class Tour:
         assert await session.ready.wait()
         return session
 
+    @property
+    def app(self) -> App:
+        """The tourist, to be given more abilities before ``restart_tourist``."""
+        app = self.tourist.app
+        assert isinstance(app, App)
+        return app
+
+    async def restart_tourist(self) -> None:
+        """Have its sessions stopped, and its server started again."""
+        for user in (ADA, BEN):
+            await self.world.server.stop_app(user, TOURIST)
+        await self.tourist.stop()
+        await self.tourist.start()
+
+    async def tourist_session(self) -> AppSession:
+        """Another session of the tourist, which Ada starts."""
+        await self.start(ADA, TOURIST)
+        session = await self.tourist.server.next_session()
+        assert await session.ready.wait()
+        return session
+
+    def failing(self, ask: Callable[[], Awaitable[Any]]) -> Inbox[RequestFailed]:
+        """How ``ask`` fails, once it has."""
+        failure: Inbox[RequestFailed] = Inbox()
+
+        async def put() -> None:
+            try:
+                await ask()
+            except RequestFailed as failed:
+                failure.put(failed)
+
+        self.nursery.start_soon(put)
+        return failure
+
     def asking(self, ask: Callable[[], Awaitable[Any]]) -> Inbox[Any]:
         """What ``ask`` returns, once it has: to answer it meanwhile."""
         answer: Inbox[Any] = Inbox()
@@ -120,22 +159,17 @@ def leg(*kinds: Kind) -> Callable[[Leg], Leg]:
 
 
 def plain_app(package: str) -> App:
-    """An app that shows its name."""
-    app = App(package, api_key="key")
-
-    @app.session
-    async def begin(session: AppSession) -> None:
-        await session.show_text(f"this is {package}")
-
-    return app
+    """An app that does nothing by itself."""
+    return App(package, api_key="key")
 
 
 @asynccontextmanager
 async def open_tour() -> AsyncGenerator[Tour]:
     """A world in which everybody has arrived, while the block runs. Wants virtual time."""
     transcriber, streams = ScriptedTranscriber(), ScriptedStreams(live_after=1.0)
+    voice = ScriptedVoice()
     async with (
-        open_world(transcriber=transcriber, live_streams=streams) as world,
+        open_world(transcriber=transcriber, live_streams=streams, voice=voice) as world,
         trio.open_nursery() as nursery,
     ):
         tourist = await world.add(plain_app(TOURIST), settings=SETTINGS)
@@ -143,18 +177,21 @@ async def open_tour() -> AsyncGenerator[Tour]:
         guest = await world.add(plain_app(GUEST), permissions=(), kind="background")
         async with world.glasses(ADA) as glasses, world.glasses(BEN) as bens_glasses:
             sessions = {}
-            for user, worn in ((ADA, glasses), (BEN, bens_glasses)):
+            for user in (ADA, BEN):
                 result = await world.server.start_app(user, TOURIST)
                 assert result.success, result
-                await worn.until_shown(TOURIST)
                 sessions[user] = await tourist.server.next_session()
+                assert await sessions[user].ready.wait()
             of_ada = [one for one in board.server.sessions if one.user == ADA]
+            assert await of_ada[0].ready.wait()
             yield Tour(
                 world=world,
                 transcriber=transcriber,
+                voice=voice,
                 streams=streams,
                 glasses=glasses,
                 bens_glasses=bens_glasses,
+                tourist=tourist,
                 session=sessions[ADA],
                 bens=sessions[BEN],
                 board=of_ada[0],

@@ -18,7 +18,7 @@ from ..concurrency.watched import Watched
 from ..config import Config
 from ..domain.errors import LinkClosed
 from ..domain.facts import Crashed, Fact
-from ..engines import LiveStreams, Transcriber
+from ..engines import LiveStreams, Transcriber, Voice
 from ..environment import Environment
 from ..ports import Store, Telemetry
 from ..server import Server, open_server
@@ -207,6 +207,7 @@ class ServerProcess(Process):
     environment: Environment
     transcriber: Transcriber | None = None
     live_streams: LiveStreams | None = None
+    voice: Voice | None = None
     server: Server = attrs.field(init=False)
 
     async def kill(self, *, unseen: bool = False) -> None:
@@ -229,6 +230,7 @@ class ServerProcess(Process):
             telemetry=MortalTelemetry(self.telemetry, life.pulse),
             transcriber=self.transcriber,
             live_streams=self.live_streams,
+            voice=self.voice,
             environment=self.environment,
             listeners=[self._network.listen(self.host, SERVER_PORT)],
         ) as self.server:

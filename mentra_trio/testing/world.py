@@ -17,7 +17,7 @@ import trio
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.ids import package_name, user_id
-from ..engines import LiveStreams, Transcriber
+from ..engines import LiveStreams, Transcriber, Voice
 from ..environment import Environment
 from ..ports import Store
 from ..server import Server
@@ -173,6 +173,7 @@ async def open_world(
     environment: Environment | None = None,
     transcriber: Transcriber | None = None,
     live_streams: LiveStreams | None = None,
+    voice: Voice | None = None,
 ) -> AsyncGenerator[World]:
     """A world for as long as the block runs. Wants virtual time.
 
@@ -185,6 +186,7 @@ async def open_world(
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
         transcriber: recognises speech; ``None``: only phones do.
         live_streams: what managed streams go through; ``None``: there are none.
+        voice: says texts; ``None``: the one that is set in ``config``, if any.
     """
     wall = WallClock()
     environment = environment or attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
@@ -204,6 +206,7 @@ async def open_world(
             environment=environment,
             transcriber=transcriber,
             live_streams=live_streams,
+            voice=voice,
         )
         await process.start()
         async with _everybody_else() as others:
