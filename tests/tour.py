@@ -1,4 +1,4 @@
-"""A tour of everything that can be said: legs, each of which says something and awaits its effect."""
+"""A tour of everything that can be said: legs that say something and await its effect."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Tour:
             session.on_stream(stream, inbox.put)
         while True:
             fact = await self.world.telemetry.next(SubscriptionsChanged)
-            if (fact.user, fact.package) == (session.user, session.package):
-                if set(streams) <= set(fact.streams):
-                    return inbox
+            of_session = (fact.user, fact.package) == (session.user, session.package)
+            if of_session and set(streams) <= set(fact.streams):
+                return inbox
 
     def messages(self, session: AppSession, message_type: str) -> Inbox[Any]:
         """The messages of that type that ``session`` gets from now on."""

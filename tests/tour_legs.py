@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import pytest
 import trio
 from tour import ADA, BEN, EVICTED_S, GUEST, TOURIST, Tour, leg
 
@@ -126,7 +127,10 @@ async def a_runtime_of_sdk_v3_that_nobody_started(tour: Tour) -> None:
         await link.send(encode(from_app.Reconnect()))
         rejected = await link.receive()
         assert isinstance(rejected, to_app.ReconnectRejected)
-        assert rejected.code in {"NOT_RUNNING", "SESSION_STOPPED"}  # as it was stopped, or never was
+        assert rejected.code in {
+            "NOT_RUNNING",
+            "SESSION_STOPPED",
+        }  # as it was stopped, or never was
 
 
 @asynccontextmanager
@@ -434,12 +438,9 @@ async def a_room(tour: Tour) -> None:
 @leg(from_app.AppRoomJoin, to_app.TpaConnectionError)
 async def a_full_room(tour: Tour) -> None:
     await tour.bens.messages.join("cell", max_users=1)
-    try:
+    with pytest.raises(RequestFailed) as failed:
         await tour.session.messages.join("cell")
-    except RequestFailed as failed:
-        assert failed.code == "ROOM_FULL"
-    else:
-        raise AssertionError("there was room")
+    assert failed.value.code == "ROOM_FULL"
 
 
 @leg(from_app.AppUserDiscovery)
