@@ -18,6 +18,7 @@ from trio.testing import MockClock
 from wiretap import UNIONS, Kind, Wiretap, kinds_of, name_of
 
 from mentra_trio.clients.questions import RequestFailed
+from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.wire import to_app, to_glasses
 
 TESTS: Final = Path(__file__).parent
@@ -87,7 +88,7 @@ async def test_the_tour_notices_who_does_not_listen(
                 wiretap.deaf_to = kind
                 with trio.fail_after(PATIENCE_S):
                     await leg(tour)
-        except* (AssertionError, RequestFailed, trio.TooSlowError):
+        except* (AssertionError, LinkClosed, RequestFailed, trio.TooSlowError):
             noticed = True
         assert noticed, leg
         wiretap.deaf_to = None
