@@ -216,10 +216,15 @@ class AppServer:
         return await session.ended.wait()
 
     def settings_changed(self, user: str, settings: Sequence[Any]) -> int:
-        """Tell every session of ``user``; how many there are."""
+        """Tell every session of ``user``; how many there are.
+
+        Those that are connected learn it over their link, and in the right order: what is posted
+        may have been overtaken there by a later change.
+        """
         told = [session for session in self.sessions if session.user == user]
         for session in told:
-            session.accept(to_app.SettingsUpdate(settings=settings))
+            if not session.connected:
+                session.accept(to_app.SettingsUpdate(settings=settings))
         return len(told)
 
     async def call_tool(
@@ -304,7 +309,7 @@ class AppServer:
             session.nursery.start_soon(session.handle_events)
             session.nursery.start_soon(self._set_up, session)
             reason = await connection.run()
-            session.end(_told(reason))
+            session.end(session.stop_reason or _told(reason))
 
     async def _set_up(self, session: AppSession) -> None:
         with trio.move_on_after(ACK_S):

@@ -82,6 +82,8 @@ class AppSession(Hearing):
     ready: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     ended: OneShot[bool] = attrs.field(factory=OneShot, init=False)
     end_reason: OneShot[str] = attrs.field(factory=OneShot, init=False)
+    stop_reason: str | None = attrs.field(default=None, init=False, repr=False)
+    """Why the server stops this session: it says so before it closes the connection."""
     questions: Questions = attrs.field(factory=Questions, init=False, repr=False)
     _order: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     """Held while something is sent: a list that is on its way is not overtaken."""
@@ -268,6 +270,8 @@ class AppSession(Hearing):
                 self.capabilities = message.capabilities
             case to_app.DeviceStateUpdate():
                 self.device_state = {**self.device_state, **message.state}
+            case to_app.AppStopped(reason=str() as reason):
+                self.stop_reason = reason
             case to_app.PermissionError():
                 self._warn_of(message.details)
         for ability in self._abilities:
@@ -276,6 +280,7 @@ class AppSession(Hearing):
 
     def _acknowledged(self, ack: to_app.TpaConnectionAck) -> None:
         again = not self.acked.settle(True)
+        self.stop_reason = None
         self._settings(_by_key(ack.settings), told=again)
         self._mentraos_settings(ack.mentraos_settings, told=again)
         self.capabilities = ack.capabilities

@@ -6,17 +6,19 @@ from typing import Final
 
 import msgspec
 
-from ..domain.streams import LOCATION_STREAM, LOCATION_TIERS
+from ..domain.streams import LOCATION_STREAM, LOCATION_TIERS, LOCATIONS
 from ..wire import from_app, to_app
 from ..wire.from_glasses import LocationUpdate
 from .ability import Ability, new_id
 from .ears import FromServer, Off
 from .hearing import Hears
+from .questions import RequestFailed
 
 POLL_S: Final = 15.0
 """How long one location is awaited (protocol.md 6.8)."""
 
 POLLED: Final = "location"
+DENIED: Final = "PERMISSION_DENIED"
 
 
 class Location(Ability):
@@ -32,7 +34,8 @@ class Location(Ability):
 
         Raises:
             ValueError: there is no such accuracy.
-            RequestFailed: as ``Questions.ask``; a server that knows nothing does not answer.
+            RequestFailed: with ``PERMISSION_DENIED``; or as ``Questions.ask``: a server that knows
+                nothing does not answer.
         """
         if accuracy not in LOCATION_TIERS:
             raise ValueError(f"{accuracy!r} is not one of {', '.join(LOCATION_TIERS)}")
@@ -57,11 +60,23 @@ class Location(Ability):
         return self.session.on_stream(LOCATION_STREAM, handler, rate=accuracy)
 
     def take(self, message: FromServer) -> None:
-        """An answer is a location with the id of its question (protocol.md 4.8)."""
-        if isinstance(message, to_app.DataStream) and message.stream_type == "location_update":
-            try:
-                found = msgspec.json.decode(message.data, type=LocationUpdate)
-            except (msgspec.MsgspecError, RecursionError):
-                return
-            if found.correlation_id is not None:
-                self.settle(POLLED, found.correlation_id, found)
+        """An answer is a location with the id of its question (protocol.md 4.8).
+
+        Who lacks the permission is told so without it: then no question is ever answered.
+        """
+        match message:
+            case to_app.DataStream(stream_type="location_update"):
+                self._answered(message.data)
+            case to_app.PermissionError():
+                for detail in message.details:
+                    if detail.stream in LOCATIONS:
+                        denied = RequestFailed(DENIED, detail.message)
+                        self.session.questions.answer_all(POLLED, denied)
+
+    def _answered(self, data: msgspec.Raw) -> None:
+        try:
+            found = msgspec.json.decode(data, type=LocationUpdate)
+        except (msgspec.MsgspecError, RecursionError):
+            return
+        if found.correlation_id is not None:
+            self.settle(POLLED, found.correlation_id, found)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
 import msgspec
+import trio
 
 from ..wire import from_app, to_app
 from ..wire.message import Part
@@ -46,8 +48,12 @@ class _Discovery(msgspec.Struct):
     users: list[OtherUser]
 
 
+@attrs.define(eq=False, repr=False)
 class Messages(Ability):
     """Everything that goes from this user of the app to others."""
+
+    _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    """A denial does not say of which room it is: one is asked for after the other."""
 
     async def broadcast(self, payload: object, *, room: str | None = None) -> bool:
         """Send ``payload`` (JSON) to every other user of the app, or to the others in a room.
@@ -92,19 +98,22 @@ class Messages(Ability):
     ) -> to_app.RoomData:
         """Join a room, and wait until that is done; the first who joins says how it is.
 
+        Several are joined one after the other; ``within_s`` is for this one alone.
+
         Raises:
             RequestFailed: with ``ROOM_FULL``, ``TOO_MANY_ROOMS`` and such; or as
                 ``Questions.ask``.
         """
         config = from_app.RoomConfig(max_users=max_users, is_private=private, metadata=metadata)
-        joined = await self.ask(
-            ROOM,
-            room,
-            from_app.AppRoomJoin,
-            room_id=room,
-            room_config=config,
-            within_s=within_s,
-        )
+        async with self._joining:
+            joined = await self.ask(
+                ROOM,
+                room,
+                from_app.AppRoomJoin,
+                room_id=room,
+                room_config=config,
+                within_s=within_s,
+            )
         assert isinstance(joined, to_app.RoomData)
         return joined
 
@@ -155,6 +164,5 @@ class Messages(Ability):
             case to_app.AppRoomUpdated(update_type="user_joined"):
                 self.settle(ROOM, message.room_id, message.room_data)
             case to_app.TpaConnectionError(code=str() as code) if code in DENIALS:
-                # It does not say which room: but questions are answered in their order.
                 denied = RequestFailed(code, message.message)
                 self.session.questions.answer_oldest(ROOM, denied)

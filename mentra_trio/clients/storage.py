@@ -20,8 +20,8 @@ class Storage(Ability):
 
     All of them are read once, at the first question, and known from then on. Whatever is changed
     is written at once. Every method raises ``RequestFailed`` where the server could not be
-    asked, or refused: ``HTTP_400`` a value is too long, ``HTTP_413`` all are, ``HTTP_429`` too
-    many requests; then nothing has changed.
+    asked, or refused: ``BAD_REQUEST`` a value is too long, ``TOO_LARGE`` all are,
+    ``TOO_MANY_REQUESTS`` too many in a minute; then nothing has changed.
     """
 
     _known: dict[str, str] | None = attrs.field(default=None, init=False)

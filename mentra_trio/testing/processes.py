@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar
 
 import attrs
 import trio
@@ -18,7 +18,7 @@ from ..concurrency.watched import Watched
 from ..config import Config
 from ..domain.errors import LinkClosed
 from ..domain.facts import Crashed, Fact
-from ..engines import Transcriber
+from ..engines import LiveStreams, Transcriber, Voice
 from ..environment import Environment
 from ..ports import Store, Telemetry
 from ..server import Server, open_server
@@ -33,6 +33,14 @@ COMES_BACK_S: Final = 1.0
 """After so many seconds a phone that was lost tries again."""
 SILENT_S: Final = 35.0
 """A phone takes a server that was silent this long for dead: it should have pinged thrice."""
+
+
+class Engines(TypedDict, total=False):
+    """What a server may be given to hear, stream and speak with; see ``server.open_server``."""
+
+    transcriber: Transcriber
+    live_streams: LiveStreams
+    voice: Voice
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +213,7 @@ class ServerProcess(Process):
     store: Store
     telemetry: Telemetry
     environment: Environment
-    transcriber: Transcriber | None = None
+    engines: Engines = attrs.field(factory=Engines)
     server: Server = attrs.field(init=False)
 
     async def kill(self, *, unseen: bool = False) -> None:
@@ -226,7 +234,7 @@ class ServerProcess(Process):
             store=MortalStore(self.store, life.pulse),
             webhooks=webhooks,
             telemetry=MortalTelemetry(self.telemetry, life.pulse),
-            transcriber=self.transcriber,
+            **self.engines,
             environment=self.environment,
             listeners=[self._network.listen(self.host, SERVER_PORT)],
         ) as self.server:

@@ -9,7 +9,7 @@ from contextlib import (
     asynccontextmanager,
     nullcontext,
 )
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 import attrs
 import trio
@@ -17,7 +17,6 @@ import trio
 from ..clients.glasses import Glasses, open_glasses
 from ..config import Config
 from ..domain.ids import package_name, user_id
-from ..engines import Transcriber
 from ..environment import Environment
 from ..ports import Store
 from ..server import Server
@@ -31,7 +30,7 @@ from .playing import play
 from .processes import APP_PORT as APP_PORT
 from .processes import SERVER_PORT as SERVER_PORT
 from .processes import AppProcess as AppProcess
-from .processes import Phone, Process, R, ServableApp, ServerProcess
+from .processes import Engines, Phone, Process, R, ServableApp, ServerProcess
 from .schedule import seeded_schedule
 from .wall_clock import WallClock
 
@@ -171,7 +170,7 @@ async def open_world(
     network: MemoryNetwork | None = None,
     store: Store | None = None,
     environment: Environment | None = None,
-    transcriber: Transcriber | None = None,
+    **engines: Unpack[Engines],
 ) -> AsyncGenerator[World]:
     """A world for as long as the block runs. Wants virtual time.
 
@@ -182,7 +181,8 @@ async def open_world(
         network: to share with another world, or with latency; ``None`` makes one.
         store: to keep something beyond this world; ``None``: in memory.
         environment: ``None``: reproducible, and wall time is that of ``World.wall``.
-        transcriber: recognises speech; ``None``: only phones do.
+        engines: ``transcriber``, ``live_streams`` and ``voice``, as of ``open_server``. Without
+            them only phones recognise speech, and nothing is streamed or spoken.
     """
     wall = WallClock()
     environment = environment or attrs.evolve(virtual_environment(seed or 0), utcnow=wall.now)
@@ -200,7 +200,7 @@ async def open_world(
             store=store,
             telemetry=telemetry,
             environment=environment,
-            transcriber=transcriber,
+            engines=engines,
         )
         await process.start()
         async with _everybody_else() as others:

@@ -300,6 +300,17 @@ async def test_a_final_close_is_final(
     assert rig.stops == [("u-1@x.org", told)]
 
 
+async def test_why_a_session_was_stopped_is_told_before_the_close(
+    rig: Rig, autojump_clock: object
+) -> None:
+    caller = await rig.start()
+    await trio.sleep(1)
+    caller.say({"type": "app_stopped", "reason": "user_disabled"})
+    await caller.close(APP_STOPPED.code, APP_STOPPED.text)
+    await rig.cloud.nobody_comes(10)
+    assert rig.stops == [("u-1@x.org", "user_disabled")]
+
+
 async def test_not_yet_is_tried_again_within_the_same_webhook(
     rig: Rig, autojump_clock: object
 ) -> None:
@@ -455,8 +466,13 @@ async def test_the_other_routes(rig: Rig, autojump_clock: object) -> None:
     assert (await cloud.post("app", "/webhook", b" " * 200_000))[0] == 413
     body = {"userIdForSettings": "u-1@x.org", "settings": [{"key": "size", "value": 3}]}
     assert (await cloud.post("app", "/settings", body))[1]["sessionsUpdated"] == 1
-    assert rig.sessions[0].settings == {"size": 3}
+    assert rig.sessions[0].settings == {}  # it has a link, over which this comes in order
+    cloud.cut()
     caller.leave()
+    again = await cloud.next()
+    assert (await cloud.post("app", "/settings", body))[1]["sessionsUpdated"] == 1
+    assert rig.sessions[0].settings == {"size": 3}
+    again.leave()
 
 
 async def test_attributes_follow_what_the_server_says(rig: Rig, autojump_clock: object) -> None:

@@ -73,9 +73,37 @@ CLIENT_MUTANTS: Final = (
         "any_location_answers",
         "location",
         "if found.correlation_id is not None:\n"
-        "                self.settle(POLLED, found.correlation_id, found)",
+        "            self.settle(POLLED, found.correlation_id, found)",
         "self.session.questions.answer_oldest(POLLED, found)",
         "abilities",
+    ),
+    slip(
+        "who_may_not_know_a_place_waits_for_it",
+        "location",
+        "self.session.questions.answer_all(POLLED, denied)",
+        "del denied",
+        "and_server",
+    ),
+    slip(
+        "rooms_are_asked_for_at_the_same_time",
+        "messages",
+        "async with self._joining:",
+        "if self._joining is not None:",
+        "and_server",
+    ),
+    slip(
+        "posted_settings_overtake_those_of_the_link",
+        "app",
+        "if not session.connected:",
+        "if session.user == user:",
+        "and_server",
+    ),
+    slip(
+        "why_it_was_stopped_is_forgotten",
+        "app",
+        "session.stop_reason or _told(reason)",
+        "_told(reason)",
+        "app",
     ),
     slip(
         "a_rate_that_nobody_wants_any_more_stays",
