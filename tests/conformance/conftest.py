@@ -29,6 +29,8 @@ QUICK = (
     "lifecycle.grace_jitter_s=0.1",
     "limits.auth_s=1.0",
 )
+BUSY_S = 120
+"""How long a test may take, processes of its own included, on a machine that has more to do."""
 _numbers = itertools.count(1)
 
 
@@ -36,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.real_sockets)
+            item.add_marker(pytest.mark.timeout(BUSY_S))
 
 
 @pytest.fixture(scope="session")
