@@ -161,13 +161,13 @@ async def test_what_plays_is_counted_and_may_be_given_up(
 async def test_a_message_of_the_authors_own_and_who_else_is_there(
     server: RunningServer, app_a: RealApp, nursery: trio.Nursery, user: str
 ) -> None:
-    other = f"other-{user}"
+    other, room = f"other-{user}", f"room of {user}"
     await app_a.script(user, call("onAppUserLeft", handler("left")))
     for one in (user, other):
         await start(await open_phone(nursery, server, one), app_a, one)
-        await app_a.run(one, call("joinAppRoom", "chess"))
+        await app_a.run(one, call("joinAppRoom", room))
     assert await app_a.run(user, call("isUserActive", other)) is False, "2.1.29 asks nobody"
-    await app_a.run(other, call("leaveAppRoom", "chess"))
+    await app_a.run(other, call("leaveAppRoom", room))
     assert (await app_a.first_fired(user, "left"))["userId"] == other
     payload = {"by": "hand"}
     own = {"type": "app_broadcast_message", "payload": payload, "messageId": "m"}
