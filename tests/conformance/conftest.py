@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+import subprocess
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from .notes_app import CONFIG, NOTES, NOTES_KEY
 from .other_cloud import OtherCloud
 from .real_app import NODE_PROJECT, RealApp
 from .running_server import RunningServer
+from .sdk_methods import claims_hold
 from .stub_app import StubApp
 
 API_KEYS = {"com.t.a": "key of a", "com.t.b": "key of b", "com.t.quiet": "key of a"}
@@ -23,6 +29,8 @@ QUICK = (
     "lifecycle.grace_jitter_s=0.1",
     "limits.auth_s=1.0",
 )
+BUSY_S = 120
+"""How long a test may take, processes of its own included, on a machine that has more to do."""
 _numbers = itertools.count(1)
 
 
@@ -30,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.real_sockets)
+            item.add_marker(pytest.mark.timeout(BUSY_S))
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +53,15 @@ def node() -> None:
         pytest.fail(problem)
     if problem:
         pytest.skip(problem)
+
+
+@pytest.fixture(scope="session")
+def declared(node: None) -> Mapping[str, Any]:
+    """What the SDK declares, read by the TypeScript compiler."""
+    command = ["node", "declarations.mjs"]
+    done = subprocess.run(command, cwd=NODE_PROJECT, capture_output=True, check=True, timeout=60)
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def running(folder: Path, *settings: str) -> Iterator[RunningServer]:
@@ -98,13 +116,36 @@ def user() -> str:
 
 
 @pytest.fixture
-async def app_a(node_apps: dict[str, RealApp], nursery: trio.Nursery) -> AsyncGenerator[RealApp]:
+def callers(request: pytest.FixtureRequest) -> Iterator[list[RealApp]]:
+    """The apps that this test has: what it is said to call of the SDK, one of them calls."""
+    apps: list[RealApp] = []
+    yield apps
+    claims_hold(request.node.originalname, *apps)
+
+
+@pytest.fixture
+async def app_a(
+    node_apps: dict[str, RealApp], nursery: trio.Nursery, callers: list[RealApp]
+) -> AsyncGenerator[RealApp]:
     """App A: the real SDK, with every permission."""
     app = node_apps["a"]
+    callers.append(app)
     await nursery.start(app.watch)
     yield app
     await app.become("com.t.a", API_KEYS["com.t.a"])
     await app.command("configure", keepSocketOnStop=False)
+
+
+@pytest.fixture
+async def notes(server: RunningServer, app_a: RealApp, tmp_path: Path) -> AsyncGenerator[RealApp]:
+    """App A as an app with a configuration of its own, which needs a camera."""
+    file = tmp_path / "app_config.json"
+    file.write_text(json.dumps(CONFIG))
+    where = ("--url", app_a.url, "--api-key", NOTES_KEY, "--config", str(file))
+    await trio.to_thread.run_sync(partial(server.command, "apps", "add", NOTES, *where))
+    await app_a.become(NOTES, NOTES_KEY)
+    yield app_a
+    await app_a.command("configure", toolReply=None)
 
 
 @pytest.fixture
@@ -158,9 +199,12 @@ async def make_server(node: None, tmp_path: Path) -> AsyncGenerator[MakeServer]:
 
 
 @pytest.fixture
-async def lone_app(node: None, tmp_path: Path, nursery: trio.Nursery) -> AsyncGenerator[RealApp]:
+async def lone_app(
+    node: None, tmp_path: Path, nursery: trio.Nursery, callers: list[RealApp]
+) -> AsyncGenerator[RealApp]:
     """An app of this test alone, whose process may be ended; not registered anywhere."""
     app = RealApp("com.t.lone", "key of lone", tmp_path / "lone.log")
+    callers.append(app)
     await trio.to_thread.run_sync(app.start)
     await nursery.start(app.watch)
     yield app

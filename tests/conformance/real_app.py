@@ -29,6 +29,12 @@ def handler(name: str) -> dict[str, str]:
     return {"$handler": name}
 
 
+def call(path: str, *args: Any, keep: str | None = None) -> Step:
+    """The step that calls a method of the session; what it returns is kept for an undo."""
+    step: Step = {"call": path, "args": args}
+    return step if keep is None else step | {"as": keep}
+
+
 def on(method: str, name: str, *before: Any, after: Sequence[Any] = ()) -> Step:
     """The step that registers a handler with the event manager of the SDK."""
     return {"call": f"events.{method}", "args": [*before, handler(name), *after]}
@@ -51,6 +57,8 @@ class RealApp:
     """Added to the environment of the process."""
     port: int = attrs.field(default=0, init=False)
     seen: Timeline = attrs.field(factory=Timeline, init=False)
+    called: set[str] = attrs.field(factory=set, init=False)
+    """What a test had its steps call, by the paths of the methods."""
     process: subprocess.Popen[bytes] = attrs.field(init=False)
     _events_fd: int = attrs.field(init=False)
     _write_fd: int = attrs.field(init=False)
@@ -129,6 +137,7 @@ class RealApp:
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Collect events until cancelled. Earlier ones are thrown away first."""
         self.seen = Timeline()
+        self.called.clear()
         async with (
             trio.lowlevel.FdStream(os.dup(self._events_fd)) as stream,
             trio.open_nursery() as nursery,
@@ -158,9 +167,14 @@ class RealApp:
     async def go_down(self, how: signal.Signals) -> None:
         """Have the process end by a signal, and wait until it is gone."""
         self.process.send_signal(how)
-        await trio.to_thread.run_sync(self.process.wait)
+        await self.gone()
+
+    async def gone(self) -> int:
+        """Wait until the process is gone; what it ended with."""
+        code = await trio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
         assert self.process.stdin
         self.process.stdin.close()  # not before: at its end the process ends by itself
+        return code
 
     async def come_back(self) -> None:
         """Start another process in the place of the one that is gone, at the same port."""
@@ -185,11 +199,17 @@ class RealApp:
     async def script(self, user: str, *steps: Step) -> None:
         """What ``onSession`` is to do for ``user``, in this process and in later ones."""
         self._scripts[user] = steps
+        self._note(steps)
         await self.command("script", user=user, steps=steps)
 
     async def run(self, user: str, *steps: Step) -> Any:
         """Carry out steps in the running session of ``user``; the value of the last one."""
+        self._note(steps)
         return await self.command("run", user=user, steps=steps)
+
+    def _note(self, steps: Sequence[Step]) -> None:
+        done = (step.get("later", step) for step in steps)
+        self.called.update(step["call"] for step in done if "call" in step)
 
     async def show(self, user: str, text: str) -> None:
         """Show a text wall on the glasses of ``user``."""
@@ -270,14 +290,14 @@ class RealApp:
     def fired(self, user: str, name: str) -> list[Any]:
         """The data with which a handler was called, in order."""
         records = self.seen.all(event="fired", session=self.session_of(user), handler=name)
-        return [record["data"] for record in records]
+        return [record.get("data") for record in records]
 
     async def first_fired(self, user: str, name: str, **query: Any) -> Any:
         """The data of a handler's first call (or of call ``number``)."""
         record = await self.seen.first(
             event="fired", session=self.session_of(user), handler=name, **query
         )
-        return record["data"]
+        return record.get("data")
 
 
 def decoded(record: Record) -> Record:

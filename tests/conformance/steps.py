@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from .real_app import RealApp
 from .running_server import RunningServer
@@ -45,3 +46,8 @@ async def say(phone: Socket, text: str, language: str = "en-US") -> None:
 async def press(phone: Socket, button: str = "main") -> None:
     """Press a button of the glasses shortly."""
     await phone.send("button_press", buttonId=button, pressType="short")
+
+
+async def wear(phone: Socket, model: str, **fields: Any) -> None:
+    """Put on glasses of that model."""
+    await phone.send("glasses_connection_state", status="CONNECTED", modelName=model, **fields)

@@ -17,7 +17,7 @@ from mentra_trio.wire import from_glasses as say
 from mentra_trio.wire import to_glasses as heard
 
 from .conftest import API_KEYS, MakeServer
-from .real_app import RealApp, Step, on
+from .real_app import RealApp, Step, call, handler, on
 from .running_server import RunningServer
 from .steps import register
 from .timeline import eventually
@@ -226,7 +226,11 @@ async def test_71_a_managed_stream_is_shared_and_ends_with_the_last_viewer(
             await publish(program, start.rtmp_url, seconds=30)
 
         filming.start_soon(film)
+        hear = call("camera.onManagedStreamStatus", handler("managed"))
+        assert await app_a.run(user, hear, call("camera.isManagedStreamActive")) is False
         urls = await app_a.run(user, MANAGED)
+        assert await app_a.run(user, call("camera.isManagedStreamActive")) is True
+        assert await app_a.run(user, call("camera.getManagedStreamUrls")) == urls
         async with httpx.AsyncClient(trust_env=False) as client:
             for url in (urls["hlsUrl"], urls["dashUrl"]):
                 assert (await client.get(url)).status_code == 200
@@ -238,6 +242,9 @@ async def test_71_a_managed_stream_is_shared_and_ends_with_the_last_viewer(
             await app_a.run(user, STOP_MANAGED)
             stopped = await app_a.received(user, "managed_stream_status", number=3)
             assert stopped["status"] == "stopped"
+            statuses = [data["status"] for data in app_a.fired(user, "managed")]
+            assert statuses == ["initializing", "active", "stopped"], "each once"
+            assert await app_a.run(user, call("camera.getManagedStreamUrls")) is None
             assert (await client.get(urls["hlsUrl"])).status_code == 200
             await app_b.run(user, STOP_MANAGED)
             stop = await glasses.next(heard.StopRtmpStream)

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from .conftest import MakeServer
-from .real_app import RealApp, on
+from .real_app import RealApp, call, handler, on
 from .running_server import RunningServer
 from .sockets import Socket, open_phone
 from .steps import register, start, subscribed
@@ -169,7 +169,9 @@ async def test_62_only_the_dashboard_app_writes_sections_and_changes_the_mode(
     await register(server, lone_app, kind="system_dashboard")
     await register(server, app_a)
     await app_a.script(
-        user, {"call": "dashboard.content.onModeChange", "args": [{"$handler": "mode"}]}
+        user,
+        call("dashboard.content.onModeChange", handler("mode")),
+        call("events.onDashboardModeChange", handler("event")),
     )
     phone = await open_phone(nursery, server, user)
     await lone_app.running(user)
@@ -182,6 +184,14 @@ async def test_62_only_the_dashboard_app_writes_sections_and_changes_the_mode(
     await phone.message("display_event", **dashboard("right"))
     (first,) = phone.seen.all(type="display_event", view="dashboard")
     assert "no" not in first["layout"]["topText"]
+    for section in ("TopLeft", "BottomLeft", "BottomRight"):
+        await lone_app.run(user, call(f"dashboard.system.set{section}", section))
+    full = {
+        "layoutType": "double_text_wall",
+        "topText": "TopLeft\nBottomLeft",
+        "bottomText": "right\nBottomRight",
+    }
+    await phone.message("display_event", view="dashboard", layout=full)
 
     await lone_app.run(user, {"call": "dashboard.system.setViewMode", "args": ["expanded"]})
     assert await app_a.first_fired(user, "mode") == "expanded"
@@ -196,6 +206,8 @@ async def test_62_only_the_dashboard_app_writes_sections_and_changes_the_mode(
         "display_event", view="dashboard", layout=lambda it: it.get("text", "").endswith("more")
     )
     assert app_a.fired(user, "mode") == ["expanded"]
+    assert app_a.fired(user, "event") == [{"mode": "expanded"}]
+    assert await app_a.run(user, call("dashboard.content.getCurrentMode")) == "expanded"
 
 
 async def test_63_glasses_that_return_are_shown_both_views_again(

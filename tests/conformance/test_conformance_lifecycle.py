@@ -77,7 +77,9 @@ async def test_18_a_stop_is_final(
     assert (closed["code"], closed["reason"]) == (1000, "App stopped")
     assert (await app_a.received(user, "app_stopped"))["reason"] == "user_disabled"
     await app_a.seen.first(event="stopped", user=user, reason="user_disabled")
-    await app_a.seen.first(event="answered", body=lambda body: body["type"] == "stop_request")
+    await app_a.seen.first(
+        event="answered", body=lambda body: body and body.get("type") == "stop_request"
+    )
     (body,) = app_a.webhooks(user, "stop_request")
     assert body["reason"] == "user_disabled"
     position = len(app_a.seen.records)
@@ -211,7 +213,9 @@ async def test_35_the_standard_app_that_is_started_takes_the_foreground(
     await app_a.seen.first(event="stopped", user=user, reason="user_disabled")
     closed = await app_a.seen.first(event="closed", session=app_a.session_of(user))
     assert (closed["code"], closed["reason"]) == (1000, "App stopped")
-    await app_a.seen.first(event="answered", body=lambda body: body["type"] == "stop_request")
+    await app_a.seen.first(
+        event="answered", body=lambda body: body and body.get("type") == "stop_request"
+    )
     (body,) = app_a.webhooks(user, "stop_request")
     assert body["reason"] == "user_disabled"
 

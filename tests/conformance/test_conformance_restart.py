@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from .stub_app import StubApp
 from .timeline import eventually
 
 STREAM = "transcription:en-US"
+PATIENCE_S = 1.0
 MANY = 30
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,17 @@ class Scene:
     user: str
     nursery: trio.Nursery
     phone: Socket
+
+    async def start_server_again(self, *others: RealApp) -> None:
+        """Start another server in the place of the one that is gone.
+
+        Apps of the SDK try again for 3 s after a loss, so they stand still while a start takes
+        longer than on a machine that has nothing else to do.
+        """
+        async with trio.open_nursery() as starting:
+            starting.start_soon(stand_still, self.app, *others)
+            await self.server.start_again()
+            starting.cancel_scope.cancel("started")
 
     async def replace_glasses(self) -> None:
         """The glasses come back, with a new connection."""
@@ -69,6 +82,15 @@ class Scene:
         session = self.app.session_of(user or self.user)
         closed = self.app.seen.all(since=since, event="closed", session=session)
         return [one["code"] for one in closed]
+
+
+async def stand_still(*apps: RealApp) -> None:
+    """Freeze the apps' processes in a moment, until cancelled."""
+    await trio.sleep(PATIENCE_S)
+    with ExitStack() as stack:
+        for app in apps:
+            stack.enter_context(app.frozen())
+        await trio.sleep_forever()
 
 
 @pytest.fixture
@@ -115,7 +137,7 @@ async def back_by_itself(scene: Scene, since: int) -> None:
 async def test_killed_while_all_is_quiet(scene: Scene) -> None:
     since = len(scene.app.seen.records)
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again()
     await known_but_away(scene)
     await back_by_itself(scene, since)
 
@@ -128,7 +150,7 @@ async def test_killed_while_an_app_is_in_grace(scene: Scene) -> None:
     await eventually(scene.look, lambda app: app and app["outbox"] == 1)
     await trio.sleep(0.3)  # the loss window
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again()
     await known_but_away(scene)
     await back_by_itself(scene, since)
     heard = [data["text"] for data in scene.app.fired(scene.user, "speech")]
@@ -144,7 +166,7 @@ async def test_killed_while_a_call_is_out_and_the_app_never_comes_by_itself(
     await stub_app.calls.first(type="session_request", within_s=10)
     await scene.in_state("resurrecting")
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again()
     await known_but_away(scene)
     await scene.in_state("grace_period", "dormant")
 
@@ -168,7 +190,7 @@ async def test_killed_at_the_moment_of_a_resurrection(scene: Scene) -> None:
     held = await scene.app.seen.first(event="held", within_s=10)
     scene.server.kill()
     since = len(scene.app.seen.records)
-    await scene.server.start_again()
+    await scene.start_server_again()
     await known_but_away(scene)
     await scene.app.running(scene.user, number=2)
     assert scene.app.inits(scene.user)[-1]["url"] == held["url"], "the token of that attempt"
@@ -187,7 +209,7 @@ async def test_killed_after_the_app_went_to_another_cloud(
     await scene.in_state("dormant")
     await trio.sleep(0.3)  # the loss window
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again()
     await known_but_away(scene)
     await scene.in_state("dormant")
     assert len(scene.app.webhooks(scene.user)) == 2, "the user's start and the other cloud's"
@@ -215,15 +237,16 @@ async def test_a_late_socket_of_an_older_attempt_is_known_to_the_next_server(
     )
     server.kill()
     since = len(lone_app.seen.records)
-    await server.start_again()
+    await scene.start_server_again()
     await scene.in_state("running", within_s=10)
+    back = len(lone_app.seen.records)
     await lone_app.seen.first(event="held", url=older, since=since)
     await lone_app.command("release")
     closed = await lone_app.seen.first(event="closed", url=older, code=1008)
     assert closed["reason"] == "Superseded"
     await scene.replace_glasses()
     await scene.hears("after")
-    assert lone_app.seen.count(event="closed", url=newer["url"], since=since) <= 1, "by the kill"
+    assert lone_app.seen.count(event="closed", url=newer["url"], since=back) == 0
     assert await lone_app.reached_by_settings(user) == 1
     assert lone_app.stops(user) == []
 
@@ -234,7 +257,7 @@ async def test_killed_right_after_a_write_was_acknowledged(scene: Scene) -> None
         answer = await scene.server.post(path, scene.user, {"brightness": brightness})
         assert answer.status_code == 200
         scene.server.kill()
-        await scene.server.start_again()
+        await scene.start_server_again()
         stored = (await scene.server.get(path, scene.user)).json()["data"]
         assert stored["brightness"] == brightness
 
@@ -245,7 +268,7 @@ async def test_killed_right_after_a_stop_was_acknowledged(scene: Scene) -> None:
     answer = await scene.server.post(stopped, scene.user)
     assert answer.json()["data"]["status"] == "stopped"
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again()
     await scene.replace_glasses()
     await scene.phone.message("connection_ack")
     await trio.sleep(2)  # a wanted app would have been called at once
@@ -260,7 +283,7 @@ async def test_killed_right_after_a_start_was_acknowledged(scene: Scene, app_b: 
     answer = await scene.server.post(f"/apps/{app_b.package}/start", scene.user)
     assert answer.json()["data"]["status"] == "started"
     scene.server.kill()
-    await scene.server.start_again()
+    await scene.start_server_again(app_b)
     await scene.replace_glasses()
     look = partial(scene.server.app, scene.user, app_b.package)
     await eventually(look, lambda app: app and app["state"] == "running", within_s=10)
@@ -293,7 +316,7 @@ async def test_told_to_end_while_many_are_connected(scene: Scene) -> None:
         assert (closed["code"], closed["reason"]) == (1012, "Server restarting")
         assert (await phone.end())["closed"] == 1012
 
-    await scene.server.start_again()
+    await scene.start_server_again()
     look = partial(scene.server.app, package=scene.app.package)
     for wearer in wearers:
         await eventually(
@@ -312,7 +335,8 @@ async def test_told_to_end_while_one_app_does_not_answer(scene: Scene, app_b: Re
     await start(scene.phone, app_b, scene.user)
     with scene.app.frozen():
         await trio.to_thread.run_sync(scene.server.end)
-        await scene.server.start_again()
+        with app_b.frozen():
+            await scene.server.start_again()
         look = partial(scene.server.app, scene.user, app_b.package)
         await eventually(look, lambda app: app and app["state"] == "running")
     assert app_b.sessions(scene.user) == len(app_b.webhooks(scene.user)) == 1

@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import trio
 
+from .notes_app import CONFIG, NOTES
 from .real_app import RealApp, handler
 from .running_server import RunningServer
-from .sockets import Socket, open_phone
-from .steps import start
+from .sockets import open_phone
+from .steps import start, wear
 from .timeline import eventually
 
-NOTES, NOTES_KEY = "com.t.notes", "key of notes"
 SETTLE_S = 0.6
-CONFIG: dict[str, Any] = {
-    "name": "Notes",
-    "description": "Writes notes",
-    "version": "1.2.0",
-    "settings": [
-        {
-            "type": "slider",
-            "key": "size",
-            "label": "Size",
-            "min": 1,
-            "max": 5,
-            "defaultValue": 3,
-        }
-    ],
-    "tools": [{"id": "note", "description": "Writes a note"}],
-    "permissions": [{"type": "ALL"}],
-    "hardwareRequirements": [{"type": "CAMERA", "level": "REQUIRED"}],
-}
 MENTRAOS_KEYS = 10
-
-
-@pytest.fixture
-async def notes(
-    server: RunningServer, app_a: RealApp, tmp_path: Path
-) -> AsyncGenerator[RealApp, None]:
-    """App A as an app with a configuration of its own, which needs a camera."""
-    file = tmp_path / "app_config.json"
-    file.write_text(json.dumps(CONFIG))
-    where = ("--url", app_a.url, "--api-key", NOTES_KEY, "--config", str(file))
-    await trio.to_thread.run_sync(partial(server.command, "apps", "add", NOTES, *where))
-    await app_a.become(NOTES, NOTES_KEY)
-    yield app_a
-    await app_a.command("configure", toolReply=None)
 
 
 def on_settings(user_key: str, app_key: str) -> tuple[dict[str, Any], ...]:
@@ -60,10 +25,6 @@ def on_settings(user_key: str, app_key: str) -> tuple[dict[str, Any], ...]:
         {"call": "settings.onMentraosChange", "args": [user_key, handler("mentraos")]},
         {"call": "settings.onValueChange", "args": [app_key, handler("value")]},
     )
-
-
-async def wear(phone: Socket, model: str) -> None:
-    await phone.send("glasses_connection_state", status="CONNECTED", modelName=model)
 
 
 async def test_73_settings_saved_while_the_app_runs(

@@ -124,7 +124,8 @@ def test_both_answer_the_same_without_a_session(played: Played) -> None:
 def test_both_say_the_same(played: Played, name: str) -> None:
     real, simulated = played.outcomes[name]["real"], played.outcomes[name]["simulated"]
     assert simulated.connections == real.connections
-    assert simulated.order == real.order
+    assert simulated.order == real.order or SCENARIOS[name].races
+    assert sorted(simulated.order) == sorted(real.order)
     assert simulated.answers == real.answers
     assert simulated.stops == real.stops
     assert simulated.reached == real.reached

@@ -351,11 +351,12 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 async def tls_app(
-    node: None, tmp_path: Path, authority: Authority, nursery: trio.Nursery
+    node: None, authority: Authority, nursery: trio.Nursery, callers: list[RealApp]
 ) -> AsyncGenerator[RealApp]:
     """An app whose process trusts the certificate of this test."""
     environ = {"NODE_EXTRA_CA_CERTS": str(authority.ca)}
-    app = RealApp("com.t.tls", "key of tls", tmp_path / "tls.log", environ=environ)
+    app = RealApp("com.t.tls", "key of tls", authority.ca.with_name("tls.log"), environ=environ)
+    callers.append(app)
     await trio.to_thread.run_sync(app.start)
     await nursery.start(app.watch)
     yield app

@@ -21,7 +21,7 @@ from mentra_trio.clients.glasses import Glasses, open_glasses
 from mentra_trio.wire.user_tokens import make_key_pem, public_pem, read_key
 
 from .real_app import RealApp, Step
-from .running_server import RunningServer
+from .running_server import NO_TLS, RunningServer
 from .sockets import open_phone
 from .steps import start
 from .timeline import eventually
@@ -40,7 +40,7 @@ async def stored(
     """What the app's server gets past the SDK."""
     headers = {"Authorization": f"Bearer {app.package}:{more.pop('key', app.api_key)}"}
     url = f"{server.url}{STORAGE}/{quote(user, safe='')}"
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=20) as client:
         return await client.request(method, url, headers=headers, **more)
 
 

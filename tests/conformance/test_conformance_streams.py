@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 from .conftest import API_KEYS
-from .real_app import RealApp, handler, on
+from .real_app import RealApp, call, handler, on
 from .running_server import RunningServer
 from .sockets import open_phone
 from .steps import say, start, subscribed
@@ -182,7 +182,8 @@ async def test_45_a_stream_without_permission_is_refused_alone(
     await app_a.become("com.t.quiet", API_KEYS["com.t.quiet"])
     await app_a.script(
         user,
-        {"call": "events.onPermissionError", "args": [handler("refused")]},
+        call("events.onPermissionError", handler("refused")),
+        call("events.onPermissionDenied", handler("denied")),
         on("onAudioChunk", "audio"),
         on("onButtonPress", "button"),
     )
@@ -196,6 +197,7 @@ async def test_45_a_stream_without_permission_is_refused_alone(
     (refused,) = app_a.fired(user, "refused")
     (detail,) = refused["details"]
     assert (detail["stream"], detail["requiredPermission"]) == ("audio_chunk", "MICROPHONE")
+    assert app_a.fired(user, "denied") == [detail]
     assert app_a.fired(user, "audio") == []
 
 

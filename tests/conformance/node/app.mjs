@@ -4,9 +4,11 @@
 // EVENTS_FD; stdout and stderr carry only the SDK's own log. A script is a list of steps that
 // onSession carries out for one user; a step calls a method of the session by its path:
 //   {"call": "events.onButtonPress", "args": [{"$handler": "button"}]}
-// where {"$handler": NAME} becomes a function that reports each call as a "fired" event.
-// Other steps: {"wait": MS}, {"throw": MESSAGE}, and {"undo": NAME} for the function that a call with
-// "as": NAME has returned. A process that takes the place of a killed one is
+// where {"$handler": NAME} becomes a function that reports each call as a "fired" event, and returns
+// what stands as "returns" beside it; it may stand inside an object, too.
+// Other steps: {"wait": MS}, {"throw": MESSAGE}, {"later": STEP} for a step that nobody waits for,
+// and {"undo": NAME} for the function that a call with "as": NAME has returned, or with "method"
+// for that method of what it has returned. A process that takes the place of a killed one is
 // given the scripts in SCRIPTS, because its first webhook may come before any command.
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -105,7 +107,11 @@ ScriptedApp.prototype.onToolCall = async ({ toolId, toolParameters, userId, acti
 async function carryOut(session, step, sessionId) {
   if (step.wait !== undefined) return new Promise((resolve) => setTimeout(resolve, step.wait));
   if (step.throw !== undefined) throw new Error(step.throw);
-  if (step.undo !== undefined) return undoing.get(sessionId + step.undo)?.();
+  if (step.later !== undefined) return void setTimeout(() => carryOut(session, step.later, sessionId));
+  if (step.undo !== undefined) {
+    const kept = undoing.get(sessionId + step.undo);
+    return void (step.method === undefined ? kept?.() : kept[step.method]());
+  }
   const path = step.call.split(".");
   const method = path.pop();
   const owner = path.reduce((object, name) => object[name], session);
@@ -115,11 +121,17 @@ async function carryOut(session, step, sessionId) {
 }
 
 function materialised(arg, sessionId) {
-  if (arg === null || typeof arg !== "object" || arg.$handler === undefined) return arg;
-  return (data) => emit("fired", { session: sessionId, handler: arg.$handler, data: printable(data) });
+  if (arg === null || typeof arg !== "object" || Array.isArray(arg)) return arg;
+  if (arg.$handler === undefined)
+    return Object.fromEntries(Object.entries(arg).map(([name, one]) => [name, materialised(one, sessionId)]));
+  return (data) => {
+    emit("fired", { session: sessionId, handler: arg.$handler, data: printable(data) });
+    return arg.returns;
+  };
 }
 
 function printable(data) {
+  if (data?.timeoutId !== undefined) return { ...data, session: undefined, timeoutId: undefined }; // circles
   if (data?.arrayBuffer === undefined) return data;
   return { ...data, arrayBuffer: Buffer.from(data.arrayBuffer).toString("hex") };
 }
