@@ -6,6 +6,7 @@ The list of subsystems is here, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from inspect import isfunction
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -89,11 +90,13 @@ def _those_with(hook: str) -> tuple[type[Subsystem], ...]:
     return tuple(part for part in SUBSYSTEMS if getattr(part, hook) is not nothing)
 
 
-_HOOKS: Final = (
-    *("opened", "glasses_attached", "glasses_detached", "apps_changed", "app_called"),
-    *("app_attached", "app_listed", "app_rests", "app_over", "time_told", "settings_changed"),
+_OF_HOOK: Final = MappingProxyType(
+    {
+        name: _those_with(name)
+        for name, one in vars(Subsystem).items()
+        if isfunction(one) and not name.startswith("_")
+    }
 )
-_OF_HOOK: Final = MappingProxyType({hook: _those_with(hook) for hook in _HOOKS})
 _LISTENERS: Final = _those_with("audio")
 
 
@@ -230,12 +233,12 @@ class Desk:
 
     def device_connected(self) -> None:
         """The phone has found its glasses."""
-        for part in self._parts.values():
+        for part in self._present("device_connected"):
             part.device_connected()
 
     def device_changed(self) -> None:
         """What is known of the glasses has changed."""
-        for part in self._parts.values():
+        for part in self._present("device_changed"):
             part.device_changed()
 
     def time_told(self, text: str) -> None:

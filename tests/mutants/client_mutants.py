@@ -58,8 +58,8 @@ CLIENT_MUTANTS: Final = (
     slip(
         "the_end_of_a_former_stream_ends_the_new_one",
         "live_streams",
-        "replaced = status.stream_id is not None and status.stream_id == self._before",
-        "replaced = status.stream_id is None and status.stream_id == self._before",
+        "old = stream_id is not None and stream_id == self._before",
+        "old = stream_id is None and stream_id == self._before",
         "abilities",
     ),
     slip(

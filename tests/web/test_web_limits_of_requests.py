@@ -104,7 +104,7 @@ async def test_all_settings_of_a_user_together_have_a_bound(autojump_clock: Mock
             assert (await send(site, SETTINGS, {f"k{number}": value})).status == 200
         answer = await send(site, SETTINGS, {"more": value})
         assert answer.status == 400
-        assert json.loads(answer.body)["message"].startswith("$ would make more than")
+        assert json.loads(answer.body)["message"].startswith("$ would make settings of more than")
         assert "more" not in await site.house.store.user_settings(USER)
 
 
