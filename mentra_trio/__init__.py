@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .domain.errors import DecodeError as DecodeError
     from .domain.errors import InitRefused as InitRefused
     from .domain.errors import LinkClosed as LinkClosed
+    from .domain.errors import LiveStreamFailed as LiveStreamFailed
     from .domain.errors import MentraTrioError as MentraTrioError
     from .domain.errors import SessionEnded as SessionEnded
     from .domain.errors import StoreFailed as StoreFailed
@@ -43,15 +44,21 @@ if TYPE_CHECKING:
     from .domain.errors import WebhookFailure as WebhookFailure
     from .domain.facts import Fact as Fact
     from .domain.lifecycle import AppState as AppState
+    from .domain.live_streams import Playback as Playback
     from .domain.speech import SpeechWish as SpeechWish
     from .domain.starting import StartResult as StartResult
     from .domain.starting import StartStage as StartStage
+    from .domain.stream_settings import StreamSettings as StreamSettings
     from .domain.timings import Heartbeat as Heartbeat
     from .domain.timings import Lifecycle as Lifecycle
     from .domain.timings import Limits as Limits
     from .domain.voices import VoiceSettings as VoiceSettings
     from .engines import Audio as Audio
     from .engines import Heard as Heard
+    from .engines import Ingest as Ingest
+    from .engines import LiveStreams as LiveStreams
+    from .engines import Speech as Speech
+    from .engines import Spoken as Spoken
     from .engines import Transcriber as Transcriber
     from .engines import Voice as Voice
     from .environment import Environment as Environment
@@ -80,6 +87,7 @@ _FROM: _Final = _MappingProxyType(
             "MentraTrioError",
             "SessionEnded",
             "StoreFailed",
+            "LiveStreamFailed",
             "TranscriberFailed",
             "UnknownApp",
             "VoiceFailed",
@@ -88,11 +96,22 @@ _FROM: _Final = _MappingProxyType(
         ),
         ".domain.facts": ("Fact",),
         ".domain.lifecycle": ("AppState",),
+        ".domain.live_streams": ("Playback",),
         ".domain.speech": ("SpeechWish",),
+        ".domain.stream_settings": ("StreamSettings",),
         ".domain.starting": ("StartResult", "StartStage"),
         ".domain.timings": ("Heartbeat", "Lifecycle", "Limits"),
         ".domain.voices": ("VoiceSettings",),
-        ".engines": ("Audio", "Heard", "Transcriber", "Voice"),
+        ".engines": (
+            "Audio",
+            "Heard",
+            "Ingest",
+            "LiveStreams",
+            "Speech",
+            "Spoken",
+            "Transcriber",
+            "Voice",
+        ),
         ".environment": ("Environment",),
         ".ports": ("Link", "Store", "Telemetry", "Webhooks"),
         ".server": ("Server", "open_server"),

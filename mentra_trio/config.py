@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .domain.errors import ConfigError
-from .domain.stream_settings import Streams
+from .domain.stream_settings import StreamSettings
 from .domain.timings import Heartbeat, Lifecycle, Limits, not_negative, positive
 from .domain.voices import VoiceSettings
 
@@ -124,7 +124,7 @@ class Config:
     webhooks: WebhookSettings = attrs.field(factory=WebhookSettings)
     voice: VoiceSettings = attrs.field(factory=VoiceSettings)
     speech: SpeechSettings = attrs.field(factory=SpeechSettings)
-    streams: Streams = attrs.field(factory=Streams)
+    streams: StreamSettings = attrs.field(factory=StreamSettings)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
     log_level: str = attrs.field(default="info", validator=_log_level)
 

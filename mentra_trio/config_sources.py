@@ -20,7 +20,7 @@ import attrs
 
 from .config import SECRET_BYTES_MIN, Config, SpeechSettings, WebhookSettings
 from .domain.errors import ConfigError
-from .domain.stream_settings import Streams
+from .domain.stream_settings import StreamSettings
 from .domain.timings import Heartbeat, Lifecycle, Limits
 from .domain.voices import VoiceSettings
 
@@ -83,7 +83,7 @@ _SECTIONS: Final[Mapping[str, type]] = types.MappingProxyType(
         "webhooks": WebhookSettings,
         "voice": VoiceSettings,
         "speech": SpeechSettings,
-        "streams": Streams,
+        "streams": StreamSettings,
     }
 )
 

@@ -236,7 +236,7 @@ def test_tables_read_off_the_code_cite_nothing_that_the_reader_lacks() -> None:
     texts = [plain(kind.__doc__ or "") for kind in vars(facts).values() if isinstance(kind, type)]
     for module, names in (
         (timings, ("Lifecycle", "Heartbeat", "Limits")),
-        (stream_settings, ("Streams",)),
+        (stream_settings, ("StreamSettings",)),
         (lifecycle, ("AppState",)),
         (attachment, ("UserState",)),
     ):

@@ -25,7 +25,7 @@ def _port(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
 
 
 @attrs.frozen(kw_only=True)
-class Streams:
+class StreamSettings:
     """The streaming engine; the section ``streams`` of the settings."""
 
     engine: str = attrs.field(default=NO_ENGINE, validator=_engine)

@@ -9,7 +9,7 @@ from functools import partial
 import trio
 
 from ..domain.errors import ConfigError
-from ..domain.stream_settings import Streams
+from ..domain.stream_settings import StreamSettings
 from ..ports import Telemetry
 from .ffmpeg import find_ffmpeg
 from .ffmpeg_streams import APP, FfmpegStreams
@@ -19,7 +19,7 @@ from .outputs import Destinations
 
 @asynccontextmanager
 async def open_ffmpeg_streams(
-    settings: Streams,
+    settings: StreamSettings,
     *,
     host: str,
     public_host: str,
@@ -66,7 +66,7 @@ async def open_ffmpeg_streams(
             nursery.cancel_scope.cancel("server closed")
 
 
-def outside(settings: Streams, public_host: str, port: int) -> str:
+def outside(settings: StreamSettings, public_host: str, port: int) -> str:
     """Host and port as glasses use them."""
     named = settings.public_host
     if named is None:

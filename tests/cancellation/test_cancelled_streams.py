@@ -15,7 +15,7 @@ from every_moment import cancel_at_every_moment, cancels
 from trio.testing import MockClock, memory_stream_pair
 
 from mentra_trio.domain.ids import user_id
-from mentra_trio.domain.stream_settings import Streams
+from mentra_trio.domain.stream_settings import StreamSettings
 from mentra_trio.sessions.running_stream import Presence, Pulse
 from mentra_trio.streams.ffmpeg import open_ffmpeg
 from mentra_trio.streams.ffmpeg_streams import FfmpegIngest, FfmpegStreams
@@ -197,7 +197,7 @@ async def test_whether_an_address_is_allowed_may_be_asked_again(public: bool) ->
 
 @cancels(open_ffmpeg_streams, open_root)
 async def test_an_engine_that_was_not_even_opened_leaves_nothing(tmp_path: Path) -> None:
-    settings = Streams(engine="ffmpeg", program=Path("/bin/false"), port=0, folder=tmp_path)
+    settings = StreamSettings(engine="ffmpeg", program=Path("/bin/false"), port=0, folder=tmp_path)
 
     @asynccontextmanager
     async def world() -> AsyncGenerator[None]:

@@ -14,7 +14,7 @@ import mentra_trio
 from mentra_trio.cli import main
 from mentra_trio.cli.doctor import doctor
 from mentra_trio.clients.app import App
-from mentra_trio.domain.stream_settings import Streams
+from mentra_trio.domain.stream_settings import StreamSettings
 from mentra_trio.sessions.catalog import AppCatalog
 from mentra_trio.speech import engines
 from mentra_trio.storage.sqlite_store import DATABASE_NAME, open_sqlite_store
@@ -189,7 +189,7 @@ async def test_the_streaming_engine(config: mentra_trio.Config, tmp_path: Path) 
     _, text = await examined(config)
     assert "OK    streams: managed streams are refused; streams.engine is none" in text
     for program, code in ((Path("/bin/true"), 0), (tmp_path / "nothing", 1)):
-        streams = Streams(engine="ffmpeg", program=program)
+        streams = StreamSettings(engine="ffmpeg", program=program)
         found, text = await examined(attrs.evolve(config, streams=streams))
         assert found == code
         assert ("OK    streams: /bin/true takes them in, at port 1935" in text) == (code == 0)

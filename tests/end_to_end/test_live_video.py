@@ -15,7 +15,7 @@ from video import ffmpeg_or_skip, frames_in, publish
 from mentra_trio.config import Config
 from mentra_trio.domain.errors import ConfigError
 from mentra_trio.domain.ids import user_id
-from mentra_trio.domain.stream_settings import Streams
+from mentra_trio.domain.stream_settings import StreamSettings
 from mentra_trio.server import open_server
 from mentra_trio.streams import ffmpeg
 from mentra_trio.streams.ffmpeg import open_ffmpeg
@@ -28,7 +28,7 @@ PATIENCE_S = 15.0
 
 
 def config_in(folder: Path, program: Path) -> Config:
-    streams = Streams(engine="ffmpeg", program=program, port=0, folder=folder)
+    streams = StreamSettings(engine="ffmpeg", program=program, port=0, folder=folder)
     return Config(port=0, streams=streams)
 
 
@@ -187,9 +187,9 @@ async def test_a_port_or_a_folder_that_cannot_be_used_is_said(tmp_path: Path) ->
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     for settings, key in (
-        (Streams(engine="ffmpeg", program=Path("/bin/true"), port=port), "port"),
-        (Streams(engine="ffmpeg", program=Path("/bin/true"), folder=blocked), "folder"),
-        (Streams(engine="ffmpeg", program=blocked), "program"),
+        (StreamSettings(engine="ffmpeg", program=Path("/bin/true"), port=port), "port"),
+        (StreamSettings(engine="ffmpeg", program=Path("/bin/true"), folder=blocked), "folder"),
+        (StreamSettings(engine="ffmpeg", program=blocked), "program"),
     ):
         with pytest.raises(ConfigError, match=rf"streams\.{key}"):
             async with open_server(Config(port=0, streams=settings)):

@@ -17,7 +17,7 @@ from trio.testing import MemoryReceiveStream, MockClock, memory_stream_pair, wai
 from mentra_trio.domain.errors import ConfigError, LiveStreamFailed
 from mentra_trio.domain.facts import Crashed
 from mentra_trio.domain.ids import user_id
-from mentra_trio.domain.stream_settings import Streams
+from mentra_trio.domain.stream_settings import StreamSettings
 from mentra_trio.streams.ffmpeg import find_ffmpeg, sending
 from mentra_trio.streams.ffmpeg_streams import (
     CONNECTIONS_PER_STREAM,
@@ -225,7 +225,7 @@ def _missing(name: str) -> None:
     ],
 )
 def test_how_glasses_are_told_the_port(named: str | None, host: str, shown: str) -> None:
-    assert outside(Streams(public_host=named), host, 9) == shown
+    assert outside(StreamSettings(public_host=named), host, 9) == shown
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_an_address_is_an_argument_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"engine": "vlc"}, {"port": 70_000}, {"most": 0}])
 def test_settings_are_checked(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        Streams(**changes)  # type: ignore[arg-type]
+        StreamSettings(**changes)  # type: ignore[arg-type]
     assert SILENCE_S > PUBLISH_S
 
 
