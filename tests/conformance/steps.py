@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .real_app import RealApp
+import pytest
+
+from .real_app import RealApp, Step
 from .running_server import RunningServer
 from .sockets import Socket
 from .timeline import eventually
@@ -51,3 +53,16 @@ async def press(phone: Socket, button: str = "main") -> None:
 async def wear(phone: Socket, model: str, **fields: Any) -> None:
     """Put on glasses of that model."""
     await phone.send("glasses_connection_state", status="CONNECTED", modelName=model, **fields)
+
+
+async def pending(app: RealApp, user: str, step: Step, ends: list[str]) -> None:
+    """Run a step that is to fail, and note with what."""
+    with pytest.raises(AssertionError) as failed:
+        await app.run(user, step)
+    ends.append(str(failed.value))
+
+
+def untouched(app: RealApp, user: str) -> bool:
+    """Whether the socket of the app was neither closed nor opened anew."""
+    closed = app.seen.count(event="closed", session=app.session_of(user))
+    return closed == 0 and len(app.inits(user)) == 1

@@ -19,7 +19,7 @@ from mentra_trio.wire import to_glasses as heard
 from .conftest import API_KEYS, MakeServer
 from .real_app import RealApp, Step, call, handler, on
 from .running_server import RunningServer
-from .steps import register
+from .steps import register, untouched
 from .timeline import eventually
 
 PICTURE = bytes(range(256)) * 4
@@ -55,12 +55,6 @@ async def rejection(app: RealApp, user: str, step: Step) -> str:
     with trio.fail_after(QUICK_S), pytest.raises(AssertionError) as failed:
         await app.run(user, step)
     return str(failed.value)
-
-
-def untouched(app: RealApp, user: str) -> bool:
-    """Whether the socket of the app was neither closed nor opened anew."""
-    closed = app.seen.count(event="closed", session=app.session_of(user))
-    return closed == 0 and len(app.inits(user)) == 1
 
 
 async def test_64_a_photo_comes_to_the_app(

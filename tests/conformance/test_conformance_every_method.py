@@ -19,7 +19,7 @@ from .real_app import RealApp, Step, call, handler
 from .running_server import RunningServer
 from .sdk_methods import OBSERVABLES
 from .sockets import open_phone
-from .steps import start, subscribed, wear
+from .steps import start, subscribed, untouched, wear
 from .timeline import Record, eventually
 
 SETTLE_S = 0.4
@@ -31,19 +31,6 @@ def bitmap(width: int, height: int) -> str:
     head = struct.pack("<2sIHHI", b"BM", 54 + len(pixels), 0, 0, 54)
     about = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(pixels), 0, 0, 0, 0)
     return base64.b64encode(head + about + pixels).decode()
-
-
-async def pending(app: RealApp, user: str, step: Step, ends: list[str]) -> None:
-    """Run a step that is to fail, and note with what."""
-    with pytest.raises(AssertionError) as failed:
-        await app.run(user, step)
-    ends.append(str(failed.value))
-
-
-def untouched(app: RealApp, user: str) -> bool:
-    """Whether its only socket is open."""
-    closed = app.seen.count(event="closed", session=app.session_of(user))
-    return closed == 0 and len(app.inits(user)) == 1
 
 
 # -- layouts -------------------------------------------------------------------------------

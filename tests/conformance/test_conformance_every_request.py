@@ -11,8 +11,7 @@ import trio
 from .real_app import RealApp, Step, call, handler
 from .running_server import RunningServer
 from .sockets import open_phone
-from .steps import register, start, wear
-from .test_conformance_every_method import pending, untouched
+from .steps import pending, register, start, untouched, wear
 from .timeline import eventually
 
 SETTLE_S = 0.4

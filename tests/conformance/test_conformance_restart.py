@@ -114,7 +114,8 @@ async def scene(
 
 async def known_but_away(scene: Scene) -> None:
     """The new server knows the user, who is away, and the app, which may come back."""
-    found = await eventually(partial(scene.server.user, scene.user), lambda user: user is not None)
+    look = partial(scene.server.user, scene.user)
+    found = await eventually(look, lambda user: user and user["apps"])  # once all is read
     assert found is not None
     assert (found["state"], found["connected"]) == ("DISCONNECTED", False)
     (app,) = found["apps"]
