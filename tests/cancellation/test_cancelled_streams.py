@@ -123,7 +123,7 @@ async def publish(machine: Machine) -> None:
 
 
 @pytest.mark.timeout(60)
-@cancels(FfmpegStreams.open, FfmpegStreams.serve, open_ffmpeg)
+@cancels(FfmpegStreams.serve, open_ffmpeg)
 async def test_a_publisher_leaves_nothing_behind(tmp_path: Path) -> None:
     async def check(machine: Machine) -> None:
         await trio.lowlevel.checkpoint()
@@ -133,6 +133,31 @@ async def test_a_publisher_leaves_nothing_behind(tmp_path: Path) -> None:
     world = partial(a_machine, tmp_path)
     assert await cancel_at_every_moment(world, publish, check) > 4
     assert RtmpReceiver().receive(asking("k")), "it asks as publishers do"
+
+
+async def busy_for_a_moment(
+    ingest: FfmpegIngest, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    async with ingest.turn:
+        task_status.started()
+        for _ in range(5):
+            await trio.sleep(0.001)
+
+
+async def close_while_its_ffmpeg_ends(machine: Machine) -> None:
+    async with trio.open_nursery() as nursery, machine.engine.open(USER, "s") as ingest:
+        await nursery.start(busy_for_a_moment, ingest)
+
+
+@pytest.mark.timeout(60)
+@cancels(FfmpegStreams.open)
+async def test_an_ingest_that_is_being_closed_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def check(machine: Machine) -> None:
+        await trio.lowlevel.checkpoint()
+        assert machine.is_clean()
+
+    world = partial(a_machine, tmp_path)
+    assert await cancel_at_every_moment(world, close_while_its_ffmpeg_ends, check) > 4
 
 
 async def until_live(ingest: FfmpegIngest) -> None:
