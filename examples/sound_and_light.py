@@ -91,8 +91,8 @@ async def main() -> None:
         nursery.start_soon(be_a_light, glasses)
         await glasses.press_button()
         await glasses.until_shown("the gong took 2.5 s")
-        await glasses.until_shown("silence: no such file")
-        print("the glasses show: silence: no such file")
+        await glasses.until_shown("silence: phone: no such file")
+        print("the glasses show: silence: phone: no such file")
         await glasses.next(to_glasses.AudioStopRequest)
         nursery.cancel_scope.cancel("all has been heard")
 

@@ -22,7 +22,7 @@ RUNS = {
     "display_and_dashboard.py": ([], "and after a moment ''"),
     "hear_and_translate.py": ([], "the glasses show: in English: Good day"),
     "photo_and_live_stream.py": ([], "the glasses are told to stop"),
-    "sound_and_light.py": ([], "the glasses show: silence: no such file"),
+    "sound_and_light.py": ([], "the glasses show: silence: phone: no such file"),
     "place_and_time.py": ([], "the glasses show: it is 15:58"),
     "shopping_list.py": ([], "the assistant wants tea, and hears: tea is on the list"),
     "find_a_race.py": ([], FOUND),

@@ -20,11 +20,19 @@ class Obstacle:
     text: str
 
 
+HOPS: Final = frozenset({"cloud", "phone", "glasses", "app"})
+
 PHONE_AWAY: Final = Obstacle("PHONE_GLASSES_NOT_CONNECTED", "phone: not connected")
 TOO_MANY: Final = Obstacle("TOO_MANY_REQUESTS", "cloud: too many requests of this app under way")
 
 _PARTS: Final[Mapping[str, str]] = MappingProxyType({"light": "hasLight", "wifi": "hasWifi"})
 """Under which key the capabilities of a model say whether it has that part."""
+
+
+def said_by_phone(text: str) -> str:
+    """What a phone says of a failure, with the hop in front; the phone may name one itself."""
+    hop, colon, _ = text.partition(": ")
+    return text if colon and hop in HOPS else f"phone: {text}"
 
 
 def obstacle(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import attrs
 
 from .camera import Camera, Obstacle, in_words, obstacle
+from .hops import said_by_phone
 
 PURPOSE: Final = "to take photos"
 DEFAULT_SIZE: Final = "medium"
@@ -79,7 +80,7 @@ def reported_failure(
     if success is True or (success is None and not (error or code or message)):
         return None
     text = message or error or "it gave no reason"
-    return PhotoFailure(code=code or UNKNOWN, text=f"phone: {text}")
+    return PhotoFailure(code=code or UNKNOWN, text=said_by_phone(text))
 
 
 def late(seconds: float, *, phone: bool) -> PhotoFailure:

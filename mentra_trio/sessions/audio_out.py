@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from ..domain.facts import SoundAnswered
-from ..domain.hops import PHONE_AWAY, TOO_MANY
+from ..domain.hops import PHONE_AWAY, TOO_MANY, said_by_phone
 from ..domain.ids import PackageName, app_session_id
 from ..domain.lifecycle import StopCause
 from ..domain.requests import Requests
@@ -130,7 +130,7 @@ class AudioOut(Replying):
                 request.package,
                 request.own_name,
                 success=message.success,
-                error=message.error,
+                error=said_by_phone(message.error) if message.error else None,
                 duration=message.duration,
             )
             self._rest_if_idle()

@@ -19,6 +19,7 @@ from ..concurrency.watched import Watched
 from ..domain.camera import CAMERA
 from ..domain.errors import LiveStreamFailed
 from ..domain.facts import StreamChanged
+from ..domain.hops import said_by_phone
 from ..domain.ids import PackageName
 from ..domain.live_streams import (
     MANAGED_APP,
@@ -377,4 +378,4 @@ def _refusal(app: AppSession, problem: str) -> to_app.RtmpStreamStatus:
 
 
 def _reason(message: said.RtmpStreamStatus) -> str:
-    return f"phone: {message.error_details}" if message.error_details else ""
+    return said_by_phone(message.error_details) if message.error_details else ""

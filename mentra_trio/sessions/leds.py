@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import attrs
 import trio
 
-from ..domain.hops import PHONE_AWAY, TOO_MANY, Obstacle, obstacle
+from ..domain.hops import PHONE_AWAY, TOO_MANY, Obstacle, obstacle, said_by_phone
 from ..domain.ids import PackageName, app_session_id
 from ..domain.requests import Requests
 from ..domain.timings import LED_ANSWER_S
@@ -81,7 +81,7 @@ class Leds(Replying):
         self._requests.take_expired(trio.current_time())
         request = self._requests.take(message.request_id)
         if request is not None:
-            error = message.error
+            error = said_by_phone(message.error) if message.error else None
             self._answer(request.package, request.own_name, success=message.success, error=error)
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mentra_trio.domain.capabilities import MODELS, capabilities_of
-from mentra_trio.domain.hops import PHONE_AWAY, obstacle
+from mentra_trio.domain.hops import PHONE_AWAY, obstacle, said_by_phone
 
 
 @pytest.mark.parametrize("part", ["light", "wifi"])
@@ -28,3 +28,17 @@ def test_glasses_that_lack_the_part_are_named(model: str, without: list[str]) ->
         found = obstacle(part, attached=True, capabilities=capabilities_of(model))
         text = found.text if found is not None else None
         assert text == (f"glasses: {model} has no {part}" if part in without else None)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no such file", "phone: no such file"),
+        ("glasses: the camera is in use", "glasses: the camera is in use"),
+        ("phone: busy", "phone: busy"),
+        ("error: 404", "phone: error: 404"),
+        ("glasses", "phone: glasses"),
+    ],
+)
+def test_what_a_phone_says_names_its_hop_once(said: str, told: str) -> None:
+    assert said_by_phone(said) == told

@@ -97,7 +97,7 @@ async def test_two_apps_may_use_the_same_name(autojump_clock: MockClock) -> None
         assert first["requestId"] == "r" != second["requestId"]
         glasses.say(answer(second["requestId"], success=False, error="a 404"))
         told = await other.expect("audio_play_response")
-        assert (told["requestId"], told["success"], told["error"]) == ("r", False, "a 404")
+        assert (told["requestId"], told["success"], told["error"]) == ("r", False, "phone: a 404")
         assert app.of_type("audio_play_response") == []
         glasses.say(answer("r"))
         assert (await app.expect("audio_play_response"))["success"] is True

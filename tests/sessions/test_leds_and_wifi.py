@@ -73,7 +73,7 @@ async def test_the_answer_goes_to_the_app_that_asked(autojump_clock: MockClock) 
         told = await app.expect("rgb_led_control_response")
         assert (told["requestId"], told["success"]) == ("l", True)
         told = await other.expect("rgb_led_control_response")
-        assert (told["requestId"], told["success"], told["error"]) == ("l", False, "busy")
+        assert (told["requestId"], told["success"], told["error"]) == ("l", False, "phone: busy")
         await trio.sleep(1)
         assert len(app.of_type("rgb_led_control_response")) == 1
 
