@@ -236,6 +236,7 @@ async def test_71_a_managed_stream_is_shared_and_ends_with_the_last_viewer(
             await app_a.run(user, STOP_MANAGED)
             stopped = await app_a.received(user, "managed_stream_status", number=3)
             assert stopped["status"] == "stopped"
+            await app_a.first_fired(user, "managed", number=3)
             statuses = [data["status"] for data in app_a.fired(user, "managed")]
             assert statuses == ["initializing", "active", "stopped"], "each once"
             assert await app_a.run(user, call("camera.getManagedStreamUrls")) is None
