@@ -205,6 +205,8 @@ async def test_62_only_the_dashboard_app_writes_sections_and_changes_the_mode(
     await phone.message(
         "display_event", view="dashboard", layout=lambda it: it.get("text", "").endswith("more")
     )
+    for name in ("mode", "event"):
+        await app_a.first_fired(user, name)
     assert app_a.fired(user, "mode") == ["expanded"]
     assert app_a.fired(user, "event") == [{"mode": "expanded"}]
     assert await app_a.run(user, call("dashboard.content.getCurrentMode")) == "expanded"
