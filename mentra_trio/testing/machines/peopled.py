@@ -218,6 +218,11 @@ class PeopledMachine(TrioMachine):
     def stop(self, key: Key) -> None:
         """Somebody stops an app for a user."""
         if self.has_session(key[0]):
+            waits = self.oracle.states.get(key) is AppState.STOPPING and self.oracle.wanted.get(key)
+            if waits and key[1] in self.oracle.exclusive:
+                # A start that waits for the end of the life before has stopped nobody yet.
+                others = self.oracle.exclusive - {key[1]}
+                self.oracle.unsure_of([(key[0], other) for other in others])
             self.oracle.commanded(key, False)
             self.callers.start_soon(self._command, key, False)
 
