@@ -19,7 +19,7 @@ from ..domain.starting import StartResult
 from ..environment import wire_time
 from ..sessions.endpoint import EndpointSnapshot
 from ..sessions.snapshots import AppSnapshot, UserSnapshot
-from .answers import Json, Problem, app_not_found, read_object
+from .answers import Json, Problem, app_not_found, bad_request, read_object
 from .client_routes import start_problem
 from .identity import for_admin
 from .segments import SegmentRoute
@@ -39,9 +39,7 @@ _UNKNOWN_USER: Final = Problem(
     message="that user has no session",
     why="a session begins with the glasses' connection and ends some time after it",
 )
-_BAD_LIMIT: Final = Problem(
-    status=400, code="BAD_REQUEST", message=f"'limit' must be a number from 1 to {PAGE_MAX}"
-)
+_BAD_LIMIT: Final = bad_request(f"'limit' must be a number from 1 to {PAGE_MAX}")
 
 
 class NewApp(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -258,7 +256,7 @@ async def add_app(request: Request) -> Response:
             **permission_values(new.permissions),
         )
     except (msgspec.ValidationError, ConfigError) as error:
-        return Problem(status=400, code="BAD_REQUEST", message=str(error)).answer()
+        return bad_request(str(error)).answer()
     answer: Mapping[str, Any] = {
         **registration_json(added.registration),
         "apiKey": added.api_key or None,

@@ -63,6 +63,11 @@ class Problem:
         return Json(body, self.status, HEADERS.get(self.status))
 
 
+def bad_request(message: str) -> Problem:
+    """Something in the request cannot be."""
+    return Problem(status=400, code="BAD_REQUEST", message=message)
+
+
 def app_not_found(package: str) -> Problem:
     """No such app is registered."""
     return Problem(
@@ -85,7 +90,7 @@ NO_SESSION: Final = Problem(
 
 def refused(error: SettingRefused) -> Problem:
     """A value in the body cannot be; the message begins with its path."""
-    return Problem(status=400, code="BAD_REQUEST", message=str(error))
+    return bad_request(str(error))
 
 
 async def read_object(
@@ -95,7 +100,7 @@ async def read_object(
     content = await read_json(request, bytes_max)
     if isinstance(content, dict | Problem):
         return content
-    return Problem(status=400, code="BAD_REQUEST", message="the body must be a JSON object")
+    return bad_request("the body must be a JSON object")
 
 
 async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
@@ -110,8 +115,8 @@ async def read_json(request: Request, bytes_max: int = BODY_BYTES_MAX) -> Any:
     try:
         content = msgspec.json.decode(bytes(body))
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return Problem(status=400, code="BAD_REQUEST", message="the body must be JSON")
+        return bad_request("the body must be JSON")
     if isinstance(content, dict | list) and is_too_deep(content):
         deep = f"the body is nested more than {DEPTH_MAX} deep"
-        return Problem(status=400, code="BAD_REQUEST", message=deep)
+        return bad_request(deep)
     return content

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ..domain.apps import AppRegistration, key_matches
 from ..domain.errors import TokenError
 from ..domain.ids import UserId
 from ..wire.tokens import verify_core_token
@@ -45,14 +46,55 @@ def bearer(request: Request) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+def verified_user(services: Services, token: str) -> UserId:
+    """The user of a core token.
+
+    Raises:
+        TokenError: as ``verify_core_token``.
+    """
+    return verify_core_token(token, services.jwt_secret, now=services.environment.utcnow())
+
+
+def core_user(services: Services, token: str) -> UserId | None:
+    """The user of a core token; ``None`` if it is none."""
+    try:
+        return verified_user(services, token)
+    except TokenError:
+        return None
+
+
+def is_admin(services: Services, token: str) -> bool:
+    """Whether ``token`` is the operators', compared in constant time."""
+    expected = services.admin_token.encode()
+    return bool(expected) and hmac.compare_digest(token.encode(), expected)
+
+
+def names_and_proves(registration: AppRegistration | None, presented: str) -> bool:
+    """Whether ``presented`` is ``<package name>:<API key>`` of the app; a key may have a colon.
+
+    An unknown app (``None``) takes the same path and the same time as a wrong key.
+    """
+    package, _, key = presented.partition(":")
+    matches = key_matches(key, registration)
+    return matches and registration is not None and package == registration.package
+
+
+def presents_key_of(registration: AppRegistration | None, presented: str) -> bool:
+    """Whether ``presented`` is the app's key, alone or after the package name.
+
+    Both are always compared.
+    """
+    alone, named = key_matches(presented, registration), names_and_proves(registration, presented)
+    return alone or named
+
+
 def for_user(endpoint: UserEndpoint) -> Endpoint:
     """``endpoint``, called with the user whose core token the request carries; else 401."""
 
     async def guarded(request: Request) -> Response:
         services = services_of(request)
-        now = services.environment.utcnow()
         try:
-            user = verify_core_token(bearer(request), services.jwt_secret, now=now)
+            user = verified_user(services, bearer(request))
         except TokenError as error:
             return Problem(status=401, code="UNAUTHORIZED", message=str(error)).answer()
         return await endpoint(request, user)
@@ -67,8 +109,7 @@ def for_admin(endpoint: Endpoint) -> Endpoint:
         services = services_of(request)
         if (problem := foreign_name(request, services)) is not None:
             return problem.answer()
-        presented, expected = bearer(request).encode(), services.admin_token.encode()
-        if not expected or not hmac.compare_digest(presented, expected):
+        if not is_admin(services, bearer(request)):
             return _ADMIN_ONLY.answer()
         return await endpoint(request)
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..concurrency.race import race
 from ..domain.ids import user_id
-from .answers import Problem
+from .answers import bad_request
 from .identity import for_admin
 from .services import services_of
 
@@ -27,7 +27,7 @@ ALIVE: Final = b": alive\n\n"
 EVENT_STREAM: Final = "text/event-stream"
 _HEADERS: Final[Mapping[str, str]] = MappingProxyType({"cache-control": "no-store"})
 
-_BAD_USER: Final = Problem(status=400, code="BAD_REQUEST", message="'user' is not a user id")
+_BAD_USER: Final = bad_request("'user' is not a user id")
 
 
 class Following(Protocol):

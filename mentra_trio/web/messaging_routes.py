@@ -14,7 +14,7 @@ from ..domain.apps import key_matches
 from ..domain.ids import PackageName, UserId, user_id
 from ..environment import wire_time
 from ..sessions.neighbours import Neighbour
-from .answers import Json, Problem, read_object
+from .answers import Json, Problem, bad_request, read_object
 from .identity import bearer
 from .services import services_of
 
@@ -27,9 +27,7 @@ _NOT_YOURS: Final = Problem(
     message="no app of that name has that API key",
     fix="send 'Authorization: Bearer <API key>', and the app's packageName in the body",
 )
-_INCOMPLETE: Final = Problem(
-    status=400, code="BAD_REQUEST", message="the body must have packageName and userId, as texts"
-)
+_INCOMPLETE: Final = bad_request("the body must have packageName and userId, as texts")
 _NO_SESSION: Final = Problem(
     status=404, code="NO_SESSION", message="that user does not have the app running"
 )

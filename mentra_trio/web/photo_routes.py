@@ -13,7 +13,7 @@ from ..domain.errors import SessionEnded
 from ..domain.ids import UserId
 from ..sessions.phone import button_pressed, phone_says
 from ..wire.from_glasses import ButtonPress, PhotoResponse
-from .answers import NO_SESSION, Json, Problem, read_object
+from .answers import NO_SESSION, Json, Problem, bad_request, read_object
 from .identity import for_user
 from .services import services_of
 
@@ -66,7 +66,7 @@ def _read(body: dict[str, Any] | Problem, kind: type[Any]) -> Any:
         return msgspec.convert({**body, "type": tag}, kind)
     except msgspec.ValidationError as error:
         path = str(error).rpartition(" - at ")[2].strip("`")  # without what was sent
-        return Problem(status=400, code="BAD_REQUEST", message=f"not what was expected: {path}")
+        return bad_request(f"not what was expected: {path}")
 
 
 ROUTES: Final = (

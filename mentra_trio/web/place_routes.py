@@ -18,9 +18,8 @@ from ..domain.errors import DecodeError, SessionEnded, TokenError
 from ..domain.ids import UserId, user_id
 from ..domain.location import is_on_earth
 from ..sessions.phone import phone_writes
-from ..wire.tokens import verify_core_token
-from .answers import NO_SESSION, Json, Problem, read_object
-from .identity import Endpoint, bearer, for_user
+from .answers import NO_SESSION, Json, Problem, bad_request, read_object
+from .identity import Endpoint, bearer, for_user, verified_user
 from .segments import SegmentRoute
 from .services import Services, services_of
 
@@ -38,7 +37,7 @@ async def location(request: Request, user: UserId) -> Response:
         return body.answer()
     place = body.get("location", body)
     if not isinstance(place, dict) or not _is_place(place):
-        return _bad("'location' must have 'lat' and 'lng', in degrees").answer()
+        return bad_request("'location' must have 'lat' and 'lng', in degrees").answer()
     message = {**place, "type": "location_update"}
     message.pop("correlationId", None)
     if (name := request.path_params.get("correlation_id")) is not None:
@@ -64,9 +63,9 @@ async def calendar(request: Request, user: UserId) -> Response:
         return body.answer()
     events = body.get("events")
     if not isinstance(events, list) or not all(isinstance(one, dict) for one in events):
-        return _bad("'events' must be a list of objects").answer()
+        return bad_request("'events' must be a list of objects").answer()
     if len(events) > EVENTS_MAX:
-        return _bad(f"'events' has more than {EVENTS_MAX:,} entries").answer()
+        return bad_request(f"'events' has more than {EVENTS_MAX:,} entries").answer()
     messages = [{**event, "type": "calendar_event"} for event in events]
     return _hand_on(services_of(request), user, messages)
 
@@ -89,9 +88,7 @@ def _hand_on(services: Services, user: UserId, messages: Sequence[Mapping[str, A
         frames = [msgspec.json.encode(message).decode() for message in messages]
         phone_writes(services.directory, user, frames)
     except DecodeError as error:
-        return _bad(error.problem).answer()
-    except RecursionError:
-        return _bad("nested too deeply").answer()
+        return bad_request(error.problem).answer()
     except SessionEnded:
         return NO_SESSION.answer()
     return Json({"success": True, "timestamp": services.environment.timestamp()})
@@ -110,7 +107,7 @@ async def set_datetime(request: Request) -> Response:
     try:
         services.directory.live(user).desk.time_told(moment if type(moment) is str else "")
     except ValueError as error:
-        return _bad(str(error)).answer(error=str(error))
+        return bad_request(str(error)).answer(error=str(error))
     except SessionEnded:
         return _NO_CLOCK.answer(error=_NO_CLOCK.message)
     return Json({"success": True, "userId": user, "datetime": moment})
@@ -119,9 +116,7 @@ async def set_datetime(request: Request) -> Response:
 def _user_of(services: Services, token: object, named: object) -> UserId | Problem:
     """Whose token it is; it must be that of the user who is named, if one is."""
     try:
-        presented = token if isinstance(token, str) else ""
-        now = services.environment.utcnow()
-        user = verify_core_token(presented, services.jwt_secret, now=now)
+        user = verified_user(services, token if isinstance(token, str) else "")
     except TokenError as error:
         return Problem(status=401, code="UNAUTHORIZED", message=str(error))
     try:
@@ -133,10 +128,6 @@ def _user_of(services: Services, token: object, named: object) -> UserId | Probl
             status=403, code="FORBIDDEN", message="the core token is not that of 'userId'"
         )
     return user
-
-
-def _bad(message: str) -> Problem:
-    return Problem(status=400, code="BAD_REQUEST", message=message)
 
 
 _LOCATION: Final = "/api/client/location"

@@ -8,9 +8,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..domain.apps import AppRegistration, key_matches
+from ..domain.apps import AppRegistration
 from .answers import Json, Problem
-from .identity import Endpoint, bearer
+from .identity import Endpoint, bearer, presents_key_of
 from .segments import SegmentRoute
 from .services import services_of
 
@@ -35,22 +35,12 @@ def for_app_server(
     async def guarded(request: Request) -> Response:
         named = request.path_params["registration_id"]
         registration = await services_of(request).catalog.by_registration(named)
-        matches = _presents_key_of(registration, bearer(request))
+        matches = presents_key_of(registration, bearer(request))
         if registration is None or not matches:
             return _NOT_YOURS.answer()
         return await endpoint(request, registration)
 
     return guarded
-
-
-def _presents_key_of(registration: AppRegistration | None, presented: str) -> bool:
-    """Whether ``presented`` is the app's key, alone or after the package name.
-
-    A key may have a colon in it. Both are always compared.
-    """
-    package, _, key = presented.partition(":")
-    alone, named = key_matches(presented, registration), key_matches(key, registration)
-    return alone or (named and registration is not None and package == registration.package)
 
 
 @for_app_server

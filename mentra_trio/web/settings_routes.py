@@ -15,7 +15,7 @@ from ..domain.errors import SettingRefused
 from ..domain.ids import UserId
 from ..domain.user_settings import complete_settings, from_phone, setting_name
 from ..sessions.app_settings import change_app_settings as store_app_settings
-from .answers import Json, Problem, app_not_found, read_json, read_object, refused
+from .answers import Json, Problem, app_not_found, bad_request, read_json, read_object, refused
 from .identity import Endpoint, for_user
 from .segments import SegmentRoute
 from .services import services_of
@@ -55,7 +55,7 @@ async def change_setting(request: Request, user: UserId) -> Response:
     if isinstance(body, Problem):
         return body.answer()
     if "value" not in body:
-        return Problem(status=400, code="BAD_REQUEST", message="'value' is missing").answer()
+        return bad_request("'value' is missing").answer()
     return await _store(request, user, from_phone({request.path_params["key"]: body["value"]}))
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from ..domain.errors import SessionEnded, UnknownApp
 from ..domain.ids import PackageName, UserId
 from ..ports import Feedback
-from .answers import Json, Problem, app_not_found, read_object
+from .answers import Json, Problem, app_not_found, bad_request, read_object
 from .identity import for_user
 from .segments import SegmentRoute
 from .services import services_of
@@ -50,7 +50,7 @@ async def feedback(request: Request, user: UserId) -> Response:
         return body.answer()
     given = body.get("feedback")
     if given is None or given in ("", {}, []):
-        return Problem(status=400, code="BAD_REQUEST", message="'feedback' is missing").answer()
+        return bad_request("'feedback' is missing").answer()
     text = given if isinstance(given, str) else msgspec.json.encode(given).decode()
     services = services_of(request)
     at, kept = services.environment.timestamp(), text[:FEEDBACK_CHARACTERS_MAX]

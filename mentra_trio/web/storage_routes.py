@@ -17,7 +17,7 @@ from ..domain.apps import key_matches
 from ..domain.errors import DecodeError, StorageFull
 from ..domain.ids import PackageName, UserId, user_id
 from ..domain.simple_storage import CALLS_MAX, checked_entries, checked_value
-from .answers import Json, Problem, read_object
+from .answers import Json, Problem, bad_request, read_object
 from .identity import Endpoint, bearer
 from .segments import SegmentRoute
 from .services import services_of
@@ -33,9 +33,7 @@ _WRONG_KEY: Final = Problem(
     message="no such app has that API key",
     fix="send 'Authorization: Bearer <package name>:<API key>'",
 )
-_BAD_USER: Final = Problem(
-    status=400, code="BAD_REQUEST", message="a user id is 1 to 1,024 printable characters"
-)
+_BAD_USER: Final = bad_request("a user id is 1 to 1,024 printable characters")
 _NO_KEY: Final = Problem(status=404, code="KEY_NOT_FOUND", message="Key not found")
 _TOO_OFTEN: Final = Problem(
     status=429,
@@ -93,7 +91,7 @@ async def merge(request: Request, user: UserId, package: PackageName) -> Respons
     try:
         entries = checked_entries(body.get("data"))
     except DecodeError as error:
-        return _refused(Problem(status=400, code="BAD_REQUEST", message=str(error)))
+        return _refused(bad_request(str(error)))
     return await _put(request, user, package, entries)
 
 
@@ -122,7 +120,7 @@ async def put_one(request: Request, user: UserId, package: PackageName) -> Respo
     try:
         value = checked_value(key, body.get("value"), "$.value")
     except DecodeError as error:
-        return _refused(Problem(status=400, code="BAD_REQUEST", message=str(error)))
+        return _refused(bad_request(str(error)))
     return await _put(request, user, package, {key: value})
 
 

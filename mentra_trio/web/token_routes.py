@@ -15,11 +15,11 @@ from ..domain.ids import UserId
 from ..domain.timings import CORE_TOKEN_S
 from ..wire.tokens import INVALID_SUPABASE, mint_core_token, verify_supabase_token
 from ..wire.user_tokens import hash_with_key, key_set, mint_user_token
-from .answers import Json, Problem, app_not_found, read_object
+from .answers import Json, Problem, app_not_found, bad_request, read_object
 from .identity import bearer, for_user
 from .services import services_of
 
-_NO_TOKEN: Final = Problem(status=400, code="BAD_REQUEST", message="No token provided")
+_NO_TOKEN: Final = bad_request("No token provided")
 _INVALID: Final = Problem(status=401, code="UNAUTHORIZED", message=INVALID_SUPABASE)
 _NO_SUPABASE: Final = Problem(
     status=401,
@@ -107,7 +107,7 @@ async def hash_with_api_key(request: Request, user: UserId) -> Response:
     text = body.get("stringToHash")
     if not isinstance(text, str) or not text:
         missing = "stringToHash and packageName are required"
-        return _refused(Problem(status=400, code="BAD_REQUEST", message=missing))
+        return _refused(bad_request(missing))
     if text != user and text.removesuffix("/") not in services_of(request).addresses:
         return _refused(_NOT_OURS)
     return Json({"success": True, "hash": hash_with_key(text, app)})
@@ -124,7 +124,7 @@ async def exchange_user_token(request: Request) -> Response:
     token, package = body.get("aos_temp_token"), body.get("packageName")
     if not isinstance(token, str) or not isinstance(package, str):
         missing = "aos_temp_token and packageName are required"
-        return _refused(Problem(status=400, code="BAD_REQUEST", message=missing))
+        return _refused(bad_request(missing))
     services = services_of(request)
     registration = await services.catalog.get(package)
     matches = key_matches(bearer(request), registration)
@@ -148,7 +148,7 @@ async def _app(request: Request, body: dict[str, Any] | Problem) -> AppRegistrat
         return body
     package = body.get("packageName")
     if not isinstance(package, str) or not package:
-        return Problem(status=400, code="BAD_REQUEST", message="packageName is required")
+        return bad_request("packageName is required")
     found = await services_of(request).catalog.get(package)
     return found if found is not None else app_not_found(package)
 

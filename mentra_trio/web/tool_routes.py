@@ -6,20 +6,18 @@ user for whom a tool is called, or for the API key of the app whose tool it is.
 
 from __future__ import annotations
 
-import hmac
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..domain.apps import AppRegistration, key_matches
-from ..domain.errors import TokenError, TooManyCalls, WebhookFailed, WebhookFailure
+from ..domain.apps import AppRegistration
+from ..domain.errors import TooManyCalls, WebhookFailed, WebhookFailure
 from ..domain.ids import UserId, user_id
 from ..ports import AppAnswer
-from ..wire.tokens import verify_core_token
 from .answers import Json, Problem, app_not_found, read_object
-from .identity import bearer
+from .identity import bearer, core_user, is_admin, names_and_proves
 from .segments import SegmentRoute
 from .services import Services, services_of
 
@@ -68,7 +66,7 @@ async def call_tool(request: Request) -> Response:
     user = _user(body["userId"])
     if user is None:
         return _failed(400, "BAD_REQUEST", "$.userId must be the id of a user")
-    if not _may_act_for(services, token, user) and not _is_app(registration, token):
+    if not _may_act_for(services, token, user) and not names_and_proves(registration, token):
         return _NOT_YOURS.answer(error=True)
     if registration is None:
         return app_not_found(package).answer(error=True)
@@ -131,33 +129,14 @@ def _user(text: str) -> UserId | None:
         return None
 
 
-def _core_user(services: Services, token: str) -> UserId | None:
-    try:
-        return verify_core_token(token, services.jwt_secret, now=services.environment.utcnow())
-    except TokenError:
-        return None
-
-
-def _is_admin(services: Services, token: str) -> bool:
-    expected = services.admin_token.encode()
-    return bool(expected) and hmac.compare_digest(token.encode(), expected)
-
-
-def _is_app(registration: AppRegistration | None, token: str) -> bool:
-    """Whether ``token`` is ``<package name>:<API key>`` of the app. A key may have a colon."""
-    package, _, key = token.partition(":")
-    matches = key_matches(key, registration)
-    return matches and registration is not None and package == registration.package
-
-
 def _is_known(services: Services, token: str, registration: AppRegistration | None) -> bool:
     """Whether ``token`` is of a user, whoever it is, of an operator, or of that app."""
-    known = _core_user(services, token) is not None or _is_admin(services, token)
-    return known or _is_app(registration, token)
+    known = core_user(services, token) is not None or is_admin(services, token)
+    return known or names_and_proves(registration, token)
 
 
 def _may_act_for(services: Services, token: str, user: UserId) -> bool:
-    return _core_user(services, token) == user or _is_admin(services, token)
+    return core_user(services, token) == user or is_admin(services, token)
 
 
 ROUTES: Final = (

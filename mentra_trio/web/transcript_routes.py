@@ -14,17 +14,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..domain.apps import key_matches
-from ..domain.errors import TokenError
 from ..domain.moments import parse_moment
 from ..domain.streams import DEFAULT_LANGUAGE
 from ..domain.timings import TRANSCRIPT_S
 from ..domain.transcripts import Segment
 from ..environment import wire_time
 from ..sessions.transcript_access import TranscribedSession, transcribed_sessions
-from ..wire.tokens import verify_core_token
-from .answers import Json, Problem
-from .identity import bearer
+from .answers import Json, Problem, bad_request
+from .identity import bearer, core_user, presents_key_of
 from .segments import SegmentRoute
 from .services import Services, services_of
 
@@ -57,10 +54,8 @@ _NO_RANGE: Final = Problem(
     message="duration, startTime or endTime is required",
     fix="add ?duration=SECONDS, or ?startTime= and endTime= as ISO 8601 or in epoch milliseconds",
 )
-_BAD_RANGE: Final = Problem(
-    status=400,
-    code="BAD_REQUEST",
-    message="duration is a number of seconds above 0; startTime and endTime are moments",
+_BAD_RANGE: Final = bad_request(
+    "duration is a number of seconds above 0; startTime and endTime are moments"
 )
 
 
@@ -100,16 +95,9 @@ def _is_theirs(
     if token and session.began_with(token):
         return True
     presented = bearer(request)
-    package, _, key = presented.partition(":")
-    alone = key_matches(presented, session.registration)
-    named = key_matches(key, session.registration) and package == session.registration.package
-    if alone or named:
+    if presents_key_of(session.registration, presented):
         return True
-    try:
-        user = verify_core_token(presented, services.jwt_secret, now=services.environment.utcnow())
-    except TokenError:
-        return False
-    return user == session.user
+    return core_user(services, presented) == session.user
 
 
 def _range(request: Request, now: datetime) -> tuple[datetime, datetime] | Problem:

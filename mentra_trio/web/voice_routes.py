@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from ..domain.nesting import is_too_deep
 from ..engines import Speech
-from .answers import Problem
+from .answers import Problem, bad_request
 from .services import services_of
 from .speaking import CHARACTERS_MAX
 
@@ -33,15 +33,15 @@ async def text_to_speech(request: Request) -> Response:
 def _speech(query: Mapping[str, str]) -> Speech | Problem:
     text = query.get("text", "").strip()
     if not text:
-        return _bad("'text' is missing")
+        return bad_request("'text' is missing")
     if len(text) > CHARACTERS_MAX:
-        return _bad(f"'text' has more than {CHARACTERS_MAX:,} characters")
+        return bad_request(f"'text' has more than {CHARACTERS_MAX:,} characters")
     voice, model = query.get("voice_id", ""), query.get("model_id", "")
     if max(len(voice), len(model)) > NAME_CHARACTERS_MAX:
-        return _bad("'voice_id' or 'model_id' is too long")
+        return bad_request("'voice_id' or 'model_id' is too long")
     settings = _settings(query.get("voice_settings", ""))
     if settings is None:
-        return _bad("'voice_settings' must be a JSON object")
+        return bad_request("'voice_settings' must be a JSON object")
     return Speech(text=text, voice=voice, model=model, settings=settings)
 
 
@@ -53,10 +53,6 @@ def _settings(text: str) -> dict[str, Any] | None:
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
     return settings if isinstance(settings, dict) and not is_too_deep(settings) else None
-
-
-def _bad(message: str) -> Problem:
-    return Problem(status=400, code="BAD_REQUEST", message=message)
 
 
 ROUTES: Final = (Route("/api/tts", text_to_speech),)

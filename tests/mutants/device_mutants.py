@@ -168,13 +168,13 @@ DEVICE_MUTANTS: Final = (
     bug(
         "anybody_s_token_calls_tools_for_others",
         "web/tool_routes.py",
-        "    return _core_user(services, token) == user or _is_admin(services, token)\n",
-        "    return _core_user(services, token) is not None or _is_admin(services, token)\n",
+        "    return core_user(services, token) == user or is_admin(services, token)\n",
+        "    return core_user(services, token) is not None or is_admin(services, token)\n",
         TOOLS,
     ),
     bug(
         "a_key_of_another_app_is_taken",
-        "web/tool_routes.py",
+        "web/identity.py",
         " and package == registration.package",
         "",
         TOOLS,

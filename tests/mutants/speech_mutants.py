@@ -195,7 +195,7 @@ SPEECH_MUTANTS: Final = (
     slip(
         "transcripts_are_for_everybody_who_knows_the_id",
         "web/transcript_routes.py",
-        "    return user == session.user",
+        "    return core_user(services, presented) == session.user",
         "    return True",
         ROUTE,
     ),
