@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from .hops import PHONE_AWAY
 from .permissions import holds
 
 CAMERA: Final = "CAMERA"
@@ -86,7 +87,7 @@ def in_words(found: Obstacle, camera: Camera, purpose: str) -> str:
         case Obstacle.NO_PERMISSION:
             return f"app: Camera permission required {purpose}"
         case Obstacle.NO_PHONE:
-            return "phone: not connected"
+            return PHONE_AWAY.text
         case Obstacle.NO_GLASSES:
             return "glasses: not connected to the phone"
         case Obstacle.NO_CAMERA:

@@ -83,8 +83,7 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
     Runs in the update worker only. Returns what is in force afterwards.
     """
     await trio.lowlevel.checkpoint()
-    granted = app.registration.permissions if app.registration is not None else frozenset()
-    allowed, rejections = split_by_permission(requested, granted)
+    allowed, rejections = split_by_permission(requested, app.granted)
     held = app.list_due_at is not None and trio.current_time() < app.list_due_at
     app.subscriptions = decide_update(app.subscriptions, allowed, held=held)
     if not allowed.is_empty:

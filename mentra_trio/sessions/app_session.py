@@ -151,6 +151,11 @@ class AppSession:
         return app_session_id(self.user, self.package)
 
     @property
+    def granted(self) -> frozenset[str]:
+        """The permissions that the app has declared; none before its registration is read."""
+        return self.registration.permissions if self.registration is not None else frozenset()
+
+    @property
     def endpoint(self) -> Endpoint:
         """The app's server, as all its users share it; only once the registration is known."""
         if self.registration is None:

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from ..domain.facts import SoundAnswered
-from ..domain.hops import PHONE_AWAY, TOO_MANY, said_by_phone
+from ..domain.hops import PHONE_AWAY, TOO_MANY, Obstacle, said_by_phone
 from ..domain.ids import PackageName, app_session_id
 from ..domain.lifecycle import StopCause
 from ..domain.requests import Requests
@@ -23,7 +23,7 @@ from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from .replies import Replying
-from .subsystem import AppHandlers, GlassesHandlers, Workplace
+from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -51,10 +51,7 @@ class AudioOut(Replying):
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=AUDIO_ANSWER_S, per_app=SOUNDS_PER_APP)
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     # -- apps ------------------------------------------------------------------------
 
@@ -64,13 +61,13 @@ class AudioOut(Replying):
         Glasses without a speaker are no obstacle: the phone plays it itself then.
         """
         problem = None if self.place.eyepiece.attached else PHONE_AWAY
-        if problem is None and not self._enter(app, message):
-            problem = TOO_MANY
+        if problem is None:
+            problem = self._forward(app, message)
         if problem is not None:
             self._answer(app.package, message.request_id, success=False, error=problem.text)
 
-    def _enter(self, app: AppSession, message: asked.AudioPlayRequest) -> bool:
-        """Hand the request on; ``False`` if the app has too many under way."""
+    def _forward(self, app: AppSession, message: asked.AudioPlayRequest) -> Obstacle | None:
+        """Hand the request on; what keeps it from that, if anything."""
         idle = not len(self._requests)
         request = self._requests.enter(
             app.package,
@@ -79,7 +76,7 @@ class AudioOut(Replying):
             new_name=self.place.surroundings.environment.new_token,
         )
         if request is None:
-            return False
+            return TOO_MANY
         forwarded = to_glasses.AudioPlayRequest(
             session_id=self.place.user,
             request_id=request.name,
@@ -93,12 +90,11 @@ class AudioOut(Replying):
         )
         if not self.place.eyepiece.send(forwarded):
             self._requests.take(request.name)
-            self._answer(app.package, message.request_id, success=False, error=PHONE_AWAY.text)
-            return True
+            return PHONE_AWAY
         self._playing.add(app.package)
         if idle:
             self._watch = self.place.errands.begin(self._answer_for_phone, name="sounds")
-        return True
+        return None
 
     def stop(self, app: AppSession, message: asked.AudioStopRequest) -> None:
         """Have the phone stop one track of the app, or all of them."""

@@ -15,7 +15,7 @@ from ..wire.codec import encode
 from ..wire.from_glasses import CalendarEvent
 from ..wire.to_app import DataStream
 from .delivery import deliver
-from .subsystem import GlassesHandlers, Subsystem, Workplace
+from .subsystem import GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -29,10 +29,7 @@ class Calendars(Subsystem):
 
     _calendar: Calendar = attrs.field(factory=Calendar, init=False)
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     def heard(self, message: CalendarEvent, frame: str) -> None:
         """Remember an event, or what is new about it."""

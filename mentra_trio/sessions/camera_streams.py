@@ -9,6 +9,7 @@ its own (protocol.md 6.6, 6.7).
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import attrs
@@ -44,7 +45,7 @@ from .camera import camera_of
 from .ignored import ignore_glasses
 from .running_stream import ManagedStream, Presence, Pulse, RunningOutput, RunningStream
 from .stream_news import StreamNews
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -66,10 +67,7 @@ class CameraStreams(Subsystem):
         self._news = StreamNews(self.place)
         self._presence = Presence(Watched(self.place.eyepiece.attached))
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     # -- unmanaged: what the app says ------------------------------------------------
 
@@ -140,8 +138,7 @@ class CameraStreams(Subsystem):
         stream = self._stream
         info = None
         if stream is not None:
-            granted = app.registration.permissions if app.registration else frozenset()
-            info = stream.info_for(app.package, may_watch=holds(CAMERA, granted))
+            info = stream.info_for(app.package, may_watch=holds(CAMERA, app.granted))
         answer = to_app.StreamStatusCheckResponse(
             has_active_stream=info is not None,
             stream_info=info,
@@ -211,9 +208,8 @@ class CameraStreams(Subsystem):
         return stream if stream is not None and owned and stream.package == package else None
 
     def _problem(self, app: AppSession, kind: StreamKind, url: str | None = None) -> str | None:
-        granted = app.registration.permissions if app.registration is not None else frozenset()
         running = self._stream.kind if self._stream is not None else None
-        return start_problem(kind, granted, camera_of(self.place), running=running, url=url)
+        return start_problem(kind, app.granted, camera_of(self.place), running=running, url=url)
 
     def _new_stream(self, kind: StreamKind, app: AppSession) -> dict[str, Any]:
         new_id = self.place.surroundings.environment.new_token
@@ -358,17 +354,18 @@ class CameraStreams(Subsystem):
         if stream.leave(package) and not stream.viewers:
             self._end(stream, StreamStatus.STOPPED)
 
-    FROM_APP: ClassVar[AppHandlers] = {
-        from_app.RtmpStreamRequest: rtmp_stream_request,
-        from_app.RtmpStreamStop: rtmp_stream_stop,
-        from_app.ManagedStreamRequest: managed_stream_request,
-        from_app.ManagedStreamStop: managed_stream_stop,
-        from_app.StreamStatusCheck: stream_status_check,
-    }
-    FROM_GLASSES: ClassVar[GlassesHandlers] = {
-        said.RtmpStreamStatus: rtmp_stream_status,
-        said.KeepAliveAck: keep_alive_ack,
-    }
+    FROM_APP: ClassVar[AppHandlers] = MappingProxyType(
+        {
+            from_app.RtmpStreamRequest: rtmp_stream_request,
+            from_app.RtmpStreamStop: rtmp_stream_stop,
+            from_app.ManagedStreamRequest: managed_stream_request,
+            from_app.ManagedStreamStop: managed_stream_stop,
+            from_app.StreamStatusCheck: stream_status_check,
+        }
+    )
+    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType(
+        {said.RtmpStreamStatus: rtmp_stream_status, said.KeepAliveAck: keep_alive_ack}
+    )
 
 
 def _refusal(app: AppSession, problem: str) -> to_app.RtmpStreamStatus:

@@ -17,7 +17,7 @@ from ..wire import from_glasses as said
 from ..wire import to_app, to_glasses
 from ..wire.codec import encode
 from .replies import Replying, complain
-from .subsystem import AppHandlers, GlassesHandlers, Workplace
+from .subsystem import AppHandlers, GlassesHandlers
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -35,10 +35,7 @@ class Leds(Replying):
     def __attrs_post_init__(self) -> None:
         self._requests = Requests(seconds=LED_ANSWER_S, per_app=COMMANDS_PER_APP)
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     def control(self, app: AppSession, message: asked.RgbLedControl) -> None:
         """Have the phone switch the LED, or tell the app at once why it cannot."""

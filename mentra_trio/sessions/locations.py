@@ -107,8 +107,7 @@ class Locations(Replying):
         While there is no phone, any location is better than none; where there is none either,
         the phone is asked should it come before the app gives up.
         """
-        granted = app.registration.permissions if app.registration is not None else frozenset()
-        if not holds(PERMISSION, granted):
+        if not holds(PERMISSION, app.granted):
             self._refuse(app)
             return
         accuracy, now = accuracy_of(message.accuracy), trio.current_time()

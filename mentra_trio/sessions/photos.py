@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -20,6 +21,7 @@ import trio
 from ..domain.camera import CAMERA, Obstacle
 from ..domain.errors import StoreFailed, WebhookFailed
 from ..domain.facts import FrameDropped, PhotoEnded
+from ..domain.hops import PHONE_AWAY
 from ..domain.ids import PackageName
 from ..domain.photos import (
     DEFAULT_COMPRESSION,
@@ -49,7 +51,7 @@ from .delivery import awaited
 from .fan_out import fan_out
 from .ignored import ignore, ignore_glasses
 from .replies import deny
-from .subsystem import AppHandlers, GlassesHandlers, Subsystem, Workplace
+from .subsystem import AppHandlers, GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -86,10 +88,7 @@ class Photos(Subsystem):
     _pending: dict[str, _Photo] = attrs.field(factory=dict, init=False)
     _telling: Counter[PackageName] = attrs.field(factory=Counter, init=False)
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     # -- what apps, the phone and its user say ---------------------------------------
 
@@ -149,7 +148,7 @@ class Photos(Subsystem):
 
     async def _follow(self, photo: _Photo) -> None:
         """Ask the phone, and wait until its answer is late. An answer cancels this."""
-        failure = PhotoFailure(code=NOT_REACHED, text="phone: not connected")
+        failure = PhotoFailure(code=NOT_REACHED, text=PHONE_AWAY.text)
         with trio.move_on_after(PHOTO_S) as limit:
             url = await self._current_url(photo)
             if self._ask_phone(photo, url):
@@ -226,17 +225,18 @@ class Photos(Subsystem):
 
     def _tell_if_asked_for(self, package: PackageName, message: PhotoResponse) -> None:
         """SDK 2.1.29 only warns of a ``photo_response``; who subscribes to it gets its own."""
-        owners = [app for app in self.place.apps() if app.package == package]
-        body = msgspec.Raw(encode(message).encode())
-        fan_out(owners, PHOTO_RESPONSE, body, self.place.timestamp())
+        owner = self.place.app(package)
+        if owner is not None:
+            body = msgspec.Raw(encode(message).encode())
+            fan_out([owner], PHOTO_RESPONSE, body, self.place.timestamp())
 
     def _drop(self, package: PackageName, why: str) -> None:
         self.place.surroundings.telemetry.emit(
             FrameDropped(endpoint="app", peer=f"{package} of {self.place.user}", reason=why)
         )
 
-    FROM_APP: ClassVar[AppHandlers] = {from_app.PhotoRequest: photo_request}
-    FROM_GLASSES: ClassVar[GlassesHandlers] = {PhotoResponse: photo_response}
+    FROM_APP: ClassVar[AppHandlers] = MappingProxyType({from_app.PhotoRequest: photo_request})
+    FROM_GLASSES: ClassVar[GlassesHandlers] = MappingProxyType({PhotoResponse: photo_response})
 
 
 def _failure_in(message: PhotoResponse) -> PhotoFailure | None:

@@ -90,13 +90,16 @@ class Subsystem:
     """As ``FROM_GLASSES``, for methods that are also called with the text as the phone wrote it:
     there may be more in it than the message's class knows."""
 
+    ON_DEMAND: ClassVar[bool] = False
+    """Whether nothing matters to it that happens before somebody asks for anything."""
+
     @classmethod
     def is_needed_at_once(cls, place: Workplace) -> bool:
         """Whether it is made with the session, and not when somebody first has a message for it.
 
         One that comes later has not been told of what happened before.
         """
-        return True
+        return not cls.ON_DEMAND
 
     def opened(self) -> None:
         """The session begins: errands are run from now on."""

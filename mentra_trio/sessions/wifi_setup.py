@@ -11,7 +11,7 @@ from ..domain.hops import PHONE_AWAY, obstacle
 from ..wire.from_app import RequestWifiSetup
 from ..wire.to_glasses import ShowWifiSetup
 from .replies import complain
-from .subsystem import AppHandlers, Subsystem, Workplace
+from .subsystem import AppHandlers, Subsystem
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 class WifiSetup(Subsystem):
     """Hands the request on to the phone, which shows the dialog; there is no answer."""
 
-    @classmethod
-    def is_needed_at_once(cls, place: Workplace) -> bool:
-        """Nothing that happens before somebody asks for anything matters here."""
-        return False
+    ON_DEMAND: ClassVar[bool] = True
 
     def show(self, app: AppSession, message: RequestWifiSetup) -> None:
         """Have the phone show it, or tell the app at once why it cannot."""

@@ -28,8 +28,8 @@ CAMERA_MUTANTS: Final = (
     bug(
         "everybody_hears_of_a_photo",
         "sessions/photos.py",
-        "owners = [app for app in self.place.apps() if app.package == package]",
-        "owners = list(self.place.apps())",
+        "fan_out([owner], PHOTO_RESPONSE",
+        "fan_out(self.place.apps(), PHOTO_RESPONSE",
         PHOTOS,
     ),
     bug(
