@@ -14,6 +14,7 @@ from .domain.apps import AppRegistration
 from .domain.close_reasons import CloseReason
 from .domain.facts import Fact
 from .domain.ids import AppSessionId, PackageName, UserId
+from .wire.sounds import Sound
 
 
 class Link(Protocol):
@@ -50,8 +51,15 @@ class Link(Protocol):
         """
         ...
 
-    def push_audio(self, frame: bytes) -> bool:
-        """Queue ``frame`` unless the peer lags; ``False`` if dropped. Never fails the link."""
+    def push_text(self, *parts: bytes) -> bool:
+        """As ``push``, of one text frame that comes as consecutive pieces of its UTF-8."""
+        ...
+
+    def push_audio(self, sound: Sound) -> bool:
+        """Queue ``sound`` as a binary frame unless the peer lags; ``False`` if dropped.
+
+        Never fails the link.
+        """
         ...
 
     def ping(self) -> None:

@@ -290,7 +290,7 @@ class AppSession:
         )
         return arrival, same
 
-    def send(self, frame: str | bytes) -> bool:
+    def send(self, frame: str) -> bool:
         """Send ``frame`` to the app; ``False`` if it is away or its link does not take it."""
         if self.link is None:
             return False

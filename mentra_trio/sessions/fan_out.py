@@ -10,8 +10,10 @@ import msgspec
 from ..domain.permissions import permits
 from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
+from ..wire.sounds import Sound
 from ..wire.to_app import DataStream
 from .delivery import Outcome, awaited, deliver
+from .sending import send_sound
 
 if TYPE_CHECKING:
     from .app_session import AppSession
@@ -52,9 +54,10 @@ def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> int:
     if not frame:
         return 0  # an empty frame is an error event in the SDK (protocol.md 4.9)
     taken = 0
+    sound = Sound(frame)
     for app in apps:
         if app.link is not None and app.subscriptions.wants_audio and _may_listen(app):
-            taken += app.send(frame)
+            taken += send_sound(app.surroundings.telemetry, "app", app.link, sound)
     return taken
 
 

@@ -15,6 +15,7 @@ from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, CloseReaso
 from ..domain.errors import InitRefused, LinkClosed, WebhookFailed
 from ..domain.facts import Crashed, Fact
 from ..ports import AppAnswer, AppCall, SessionCall, StopCall
+from ..wire.sounds import Sound
 from .ledger import current_ledger
 
 F = TypeVar("F", bound=Fact)
@@ -86,11 +87,15 @@ class MemoryLink:
         self._record(frame)
         return True
 
-    def push_audio(self, frame: bytes) -> bool:
-        """Record ``frame`` if there is room."""
+    def push_text(self, *parts: bytes) -> bool:
+        """Record the frame that they are the pieces of, as ``push`` does."""
+        return self.push(b"".join(parts).decode())
+
+    def push_audio(self, sound: Sound) -> bool:
+        """Record what ``sound`` holds if there is room."""
         if self._unsendable.settled or (self.room is not None and self.room < 1):
             return False
-        self._record(frame)
+        self._record(sound.payload)
         return True
 
     def ping(self) -> None:

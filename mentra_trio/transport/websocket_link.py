@@ -21,7 +21,8 @@ from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, TOO_BIG, C
 from ..domain.errors import LinkClosed
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
-from .frames import PING_FRAME, FrameScanner, encode_close, encode_message
+from ..wire.sounds import Sound
+from .frames import PING_FRAME, TEXT, FrameScanner, encode_close, encode_frame, encode_message
 from .gated_stream import GatedStream
 from .outbox import Outbox
 
@@ -87,11 +88,17 @@ class WebSocketLink:
         self.counts.sent += queued
         return queued
 
-    def push_audio(self, frame: bytes) -> bool:
+    def push_text(self, *parts: bytes) -> bool:
+        """Queue a text message that is encoded already; see ``ports.Link``."""
+        queued = self._queue(encode_frame(TEXT, b"".join(parts)))
+        self.counts.sent += queued
+        return queued
+
+    def push_audio(self, sound: Sound) -> bool:
         """Queue a message unless much waits already; see ``ports.Link``."""
         if self._outbox.unsent_bytes > self.limits.audio_backlog_bytes:
             return False
-        queued = self._outbox.put(encode_message(frame))
+        queued = self._outbox.put(sound.encoded)
         self.counts.sent += queued
         return queued
 

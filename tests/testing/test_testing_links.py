@@ -20,6 +20,7 @@ from mentra_trio.domain.ids import AppSessionId, package_name, user_id
 from mentra_trio.ports import Link, SessionCall, StopCall, Telemetry, Webhooks
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
 from mentra_trio.wire.from_glasses import HeadPosition
+from mentra_trio.wire.sounds import Sound
 
 APP = package_name("com.t.a")
 USER = user_id("u@x.org")
@@ -63,8 +64,8 @@ async def test_what_is_pushed_can_be_looked_at(autojump_clock: object) -> None:
     link = MemoryLink()
     assert link.push('{"type":"a","n":1}')
     assert link.push('{"type":"b"}')
-    assert link.push('{"type":"a","n":2}')
-    assert link.push_audio(b"\1\2")
+    assert link.push_text(b'{"type":', b'"a","n', b'":2}')
+    assert link.push_audio(Sound(b"\1\2"))
     assert link.audio == [b"\1\2"]
     assert [one["n"] for one in link.of_type("a")] == [1, 2]
     assert len(link.of_type("a", "b")) == 3
@@ -90,8 +91,8 @@ async def test_a_reset_and_a_close(autojump_clock: object) -> None:
 async def test_a_full_outbox_fails_the_link_but_audio_does_not(autojump_clock: object) -> None:
     link = MemoryLink(room=2)
     assert link.push("{}")
-    assert link.push_audio(b"1")
-    assert not link.push_audio(b"2")
+    assert link.push_audio(Sound(b"1"))
+    assert not link.push_audio(Sound(b"2"))
     with trio.move_on_after(1) as waiting:
         await link.until_failed()
     assert waiting.cancelled_caught

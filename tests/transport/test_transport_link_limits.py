@@ -19,6 +19,7 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
+from mentra_trio.wire.sounds import Sound
 
 from .linked_peer import linked
 from .raw_peer import (
@@ -143,7 +144,7 @@ async def test_audio_is_dropped_from_a_lagging_peer_and_never_fails_it(
     rig.limits = Limits(audio_backlog_bytes=5_000)
     async with linked(rig) as it:
         stall(rig)
-        accepted = sum(it.link.push_audio(b"x" * 996) for _ in range(100))
+        accepted = sum(it.link.push_audio(Sound(b"x" * 996)) for _ in range(100))
         assert accepted == 6
         assert it.link.push("text still goes")
         with trio.move_on_after(10) as waiting:
