@@ -17,7 +17,15 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from wsproto.utilities import ProtocolError
 
 from ..concurrency.oneshot import OneShot
-from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, TOO_BIG, CloseReason
+from ..domain.close_reasons import (
+    CRASHED,
+    LINK_LOST,
+    NOT_UTF8,
+    PROTOCOL_ERROR,
+    SLOW_CONSUMER,
+    TOO_BIG,
+    CloseReason,
+)
 from ..domain.errors import LinkClosed
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
@@ -28,9 +36,6 @@ from .outbox import Outbox
 
 MESSAGES_WAITING: Final = 256
 """Messages of a peer that may wait until its session reads them; then its pings wait too."""
-
-PROTOCOL_ERROR: Final = CloseReason(1002, "Protocol error")
-NOT_UTF8: Final = CloseReason(1007, "Text is not UTF-8")
 
 
 @attrs.define(eq=False)
