@@ -10,19 +10,22 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+from .concurrency.loan import Loan
 from .domain.apps import AppRegistration
 from .domain.close_reasons import CloseReason
 from .domain.facts import Fact
 from .domain.ids import AppSessionId, PackageName, UserId
-from .wire.sounds import Sound
+from .wire.frames import Sound
+
+Handle = Callable[[str | bytes], CloseReason | None]
+"""Acts on one frame; the reason for which its link must be closed, if there is one."""
 
 
 class Link(Protocol):
     """One live two-way connection to glasses or to an app, as a session sees it.
 
     The connection's task owns it and closes it; a session only borrows it. Text frames are
-    ``str``, binary frames ``bytes``. Nothing here ever blocks but ``receive`` and
-    ``until_failed``, both of which are safe to cancel.
+    ``str``, binary frames ``bytes``. Nothing here ever blocks but ``listen`` and ``attend``.
     """
 
     @property
@@ -35,11 +38,29 @@ class Link(Protocol):
         """Trio time at which the peer last gave a sign of life: any frame, pongs included."""
         ...
 
-    async def receive(self) -> str | bytes:
-        """The next frame, in order.
+    async def listen(self, handle: Handle, until: float) -> CloseReason | None:
+        """Give every frame to ``handle``, in order and as it comes, without waiting in between.
 
-        Raises:
-            LinkClosed: the peer closed or vanished, or sent what no peer may send.
+        ``handle`` is synchronous. What it returns, unless it is ``None``, ends the call, and
+        frames behind that one are not looked at any more. Everything that is pushed to links
+        meanwhile is sent together. Safe to cancel: no frame is lost, and none comes twice. One
+        task at a time.
+
+        Returns:
+            What ``handle`` says; or why the link is over: the peer's own close, or what it did
+            wrong, or that nothing can be sent to it any more. ``None`` at the Trio time
+            ``until``, and when ``wake`` is called.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Have ``listen`` return, if somebody is in it."""
+        ...
+
+    async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
+        """Do what the link's owner has to do until ``loan`` is given back; why that was.
+
+        For the connection's task, which owns the link, while somebody has borrowed it.
         """
         ...
 
@@ -47,7 +68,7 @@ class Link(Protocol):
         """Queue ``frame`` behind those pushed before it.
 
         ``False`` if it will not be sent: the link is over, or its outbox was full, which also
-        fails the link (see ``until_failed``).
+        fails the link: ``listen`` returns.
         """
         ...
 
@@ -64,10 +85,6 @@ class Link(Protocol):
 
     def ping(self) -> None:
         """Have a ping sent. The answer shows in ``last_heard``."""
-        ...
-
-    async def until_failed(self) -> CloseReason:
-        """Wait until the link cannot be used for sending any more, and say why."""
         ...
 
 

@@ -7,7 +7,8 @@ from typing import Final
 import attrs
 import trio
 
-from ..transport.frames import BARE_PONG, PING_FRAME, FrameScanner
+from ..wire.frames import PING_FRAME
+from .frame_bounds import BARE_PONG, FrameBounds
 
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 """A larger message ends the connection (protocol.md 0.3)."""
@@ -31,14 +32,12 @@ class NoticingStream(trio.abc.Stream):
     _sending: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _head: bytes | None = attrs.field(default=b"", init=False)
     """What has come of the answer to the upgrade; ``None`` once it is whole."""
-    _scanner: FrameScanner = attrs.field(
-        factory=lambda: FrameScanner(MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX), init=False
-    )
+    _bounds: FrameBounds = attrs.field(factory=FrameBounds, init=False)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """The next bytes that are no bare ping; empty at the end."""
         data = await self._receive(max_bytes)
-        while data == PING_FRAME and self._head is None and self._scanner.between_frames:
+        while data == PING_FRAME and self._head is None and self._bounds.between_frames:
             await self.send_all(BARE_PONG)
             data = await self._receive(max_bytes)
         self._follow(data)
@@ -90,4 +89,4 @@ class NoticingStream(trio.abc.Stream):
             if not ended:
                 return
             self._head = None
-        self._scanner.admit(data, 0, len(data))
+        self._bounds.follow(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import attrs
@@ -21,11 +22,19 @@ class Loan(Generic[R, W]):
     """
 
     resource: R
+    told: Callable[[], None] | None = attrs.field(default=None, init=False)
+    """Called when it is given back; for a lender that does something else meanwhile."""
     _reason: OneShot[W] = attrs.field(factory=OneShot, init=False)
 
     def give_back(self, reason: W) -> None:
         """Stop using the resource. Idempotent: the first reason is kept."""
-        self._reason.settle(reason)
+        if self._reason.settle(reason) and self.told is not None:
+            self.told()
+
+    @property
+    def reason(self) -> W | None:
+        """Why it was given back; ``None`` while it is not."""
+        return self._reason.peek()
 
     @property
     def over(self) -> bool:

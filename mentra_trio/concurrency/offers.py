@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import attrs
@@ -18,6 +19,8 @@ class Offers(Generic[R, W]):
     """At most one offer waits; one that a newer one displaces is given back as ``replaced``."""
 
     replaced: W
+    told: Callable[[], None] | None = attrs.field(default=None, init=False)
+    """Called when something is offered; for a borrower that does something else meanwhile."""
     _waiting: Loan[R, W] | None = attrs.field(default=None, init=False)
     _came: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -28,6 +31,8 @@ class Offers(Generic[R, W]):
         self._waiting = Loan(resource)
         self._came.set()
         self._came = trio.Event()
+        if self.told is not None:
+            self.told()
         return self._waiting
 
     @property

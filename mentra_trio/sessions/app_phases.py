@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+import attrs
 import trio
 
 from ..concurrency.race import race
@@ -21,7 +22,7 @@ from ..domain.facts import FalseResurrection, OwnershipReleased
 from ..domain.lifecycle import OVER, RESTING, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED
 from ..domain.stopping import FAREWELLS
-from ..domain.timings import CROWD_MOST_S, PROOF_S
+from ..domain.timings import CROWD_MOST_S
 from ..ports import Link
 from .app_greeting import greet
 from .app_handlers import handle_app_frame
@@ -90,10 +91,10 @@ async def serve_link(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     app.end_turn()
     app.settle_outcome(STARTED)
     with app.endpoint.serving():
-        async with trio.open_nursery() as greeting:
-            greeting.start_soon(_settle, app, name=f"settling {app.package}")
-            reason = await _use(app)
-            greeting.cancel_scope.cancel("link over")
+        if app.settling is None:
+            reason = await _use(app, arrival.link)
+        else:
+            reason = await _settle_and_use(app, arrival.link)
     app.endpoint.heard(arrival.link.last_heard)
     app.detach(reason)
     app.lose()
@@ -159,33 +160,41 @@ async def _go_on(app: AppSession) -> None:
         app.desk.admits(app)
 
 
-async def _use(app: AppSession) -> CloseReason:
-    assert app.link is not None
+async def _use(app: AppSession, link: Link) -> CloseReason:
     beat = app.surroundings.heartbeat
     return await use_link(
-        app.link,
+        link,
         handle=partial(handle_app_frame, app),
         interval=beat.interval_s,
         silence=beat.app_pong_s,
         silent=APP_SILENT,
         offers=app.offers,
-        until_disproved=partial(_until_disproved, app, app.link),
+        doubt=RestartOfServer(app),
     )
 
 
-async def _until_disproved(app: AppSession, link: Link) -> CloseReason:
-    """Until the app's server says that it was restarted, and ``link`` turns out to be dead.
+@attrs.frozen(eq=False, repr=False)
+class RestartOfServer:
+    """The app's server says that it was restarted: is the link that we use from before?"""
 
-    The end of a process closes its links; the end of a machine closes none.
-    """
-    while True:
-        await app.restarted.wait()
-        asked_at = trio.current_time()
-        link.ping()
-        await trio.sleep(PROOF_S)
-        if link.last_heard < asked_at:
-            return APP_SILENT
-        app.restarted = trio.Event()  # this one came after the restart
+    app: AppSession
+
+    @property
+    def raised(self) -> bool:
+        """See ``link_service.Doubt``."""
+        return self.app.restarted.is_set()
+
+    def dispel(self) -> None:
+        """See ``link_service.Doubt``."""
+        self.app.restarted = trio.Event()  # this one came after the restart
+
+
+async def _settle_and_use(app: AppSession, link: Link) -> CloseReason:
+    async with trio.open_nursery() as greeting:
+        greeting.start_soon(_settle, app, name=f"settling {app.package}")
+        reason = await _use(app, link)
+        greeting.cancel_scope.cancel("link over")
+    return reason
 
 
 async def _settle(app: AppSession) -> None:
@@ -194,8 +203,6 @@ async def _settle(app: AppSession) -> None:
     It asks for one stream after the other; the handlers for what it has not asked for yet are
     not there yet either.
     """
-    if app.settling is None:
-        return
     lifecycle = app.surroundings.lifecycle
     with trio.move_on_after(lifecycle.kept_s):
         while app.list_due_at is not None:

@@ -78,7 +78,7 @@ class Directory:
             return RESTARTING
         loan = session.offers.offer(link)
         try:
-            return await loan.returned()
+            return await link.attend(loan)
         finally:
             loan.give_back(LINK_LOST)  # does nothing unless this connection was cancelled
 
@@ -92,7 +92,7 @@ class Directory:
         app, serial = admit(session.roster, claim)
         loan = app.borrow(claim.arrival(link, serial))
         try:
-            return await loan.returned()
+            return await link.attend(loan)
         finally:
             loan.give_back(LINK_LOST)
 

@@ -10,7 +10,7 @@ import msgspec
 from ..domain.permissions import permits
 from ..domain.streams import AUDIO_CHUNK, StreamEvent
 from ..wire.codec import encode
-from ..wire.sounds import Sound
+from ..wire.frames import Sound
 from ..wire.to_app import DataStream
 from .delivery import Outcome, awaited, deliver
 from .sending import send_sound

@@ -1,55 +1,122 @@
-"""The use of one borrowed link, from its attachment until one of its parts says why it is over."""
+"""The use of one borrowed link, from its attachment until something says that it is over."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
+
+import attrs
+import trio
 
 from ..concurrency.offers import Offers
-from ..concurrency.race import race
 from ..domain.close_reasons import CloseReason
-from ..ports import Link
-from .heartbeat import heartbeat
-from .link_reader import read_until_closed
+from ..domain.timings import PROOF_S
+from ..ports import Handle, Link
+
+
+class Doubt(Protocol):
+    """What else may say that a link is dead, although nothing was noticed of it.
+
+    The end of a process closes its links; the end of a machine closes none.
+    """
+
+    @property
+    def raised(self) -> bool:
+        """Whether the peer has to prove that it is alive. Whoever raises it wakes the link."""
+        ...
+
+    def dispel(self) -> None:
+        """It has proved it."""
+        ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class Liveness:
+    """Asks a peer for signs of life, and notices when there are none (protocol.md 3.5, 7.1).
+
+    Any frame of the peer is one, not only pongs.
+
+    Attributes:
+        interval: seconds between two pings.
+        silence: so many seconds after its last sign of life the link is over.
+    """
+
+    link: Link
+    interval: float
+    silence: float
+    doubt: Doubt | None
+    _ping_at: float = attrs.field(init=False)
+    _doubted_at: float | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ping_at = trio.current_time() + self.interval
+
+    @property
+    def look_at(self) -> float:
+        """When ``alive`` is to be asked next: Trio time."""
+        dead_at = self.link.last_heard + self.silence
+        if self._doubted_at is not None:
+            dead_at = min(dead_at, self._doubted_at + PROOF_S)
+        return min(self._ping_at, dead_at)
+
+    def alive(self) -> bool:
+        """Whether the peer counts as alive at this moment; asks it when it is time for that."""
+        now, heard = trio.current_time(), self.link.last_heard
+        if now >= heard + self.silence or not self._proved(now, heard):
+            return False
+        if now >= self._ping_at:
+            self._ping_at = now + self.interval
+            self.link.ping()
+        return True
+
+    def _proved(self, now: float, heard: float) -> bool:
+        """``False`` where there was a doubt, and nothing was heard since."""
+        if self.doubt is None or not self.doubt.raised:
+            return True
+        if self._doubted_at is None:
+            self._doubted_at = now
+            self.link.ping()
+        elif now >= self._doubted_at + PROOF_S:
+            if heard < self._doubted_at:
+                return False
+            self._doubted_at = None
+            self.doubt.dispel()
+        return True
 
 
 async def use_link(
     link: Link,
     *,
-    handle: Callable[[str | bytes], CloseReason | None],
+    handle: Handle,
     interval: float,
     silence: float,
     silent: CloseReason,
     offers: Offers[Any, CloseReason],
-    until_disproved: Callable[[], Awaitable[CloseReason]] | None = None,
+    doubt: Doubt | None = None,
 ) -> CloseReason:
     """Read ``link`` and watch its life until it ends, fails, or a newer one is offered.
 
+    One task does all of it: what else may end the use wakes it.
+
     Args:
-        handle: takes every frame; see ``read_until_closed``.
+        handle: takes every frame; it never blocks.
         interval, silence: of the heartbeat, in seconds.
         silent: the reason if the peer was silent for so long.
         offers: where a newer link would be offered.
-        until_disproved: returns if something else shows that the link is dead, where anything
-            may.
+        doubt: where something else may say that the link is dead.
 
     Returns:
         Why the link is over. Two things may happen in one turn: if a newer link waits, it is
         ``offers.replaced``, whatever else was the case.
     """
-
-    async def until_replaced() -> CloseReason:
-        await offers.until_offered()
-        return offers.replaced
-
-    parts: list[Callable[[], Awaitable[CloseReason]]] = [
-        partial(read_until_closed, link, handle),
-        partial(heartbeat, link, interval=interval, silence=silence, verdict=silent),
-        until_replaced,
-        link.until_failed,
-    ]
-    if until_disproved is not None:
-        parts.append(until_disproved)
-    reason = await race(*parts)
-    return offers.replaced if offers.waiting else reason
+    liveness = Liveness(link=link, interval=interval, silence=silence, doubt=doubt)
+    offers.told = link.wake
+    reason = None
+    try:
+        while reason is None and not offers.waiting:
+            if liveness.alive():
+                reason = await link.listen(handle, liveness.look_at)
+            else:
+                reason = silent
+    finally:
+        offers.told = None
+    return offers.replaced if reason is None or offers.waiting else reason

@@ -203,6 +203,8 @@ class Returns:
         if app is None or app.state not in {*AWAY, AppState.RUNNING}:
             return None
         app.restarted.set()
+        if app.link is not None:
+            app.link.wake()
         return app.outcome if app.state in AWAY else None
 
     async def until_healed(self, rest: Rest) -> None:

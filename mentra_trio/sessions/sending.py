@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..domain.facts import FrameDropped
 from ..ports import Link, Telemetry
-from ..wire.sounds import Sound
+from ..wire.frames import Sound
 
 
 def send_frame(telemetry: Telemetry, endpoint: str, link: Link, frame: str) -> bool:

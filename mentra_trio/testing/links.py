@@ -10,12 +10,13 @@ import msgspec
 import trio
 
 from ..clients.inbox import Inbox
+from ..concurrency.loan import Loan
 from ..concurrency.oneshot import OneShot
 from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, CloseReason
 from ..domain.errors import InitRefused, LinkClosed, WebhookFailed
 from ..domain.facts import Crashed, Fact
-from ..ports import AppAnswer, AppCall, SessionCall, StopCall
-from ..wire.sounds import Sound
+from ..ports import AppAnswer, AppCall, Handle, SessionCall, StopCall
+from ..wire.frames import Sound
 from .ledger import current_ledger
 
 F = TypeVar("F", bound=Fact)
@@ -60,6 +61,7 @@ class MemoryLink:
     pushed: list[str | bytes] = attrs.field(factory=list, init=False)
     pings: int = attrs.field(default=0, init=False)
     last_heard: float = attrs.field(factory=trio.current_time, init=False)
+    _listening: trio.CancelScope | None = attrs.field(default=None, init=False)
     _said: Inbox[str | bytes] = attrs.field(factory=Inbox, init=False)
     _heard: Inbox[Message] = attrs.field(factory=Inbox, init=False)
     _unsendable: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
@@ -73,9 +75,28 @@ class MemoryLink:
 
     # --- as ports.Link ---
 
-    async def receive(self) -> str | bytes:
-        """The next frame that the peer said."""
-        return await self._said.take()
+    async def listen(self, handle: Handle, until: float) -> CloseReason | None:
+        """Hand over what the peer said; frames that it said before its end come first."""
+        with trio.CancelScope(deadline=until) as self._listening:
+            try:
+                while self._over.settled or not self._unsendable.settled:
+                    verdict = handle(await self._said.take())
+                    if verdict is not None:
+                        return verdict
+            except LinkClosed as closed:
+                return closed.reason
+            finally:
+                self._listening = None
+        return self._unsendable.peek()
+
+    def wake(self) -> None:
+        """Have ``listen`` return."""
+        if self._listening is not None:
+            self._listening.cancel("woken")
+
+    async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
+        """Wait: a link in memory needs no work."""
+        return await loan.returned()
 
     def push(self, frame: str | bytes) -> bool:
         """Record ``frame``; with no room left, fail the link as a slow consumer's."""
@@ -83,6 +104,7 @@ class MemoryLink:
             return False
         if self.room is not None and self.room < 1:
             self._unsendable.settle(SLOW_CONSUMER)
+            self.wake()
             return False
         self._record(frame)
         return True
@@ -103,10 +125,6 @@ class MemoryLink:
         self.pings += 1
         if self.answers_pings and not self._over.settled:
             self.last_heard = trio.current_time()
-
-    async def until_failed(self) -> CloseReason:
-        """Why nothing can be sent any more."""
-        return await self._unsendable.wait()
 
     # --- as the peer ---
 

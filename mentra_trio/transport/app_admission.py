@@ -6,12 +6,14 @@ in the headers, and the init follows all the same (protocol.md 1.3).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import attrs
 import msgspec
 import trio
 
+from ..concurrency.race import race
 from ..domain.apps import AppRegistration, key_matches
 from ..domain.close_reasons import (
     ADDRESS_NOT_ALLOWED,
@@ -191,7 +193,12 @@ class AppAdmission:
         )
         link.push(encode(deferred))
         with trio.move_on_after(PARKED_S):
-            await self.directory.until_here(claim)
+            gone = await race(link.until_gone, partial(self._until_here, claim))
+            if gone is not None:
+                raise LinkClosed(gone)
+
+    async def _until_here(self, claim: AppClaim) -> None:
+        await self.directory.until_here(claim)
 
     def _rejects(self, link: WebSocketLink, refused: InitRefused) -> bool:
         """Answer a ``reconnect`` of SDK v3 that is refused; whether it may still say who it is.

@@ -23,6 +23,7 @@ from ..domain.timings import CROWD_LASTS_S, WIND_DOWN_S, Limits
 from ..ports import Telemetry
 from .http_bridge import AsgiApp, run_app
 from .http_connection import HttpConnection, Refusal
+from .outbound import Outbound
 from .tcp import peer_of, room_for_connections
 from .upgrade import Upgrade, read_upgrade, wants_websocket
 
@@ -57,6 +58,7 @@ class Port:
     _pace: Pace = attrs.field(init=False)
     _under_way: trio.Semaphore = attrs.field(init=False)
     """What is left of ``limits.upgrades_under_way``."""
+    _outbound: Outbound = attrs.field(factory=Outbound, init=False)
     _answering: Watched[int] = attrs.field(factory=lambda: Watched(0), init=False)
     """Plain requests that are being answered."""
 
@@ -122,7 +124,7 @@ class Port:
         refusal = await self._turn()
         if refusal is not None:
             return refusal
-        upgrade.under_way = self._under_way
+        upgrade.under_way, upgrade.outbound = self._under_way, self._outbound
         try:
             await self.websockets(upgrade)
         finally:

@@ -1,17 +1,17 @@
 """A request to become a WebSocket: recognised and checked before anything answers it.
 
-trio-websocket waits for ever on a head that it does not like, and trips over odd host names.
-So it gets a head that we write ourselves, with nothing but the key of the peer in it; no
-compression and no subprotocol can ever be negotiated.
+No compression and no subprotocol can ever be negotiated: whoever asks for some is answered as if
+nothing had been asked (RFC 6455, 4.2.2).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from typing import Final
+import hashlib
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import attrs
@@ -20,6 +20,7 @@ import trio
 
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
+from ..wire.frames import FrameReader
 from .http_connection import (
     Headers,
     HttpConnection,
@@ -29,11 +30,16 @@ from .http_connection import (
     split_target,
     tokens,
 )
-from .replayed_stream import ReplayedStream
-from .websocket_link import WebSocketLink, open_link
+from .outbound import Outbound
+from .outbox import Outbox
+from .plain_socket import PlainSocket
+from .socket_link import SocketLink
+from .stream_link import StreamLink, writing
+from .websocket_link import WebSocketLink
 
 _KEY_BYTES: Final = 16
 _VERSION: Final = b"13"
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _QUERY_FIELDS_MAX: Final = 100
 
 
@@ -46,6 +52,8 @@ class Upgrade:
     """Names in lower case; of a repeated header the first."""
     _http: HttpConnection
     _key: bytes
+    outbound: Outbound = attrs.field(factory=Outbound, init=False)
+    """Through which what is pushed to several links at once is sent."""
     under_way: trio.Semaphore | None = attrs.field(default=None, init=False)
     """What this upgrade holds a part of until it is opened."""
 
@@ -85,35 +93,39 @@ class Upgrade:
         if await self._http.answer(status, body, head):
             await self._http.linger()
 
-    @asynccontextmanager
-    async def accept(
+    def accept(
         self, counts: FrameCounts | None = None, *, first_message_bytes: int | None = None
-    ) -> AsyncGenerator[WebSocketLink, None]:
+    ) -> AbstractAsyncContextManager[WebSocketLink]:
         """The link, for as long as the block runs; the block closes it with its reason.
 
         ``counts`` is raised with every message. ``first_message_bytes`` bounds the peer's first
         message, where that is less than any.
         """
-        stream: trio.abc.Stream = self._http.stream
-        if unread := self._http.take_unread():
-            stream = ReplayedStream(stream, unread)
-        async with open_link(
-            stream,
-            canonical_head(self._key),
-            peer=self.peer,
-            limits=self.limits,
-            counts=counts,
-            first_message_bytes=first_message_bytes,
-        ) as link:
-            self.opened()
-            yield link
+        self.opened()
+        most = self.limits.message_bytes
+        reader = FrameReader(first_message_bytes or most, most)
+        reader.feed(self._http.take_unread(), 0)  # what came with the request is for later
+        stream, welcome = self._http.stream, switching_protocols(self._key)
+        common: dict[str, Any] = {
+            "peer": self.peer,
+            "limits": self.limits,
+            "counts": counts or FrameCounts(),
+            "outbound": self.outbound,
+            "reader": reader,
+        }
+        if isinstance(stream, PlainSocket):
+            return SocketLink(**common, socket=stream, frames=[welcome])
+        outbox = Outbox(self.limits.outbox_bytes, self.limits.outbox_frames)
+        outbox.put(welcome)
+        return writing(StreamLink(**common, stream=stream, outbox=outbox))
 
 
-def canonical_head(key: bytes) -> bytes:
-    """An upgrade request that offers nothing beyond the protocol itself."""
+def switching_protocols(key: bytes) -> bytes:
+    """The answer that opens a WebSocket to the peer whose ``Sec-WebSocket-Key`` is ``key``."""
+    accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
     return (
-        b"GET / HTTP/1.1\r\nHost: link\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
     )
 
 

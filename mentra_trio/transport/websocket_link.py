@@ -1,91 +1,207 @@
-"""A link over a WebSocket: trio-websocket reads, a bounded outbox and one writer task send.
+"""A link over a WebSocket, whatever carries its bytes: how it is read, and how it ends.
 
-The library does the handshake, parses frames and answers pings and closes; see ``gated_stream``
-for what it is kept from. Frames to the peer are made here, joined, and written by one task
-only, so that no cancelled send leaves half a frame on a connection that goes on being used.
+Two tasks use it. The connection's task owns it: it makes it, works for it while a session has
+borrowed it (``attend``), and closes it. The session's task reads it (``listen``). How bytes come
+and go is told by the two kinds of link: ``socket_link`` and ``stream_link``.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
-from typing import Final
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Final
 
 import attrs
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
-from wsproto.utilities import ProtocolError
 
-from ..concurrency.oneshot import OneShot
-from ..domain.close_reasons import (
-    CRASHED,
-    LINK_LOST,
-    NOT_UTF8,
-    PROTOCOL_ERROR,
-    SLOW_CONSUMER,
-    TOO_BIG,
-    CloseReason,
-)
+from ..concurrency.loan import Loan
+from ..domain.close_reasons import CRASHED, LINK_LOST, CloseReason
 from ..domain.errors import LinkClosed
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
-from ..wire.sounds import Sound
-from .frames import PING_FRAME, TEXT, FrameScanner, encode_close, encode_frame, encode_message
-from .gated_stream import GatedStream
-from .outbox import Outbox
+from ..ports import Handle
+from ..wire.frames import (
+    CLOSE,
+    PING_FRAME,
+    PONG,
+    TEXT,
+    FrameReader,
+    Sound,
+    encode_close,
+    encode_frame,
+    encode_message,
+    header,
+)
+from .outbound import Outbound
 
-MESSAGES_WAITING: Final = 256
-"""Messages of a peer that may wait until its session reads them; then its pings wait too."""
+FRAMES_AT_ONCE: Final = 256
+"""So many frames of one peer are acted on before others have their turn."""
+_NO_MORE: Final = encode_frame(CLOSE, b"")
+"""The answer to a close frame that gives no reason."""
 
 
-@attrs.define(eq=False)
-class WebSocketLink:
-    """``ports.Link`` over one accepted WebSocket. Made by ``open_link`` only."""
+@attrs.define(eq=False, kw_only=True)
+class WebSocketLink(ABC):
+    """``ports.Link`` over one accepted WebSocket. Made by ``Upgrade.accept`` only.
+
+    As a context manager it ends itself: whoever leaves the block without having closed it has
+    crashed, and the peer is told so. What carries the bytes stays open: it belongs to the caller.
+    """
 
     peer: str
     limits: Limits
     counts: FrameCounts
-    _stream: trio.abc.Stream
-    _gate: GatedStream = attrs.field(init=False)
-    _outbox: Outbox = attrs.field(init=False)
-    _scanner: FrameScanner = attrs.field(init=False)
-    _socket: WebSocketConnection = attrs.field(init=False)
-    _failed: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
-    _farewell: OneShot[CloseReason] = attrs.field(factory=OneShot, init=False)
+    last_heard: float = attrs.field(factory=trio.current_time, init=False)
+    """Trio time at which the peer last sent anything, pongs included."""
+    _outbound: Outbound
+    _reader: FrameReader
+    _unheard: list[str | bytes] = attrs.field(factory=list, init=False)
+    """Messages that came and that nobody has taken yet."""
+    _end: CloseReason | None = attrs.field(default=None, init=False)
+    """Why nothing more is received."""
+    _failure: CloseReason | None = attrs.field(default=None, init=False)
+    """Why nothing more may be pushed."""
+    _farewell: CloseReason | None = attrs.field(default=None, init=False)
+    """What we close it with."""
+    _listening: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _left: trio.Event | None = attrs.field(default=None, init=False)
+    """Set when nobody listens any more, where somebody waits for that."""
 
-    def _set_up(self, request_head: bytes, first_message_bytes: int) -> None:
-        self._outbox = Outbox(self.limits.outbox_bytes, self.limits.outbox_frames)
-        self._scanner = FrameScanner(first_message_bytes, self.limits.message_bytes)
-        self._gate = GatedStream(
-            self._stream, request_head, self._scanner, self._queue, self._outbox.finish
-        )
-
-    @property
-    def last_heard(self) -> float:
-        """Trio time at which the peer last sent anything, pongs included."""
-        return self._gate.last_heard
+    # -- how bytes come and go -------------------------------------------------------------
 
     @property
+    @abstractmethod
     def unsent_bytes(self) -> int:
         """What waits to be sent, frame headers included."""
-        return self._outbox.unsent_bytes
+
+    @abstractmethod
+    async def _more(self) -> bytes:
+        """The next bytes of the peer; empty at its end, or where it is broken. Safe to cancel."""
+
+    @abstractmethod
+    def _queue(self, frame: bytes) -> bool:
+        """Have ``frame`` sent after those before it; ``False`` if it will not be."""
+
+    @abstractmethod
+    def _finish(self, last: bytes | None) -> None:
+        """Have nothing sent after ``last``. Only the first call counts."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """See ``outbound.Flushable``."""
+
+    @abstractmethod
+    async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
+        """Work for the link until ``loan`` is given back; see ``ports.Link``."""
+
+    @abstractmethod
+    async def _until_sent(self) -> bool:
+        """Send all that waits; ``False`` if the peer cannot get it any more."""
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def listen(self, handle: Handle, until: float) -> CloseReason | None:
+        """Hand every frame to ``handle``; see ``ports.Link``."""
+        with trio.CancelScope(deadline=until) as self._listening:
+            try:
+                return await self._read(handle)
+            finally:
+                self._listening = None
+                if self._left is not None:
+                    self._left.set()
+        return self._failure
+
+    def wake(self) -> None:
+        """Have ``listen`` return; see ``ports.Link``."""
+        if self._listening is not None:
+            self._listening.cancel("woken")
+
+    async def _read(self, handle: Handle) -> CloseReason | None:
+        data: bytes | None = b""
+        while True:
+            verdict = self._act(data, handle) or self._end or self._failure
+            if verdict is not None:
+                return verdict
+            data = await self._next_bytes()
+
+    def _act(self, data: bytes | None, handle: Handle) -> CloseReason | None:
+        """Have what the peer says acted on, and then everything sent that follows from it."""
+        self._outbound.gather()
+        try:
+            for message in self._take(data):
+                verdict = handle(message)
+                if verdict is not None:
+                    return verdict
+        finally:
+            self._outbound.release()
+        return None
 
     async def receive(self) -> str | bytes:
-        """The next message. Safe to cancel.
+        """The next message, for the connection's task before it lends the link. Safe to cancel.
 
         Raises:
             LinkClosed: with the peer's own close, or with why it could not be listened to.
         """
-        try:
-            message = await self._socket.get_message()
-        except ConnectionClosed as closed:
-            code = int(closed.reason.code) if closed.reason else LINK_LOST.code
-            text = (closed.reason.reason or "") if closed.reason else ""
-            reason = self._why_ended(CloseReason(code, text))
-            self._failed.settle(reason)
-            raise LinkClosed(reason) from None
-        self.counts.received += 1
-        return message
+        self.flush()
+        while not self._unheard:
+            if (over := self._end or self._failure) is not None:
+                raise LinkClosed(over)
+            self._unheard = self._take(await self._work_and_read())
+            self.flush()
+        return self._unheard.pop(0)
+
+    async def until_gone(self) -> CloseReason:
+        """Wait for the end of the link; of what the peer says meanwhile, a little is kept."""
+        self.flush()
+        while (over := self._end or self._failure) is None:
+            if len(self._unheard) >= FRAMES_AT_ONCE:
+                await trio.sleep_forever()
+            self._unheard = self._take(await self._work_and_read())
+            self.flush()
+        return over
+
+    async def _work_and_read(self) -> bytes | None:
+        """As ``_next_bytes``, for the connection's task: meanwhile it does what it has to do."""
+        return await self._next_bytes()
+
+    async def _next_bytes(self) -> bytes | None:
+        """What there is to be taken; ``None`` at the peer's end. Safe to cancel."""
+        if self._reader.has_more:
+            await trio.lowlevel.checkpoint()
+            return b""
+        return await self._more() or None
+
+    def _take(self, data: bytes | None) -> list[str | bytes]:
+        """The messages in ``data``, after those that nobody has taken yet."""
+        reader = self._reader
+        if data is None:
+            self._end = self._failure or LINK_LOST
+            self._fail(LINK_LOST)
+            return self._unheard
+        if data:
+            self.last_heard = trio.current_time()
+        messages = reader.feed(data, FRAMES_AT_ONCE)
+        if reader.attention:
+            self._attend_to_control(reader)
+        self.counts.received += len(messages)
+        if self._unheard:
+            messages, self._unheard = [*self._unheard, *messages], []
+        return messages
+
+    def _attend_to_control(self, reader: FrameReader) -> None:
+        """Answer pings and a close; see why nothing more will come, if that is so."""
+        for payload in reader.pings:
+            self._queue(encode_frame(PONG, payload))
+        reader.pings.clear()
+        if reader.close is not None:
+            self._end = reader.close
+            self._failure = self._failure or self._end
+            self._finish(encode_close(reader.close) or _NO_MORE)
+        elif reader.failure is not None:
+            self._end = reader.failure
+            self._failure = self._failure or self._end
+
+    # -- writing ---------------------------------------------------------------------------
 
     def push(self, frame: str | bytes) -> bool:
         """Queue a message; see ``ports.Link``."""
@@ -95,25 +211,29 @@ class WebSocketLink:
 
     def push_text(self, *parts: bytes) -> bool:
         """Queue a text message that is encoded already; see ``ports.Link``."""
-        queued = self._queue(encode_frame(TEXT, b"".join(parts)))
+        queued = self._queue(b"".join((header(TEXT, sum(map(len, parts))), *parts)))
         self.counts.sent += queued
         return queued
 
     def push_audio(self, sound: Sound) -> bool:
-        """Queue a message unless much waits already; see ``ports.Link``."""
-        if self._outbox.unsent_bytes > self.limits.audio_backlog_bytes:
+        """Queue a sound unless much waits already; see ``ports.Link``."""
+        if self.unsent_bytes > self.limits.audio_backlog_bytes:
             return False
-        queued = self._outbox.put(sound.encoded)
+        queued = self._queue(sound.encoded)
         self.counts.sent += queued
         return queued
 
     def ping(self) -> None:
         """Queue a ping, unless the outbox is full: then the peer is slow, which is known anyway."""
-        self._outbox.put(PING_FRAME)
+        self._queue(PING_FRAME)
 
-    async def until_failed(self) -> CloseReason:
-        """Wait until nothing can be sent any more, and say why."""
-        return await self._failed.wait()
+    def _fail(self, reason: CloseReason) -> None:
+        """Nothing can be sent any more: whoever listens shall know."""
+        if self._failure is None:
+            self._failure = reason
+            self.wake()
+
+    # -- the end ---------------------------------------------------------------------------
 
     async def close(self, reason: CloseReason) -> None:
         """Send what waits and then the close frame, and wait for the peer's answer.
@@ -121,97 +241,48 @@ class WebSocketLink:
         All that takes at most ``limits.close_s``. A second call does nothing. For the
         connection's task; a session never calls it.
         """
-        if not self._farewell.settle(reason):
+        if self._farewell is not None:
             return
+        self._farewell = reason
+        self._failure = self._failure or reason
         with trio.move_on_after(self.limits.close_s):
+            await self._until_nobody_listens()
             last = encode_close(reason)
-            self._outbox.finish(last)
-            if await self._outbox.until_over() and last is not None:
+            self._finish(last)
+            if await self._until_sent() and last is not None:
                 await self._until_peer_is_done()
-        self._failed.settle(reason)
 
-    def _queue(self, frame: bytes) -> bool:
-        if self._outbox.put(frame):
-            return True
-        if not self._outbox.finished:
-            self._outbox.discard()  # a peer this far behind is told at once, not after all that
-            self._failed.settle(SLOW_CONSUMER)
-        return False
-
-    def _why_ended(self, seen: CloseReason) -> CloseReason:
-        """Why the peer's side is over; ``seen`` is what the library makes of it."""
-        if self._scanner.too_big:
-            return TOO_BIG
-        if self._scanner.close_seen:
-            return seen
-        if (failure := self._failed.peek()) is not None:
-            return failure
-        ours = (reason for reason in (PROTOCOL_ERROR, NOT_UTF8) if reason.code == seen.code)
-        return next(ours, LINK_LOST)
-
-    async def _read(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Let the library read until the peer's side is over."""
-        try:
-            async with trio.open_nursery() as reader:
-                request = await wrap_server_stream(
-                    reader,
-                    self._gate,
-                    message_queue_size=MESSAGES_WAITING,
-                    max_message_size=self.limits.message_bytes,
-                    receive_buffer_size=None,
-                )
-                self._socket = await request.accept()
-                task_status.started()
-        except* (ProtocolError, ConnectionClosed):
-            # The peer drove the library into a corner; `receive` reports the end of the link.
-            self._failed.settle(PROTOCOL_ERROR)
-
-    async def _write(self) -> None:
-        """Send batches of frames until the outbox is finished or the stream broken."""
-        try:
-            while (batch := await self._outbox.take()) is not None:
-                await self._stream.send_all(batch)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._failed.settle(LINK_LOST)
-        finally:
-            self._outbox.no_more_sending()
+    async def _until_nobody_listens(self) -> None:
+        if self._listening is not None:
+            self._left = trio.Event()
+            self.wake()
+            await self._left.wait()
 
     async def _until_peer_is_done(self) -> None:
         """Read and drop what still comes: unread bytes would make TCP drop our last words."""
-        with suppress(ConnectionClosed):
-            while True:
-                await self._socket.get_message()
-        if self._gate.close_answered or self._gate.ended_by_peer or self._scanner.close_seen:
+        reader = self._reader
+        while reader.close is None:
+            if reader.has_more:
+                await trio.lowlevel.checkpoint()
+                data = b""
+            elif not (data := await self._more()):
+                return
+            if reader.failure is None:
+                reader.feed(data, FRAMES_AT_ONCE)
+                reader.pings.clear()
+
+    async def __aenter__(self) -> WebSocketLink:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._farewell is not None:
             return
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            while await self._stream.receive_some():
-                pass
-
-
-@asynccontextmanager
-async def open_link(
-    stream: trio.abc.Stream,
-    request_head: bytes,
-    *,
-    peer: str,
-    limits: Limits,
-    counts: FrameCounts | None = None,
-    first_message_bytes: int | None = None,
-) -> AsyncGenerator[WebSocketLink, None]:
-    """Accept the upgrade in ``request_head`` and lend the link while the block runs.
-
-    ``request_head`` must be a valid upgrade request, as ``upgrade.canonical_head`` makes it.
-    The block closes the link with its reason; where it does not, because it raised, the peer
-    is told 1011. ``stream`` stays open: it belongs to the caller.
-    """
-    link = WebSocketLink(peer=peer, limits=limits, counts=counts or FrameCounts(), stream=stream)
-    link._set_up(request_head, first_message_bytes or limits.message_bytes)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(link._write, name=f"writer of {peer}")
-        await nursery.start(link._read, name=f"reader of {peer}")
-        try:
-            yield link
-        finally:
-            with trio.move_on_after(limits.close_s, shield=True):
-                await link.close(CRASHED)
-            nursery.cancel_scope.cancel("link closed")
+        self._failure = self._failure or LINK_LOST  # what a session still sees of it
+        if not isinstance(error, trio.Cancelled):
+            with trio.CancelScope(shield=True):
+                await self.close(CRASHED)

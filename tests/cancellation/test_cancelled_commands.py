@@ -193,14 +193,17 @@ async def test_a_test_that_waits_for_the_household_and_gives_up(
 
 @pytest.mark.parametrize(
     "function",
-    [MemoryLink.receive, MemoryLink.until_failed, MemoryLink.expect, MemoryLink.closed],
+    [MemoryLink.listen, MemoryLink.expect, MemoryLink.closed],
     ids=lambda function: function.__qualname__,
 )
-@cancels(MemoryLink.receive, MemoryLink.until_failed, MemoryLink.expect, MemoryLink.closed)
+@cancels(MemoryLink.listen, MemoryLink.expect, MemoryLink.closed)
 async def test_who_waits_at_a_link_takes_nothing_out_of_it(
     function: Callable[..., Awaitable[object]], autojump_clock: MockClock
 ) -> None:
-    arguments = ("pong",) if function is MemoryLink.expect else ()
+    arguments: dict[Callable[..., Any], tuple[Any, ...]] = {
+        MemoryLink.expect: ("pong",),
+        MemoryLink.listen: (lambda frame: None, trio.current_time() + 3600),
+    }
 
     @asynccontextmanager
     async def world() -> AsyncGenerator[MemoryLink]:
@@ -209,12 +212,12 @@ async def test_who_waits_at_a_link_takes_nothing_out_of_it(
     async def call(link: MemoryLink) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(everything_happens, link)
-            await function(link, *arguments)
+            await function(link, *arguments.get(function, ()))
 
     async def check(link: MemoryLink) -> None:
         await everything_happens(link)
         with trio.fail_after(1):
-            await function(link, *arguments)
+            await function(link, *arguments.get(function, ()))
 
     async def everything_happens(link: MemoryLink) -> None:
         await trio.sleep(0.1)

@@ -30,7 +30,6 @@ from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.network import BACKLOG, MemoryListener, MemoryNetwork
 from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
 from mentra_trio.transport.accepting import EagerListener
-from mentra_trio.transport.replayed_stream import ReplayedStream
 from mentra_trio.transport.tcp import bound_address, open_listeners
 from mentra_trio.webhooks.client import HttpWebhooks
 from mentra_trio.webhooks.connecting import CheckedDial
@@ -60,10 +59,6 @@ STREAMS: dict[Callable[..., object], Callable[[Pair], Awaitable[object]]] = {
         lambda pair: pair.here.wait_send_all_might_not_block()
     ),
     MemoryStream.send_eof: lambda pair: pair.there.send_eof(),
-    ReplayedStream.wait_send_all_might_not_block: (
-        lambda pair: ReplayedStream(pair.here, b"").wait_send_all_might_not_block()
-    ),
-    ReplayedStream.aclose: lambda pair: ReplayedStream(pair.there, b"").aclose(),
 }
 
 

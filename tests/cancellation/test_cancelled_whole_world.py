@@ -22,14 +22,13 @@ from mentra_trio.testing.streams import MemoryStream
 from mentra_trio.testing.world import USER, World, open_world
 from mentra_trio.transport.admission import Admission
 from mentra_trio.transport.app_admission import AppAdmission
-from mentra_trio.transport.gated_stream import GatedStream
 from mentra_trio.transport.http_bridge import run_app
 from mentra_trio.transport.http_connection import HttpConnection
 from mentra_trio.transport.outbox import Outbox
 from mentra_trio.transport.port import Port
-from mentra_trio.transport.replayed_stream import ReplayedStream
+from mentra_trio.transport.stream_link import StreamLink, writing
 from mentra_trio.transport.upgrade import Upgrade
-from mentra_trio.transport.websocket_link import WebSocketLink, open_link
+from mentra_trio.transport.websocket_link import WebSocketLink
 from mentra_trio.webhooks.client import HttpWebhooks
 from mentra_trio.webhooks.connecting import Connections, open_connections
 
@@ -110,14 +109,10 @@ async def a_new_world_works(outside: Outside) -> None:
     Port.serve,
     Admission.__call__,
     AppAdmission.admit,
-    Upgrade.accept,
-    open_link,
-    WebSocketLink.receive,
-    WebSocketLink.until_failed,
+    writing,
+    StreamLink.write,
+    WebSocketLink.listen,
     WebSocketLink.close,
-    GatedStream.receive_some,
-    GatedStream.send_all,
-    GatedStream.aclose,
     Outbox.take,
     Outbox.until_over,
     run_app,
@@ -143,8 +138,7 @@ RAW: dict[Callable[..., object], bytes] = {
     HttpConnection.answer: b"hello\r\n\r\n",
     HttpConnection.linger: b"hello\r\n\r\n" + b"x" * 1000,
     Upgrade.reject: UPGRADE % b"nowhere",
-    ReplayedStream.receive_some: UPGRADE % b"app-ws" + b"\x81\x80abcd",
-    ReplayedStream.send_all: UPGRADE % b"app-ws" + b"\x81\x80abcd",
+    WebSocketLink.receive: UPGRADE % b"app-ws" + b"\x81\x80abcd",
 }
 """What a peer sends so that one of these has something to wait for."""
 

@@ -42,7 +42,10 @@ EXCEPTIONS: Final = {
     "testing.machines.any_network.AnyNetwork.world": "opens a world, which is cancelled, and waits",
     "testing.processes.ServerProcess.kill": "tells of it, and is Process.kill, which is cancelled",
     "testing.trouble.BrokenSettings.app_settings": "is MemoryStore.app_settings, or an error",
-    "transport.gated_stream.GatedStream.wait_send_all_might_not_block": BELOW,
+    **dict.fromkeys(
+        ("testing.links.MemoryLink.attend", "transport.stream_link.StreamLink.attend"),
+        "one line around Loan.returned, which is cancelled",
+    ),
     "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
     "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
     " an upgrade must not have, in HttpConnection.next_body_event, which is cancelled",

@@ -6,9 +6,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from mentra_trio.clients.frame_bounds import BARE_PONG
 from mentra_trio.clients.noticing_stream import NoticingStream
 from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
-from mentra_trio.transport.frames import BARE_PONG, PING_FRAME, encode_message
+from mentra_trio.wire.frames import PING_FRAME, encode_message
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"
 Opened = tuple[NoticingStream, MemoryStream]

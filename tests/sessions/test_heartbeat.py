@@ -6,15 +6,24 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from mentra_trio.domain.close_reasons import CloseReason
-from mentra_trio.sessions.heartbeat import heartbeat
+from mentra_trio.concurrency.offers import Offers
+from mentra_trio.domain.close_reasons import SUPERSEDED, CloseReason
+from mentra_trio.sessions.link_service import use_link
 from mentra_trio.testing.links import MemoryLink
 
 DEAD = CloseReason(1011, "silent")
 
 
 async def beat(link: MemoryLink, interval: float, silence: float) -> CloseReason:
-    return await heartbeat(link, interval=interval, silence=silence, verdict=DEAD)
+    offers: Offers[object, CloseReason] = Offers(SUPERSEDED)
+    return await use_link(
+        link,
+        handle=lambda frame: None,
+        interval=interval,
+        silence=silence,
+        silent=DEAD,
+        offers=offers,
+    )
 
 
 @pytest.mark.parametrize(("interval", "silence"), [(10, 20), (7, 20), (10, 3), (1, 0.5)])

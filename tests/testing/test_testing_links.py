@@ -14,13 +14,13 @@ from mentra_trio.domain.close_reasons import (
     SLOW_CONSUMER,
     CloseReason,
 )
-from mentra_trio.domain.errors import InitRefused, LinkClosed, WebhookFailed, WebhookFailure
+from mentra_trio.domain.errors import InitRefused, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import Crashed, ServerDraining, ServerStarted
 from mentra_trio.domain.ids import AppSessionId, package_name, user_id
 from mentra_trio.ports import Link, SessionCall, StopCall, Telemetry, Webhooks
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.wire.frames import Sound
 from mentra_trio.wire.from_glasses import HeadPosition
-from mentra_trio.wire.sounds import Sound
 
 APP = package_name("com.t.a")
 USER = user_id("u@x.org")
@@ -42,22 +42,51 @@ def as_ports(link: MemoryLink, webhooks: FakeWebhooks, telemetry: RecordingTelem
     _: tuple[Link, Webhooks, Telemetry] = (link, webhooks, telemetry)
 
 
+async def heard(link: Link, number: int) -> list[str | bytes]:
+    """The next frames, so many of them."""
+    frames: list[str | bytes] = []
+
+    def handle(frame: str | bytes) -> CloseReason | None:
+        frames.append(frame)
+        return APP_STOPPED if len(frames) == number else None
+
+    assert await link.listen(handle, trio.current_time() + 60) == APP_STOPPED
+    return frames
+
+
+async def failed(link: Link) -> CloseReason | None:
+    return await link.listen(lambda frame: None, trio.current_time() + 1)
+
+
 async def test_what_the_peer_says_is_received_in_order(autojump_clock: object) -> None:
     link = MemoryLink()
     link.say("text", b"\1", {"type": "x"}, HeadPosition(position="up"))
     link.hang_up(1000, "bye")
-    assert await link.receive() == "text"
-    assert await link.receive() == b"\1"
-    assert await link.receive() == '{"type":"x"}'
-    assert await link.receive() == '{"type":"head_position","position":"up"}'
-    with pytest.raises(LinkClosed) as caught:
-        await link.receive()
-    assert caught.value.reason == CloseReason(1000, "bye")
-    assert await link.until_failed() == CloseReason(1000, "bye")
+    assert await heard(link, 2) == ["text", b"\1"]
+    assert await heard(link, 2) == ['{"type":"x"}', '{"type":"head_position","position":"up"}']
+    assert await failed(link) == CloseReason(1000, "bye")
     assert not link.push("too late")
     link.say("too late")
-    with pytest.raises(LinkClosed):
-        await link.receive()
+    assert await failed(link) == CloseReason(1000, "bye")
+
+
+async def test_who_listens_is_woken_at_the_time_and_when_told(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    link = MemoryLink()
+    assert await failed(link) is None
+    assert trio.current_time() == pytest.approx(1)
+
+    async def wake() -> None:
+        await trio.sleep(0.5)
+        link.wake()
+
+    nursery.start_soon(wake)
+    assert await failed(link) is None
+    assert trio.current_time() == pytest.approx(1.5)
+    link.wake()
+    link.cut()
+    assert await failed(link) == LINK_LOST
 
 
 async def test_what_is_pushed_can_be_looked_at(autojump_clock: object) -> None:
@@ -80,12 +109,12 @@ async def test_what_is_pushed_can_be_looked_at(autojump_clock: object) -> None:
 async def test_a_reset_and_a_close(autojump_clock: object) -> None:
     link = MemoryLink()
     link.cut()
-    assert await link.until_failed() == LINK_LOST
+    assert await failed(link) == LINK_LOST
     assert not link.is_open
     assert link.closed_with is None
     link.close(APP_STOPPED)
     assert await link.closed() == APP_STOPPED
-    assert await link.until_failed() == LINK_LOST
+    assert await failed(link) == LINK_LOST
 
 
 async def test_a_full_outbox_fails_the_link_but_audio_does_not(autojump_clock: object) -> None:
@@ -93,11 +122,9 @@ async def test_a_full_outbox_fails_the_link_but_audio_does_not(autojump_clock: o
     assert link.push("{}")
     assert link.push_audio(Sound(b"1"))
     assert not link.push_audio(Sound(b"2"))
-    with trio.move_on_after(1) as waiting:
-        await link.until_failed()
-    assert waiting.cancelled_caught
+    assert await failed(link) is None
     assert not link.push("{}")
-    assert await link.until_failed() == SLOW_CONSUMER
+    assert await failed(link) == SLOW_CONSUMER
     link.close(SLOW_CONSUMER)
 
 
@@ -118,7 +145,7 @@ async def test_pings_are_answered_unless_the_peer_is_silent(autojump_clock: obje
 
 async def test_lending_closes_with_what_the_borrower_says(autojump_clock: object) -> None:
     async def serve(link: Link) -> CloseReason:
-        await link.receive()
+        await heard(link, 1)
         return APP_STOPPED
 
     async def refuse(link: Link) -> CloseReason:

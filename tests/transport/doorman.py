@@ -10,7 +10,7 @@ import trio
 
 from mentra_trio.domain.apps import AppRegistration, hash_api_key
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
-from mentra_trio.domain.errors import InitRefused, LinkClosed, StoreFailed
+from mentra_trio.domain.errors import InitRefused, StoreFailed
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.ports import Link
 from mentra_trio.sessions.directory import AppClaim
@@ -69,12 +69,12 @@ class Doorman:
         return await self._serve(link)
 
     async def _serve(self, link: Link) -> CloseReason:
-        try:
-            while await link.receive() != "end":
-                pass
-        except LinkClosed as closed:
-            return closed.reason
-        return self.reason
+        def handle(frame: str | bytes) -> CloseReason | None:
+            return self.reason if frame == "end" else None
+
+        reason = await link.listen(handle, trio.current_time() + 3600)
+        assert reason is not None
+        return reason
 
     def awaits(self, claim: AppClaim) -> bool:
         return not self.here

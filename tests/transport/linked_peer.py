@@ -38,6 +38,10 @@ class Linked:
         self.reason = reason
         self.let_go.set()
 
+    async def until_failed(self) -> CloseReason | None:
+        """Listen, and throw away what is heard, for an hour at most."""
+        return await self.link.listen(lambda frame: None, trio.current_time() + 3600)
+
     async def receive_closed(self) -> CloseReason:
         with pytest.raises(LinkClosed) as caught:
             await self.link.receive()

@@ -19,7 +19,8 @@ from mentra_trio.domain.close_reasons import (
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
-from mentra_trio.wire.sounds import Sound
+from mentra_trio.transport.websocket_link import FRAMES_AT_ONCE
+from mentra_trio.wire.frames import Sound
 
 from .linked_peer import linked
 from .raw_peer import (
@@ -74,7 +75,6 @@ async def test_empty_fragments_count_too(rig: Rig, autojump_clock: Any) -> None:
 async def test_a_flood_of_tiny_frames_lets_others_run(
     rig: Rig, one: bytes, autojump_clock: Any
 ) -> None:
-    """The library works through all frames that it has, without a pause."""
     async with linked(rig) as it:
         turns, over = 0, False
 
@@ -90,7 +90,7 @@ async def test_a_flood_of_tiny_frames_lets_others_run(
             while await it.link.receive() != "after it all":
                 pass
             over = True
-        assert turns >= 2_000 // 32
+        assert turns >= 2_000 // FRAMES_AT_ONCE
 
 
 # -- slow consumers ------------------------------------------------------------------------
@@ -111,7 +111,7 @@ async def test_push_never_blocks_and_overflow_fails_the_link(rig: Rig, autojump_
         while it.link.push("x" * 996):
             accepted += 1
         assert accepted == 10
-        assert await it.link.until_failed() == SLOW_CONSUMER
+        assert await it.until_failed() == SLOW_CONSUMER
         began = trio.current_time()
         await it.close(SLOW_CONSUMER)
         with trio.fail_after(6):
@@ -148,7 +148,7 @@ async def test_audio_is_dropped_from_a_lagging_peer_and_never_fails_it(
         assert accepted == 6
         assert it.link.push("text still goes")
         with trio.move_on_after(10) as waiting:
-            await it.link.until_failed()
+            await it.until_failed()
         assert waiting.cancelled_caught
 
 
@@ -157,7 +157,7 @@ async def test_a_flood_of_pings_from_a_peer_that_never_reads(rig: Rig, autojump_
     async with linked(rig) as it:
         stall(rig)
         await it.peer.send(frame(PING, b"p") * 100)
-        assert await it.link.until_failed() == SLOW_CONSUMER
+        assert await it.until_failed() == SLOW_CONSUMER
 
 
 async def test_a_peer_that_does_not_read_is_still_heard(rig: Rig, autojump_clock: Any) -> None:

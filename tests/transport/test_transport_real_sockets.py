@@ -161,7 +161,7 @@ async def test_a_peer_that_never_reads_fails_its_link(rig: Rig) -> None:
                 if not link.push("x" * 10_000):
                     break
                 await trio.lowlevel.checkpoint()
-            assert await link.until_failed() == SLOW_CONSUMER
+            assert await link.listen(lambda frame: None, trio.current_time()) == SLOW_CONSUMER
             failed.set()
             await link.close(SLOW_CONSUMER)
 

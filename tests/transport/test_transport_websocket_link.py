@@ -15,7 +15,7 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
-from mentra_trio.wire.sounds import Sound
+from mentra_trio.wire.frames import Sound
 
 from .linked_peer import linked
 from .raw_peer import (
@@ -102,14 +102,19 @@ async def test_an_upgrade_on_a_used_connection(rig: Rig, autojump_clock: Any) ->
 # -- liveness ----------------------------------------------------------------------
 
 
-async def test_pings_are_answered_while_nobody_receives(rig: Rig, autojump_clock: Any) -> None:
+async def test_pings_are_answered_while_a_link_waits_to_be_lent(
+    rig: Rig, nursery: trio.Nursery, autojump_clock: Any
+) -> None:
     async with linked(rig) as it:
+        nursery.start_soon(it.link.until_gone)
         await it.peer.send(frame(TEXT, b"x") * 100 + frame(PING, b"hb"))
         assert await it.peer.frame() == (PONG, b"hb")
+        nursery.cancel_scope.cancel()
 
 
 async def test_any_frame_is_a_sign_of_life(rig: Rig, autojump_clock: Any) -> None:
-    async with linked(rig) as it:
+    async with linked(rig) as it, trio.open_nursery() as nursery:
+        nursery.start_soon(it.until_failed)
         for data in (frame(PONG), frame(TEXT, b"x"), frame(PING, b"y"), frame(PONG, b"never sent")):
             await trio.sleep(5)
             await it.peer.send(data)
@@ -117,6 +122,7 @@ async def test_any_frame_is_a_sign_of_life(rig: Rig, autojump_clock: Any) -> Non
             assert it.link.last_heard == trio.current_time()
         await trio.sleep(3)
         assert it.link.last_heard == trio.current_time() - 3
+        nursery.cancel_scope.cancel()
 
 
 async def test_ping_sends_a_ping(rig: Rig, autojump_clock: Any) -> None:
@@ -152,7 +158,7 @@ async def test_messages_before_the_end_are_delivered_then_its_reason(
         await trio.testing.wait_all_tasks_blocked()
         assert await it.link.receive() == "last words"
         assert await it.receive_closed() == reason
-        assert await it.link.until_failed() == reason
+        assert await it.until_failed() == reason
         await it.close(reason)
         code, _ = await it.peer.close_code() if reason.code != 1005 else (1005, "")
         assert code == reason.code
@@ -164,8 +170,8 @@ async def test_the_peers_close_is_answered_before_the_session_lets_go(
 ) -> None:
     async with linked(rig) as it:
         await it.peer.send(close_frame(1000, "bye"))
-        assert await it.peer.close_code() == (1000, "bye")
         assert await it.receive_closed() == CloseReason(1000, "bye")
+        assert await it.peer.close_code() == (1000, "bye")
         began = trio.current_time()
         await it.close(APP_STOPPED)
         assert await it.peer.rest() == b""
@@ -181,7 +187,7 @@ async def test_a_peer_that_vanishes(rig: Rig, data: bytes, autojump_clock: Any) 
             await it.peer.send(data)
         await it.peer.stream.aclose()
         assert await it.receive_closed() == LINK_LOST
-        assert await it.link.until_failed() == LINK_LOST
+        assert await it.until_failed() == LINK_LOST
 
 
 async def test_sending_into_a_broken_stream_fails_the_link(rig: Rig, autojump_clock: Any) -> None:
@@ -192,7 +198,7 @@ async def test_sending_into_a_broken_stream_fails_the_link(rig: Rig, autojump_cl
 
         rig.server_end.send_stream.send_all_hook = broken
         assert it.link.push("x")
-        assert await it.link.until_failed() == LINK_LOST
+        assert await it.until_failed() == LINK_LOST
         assert not it.link.push("y")
 
 

@@ -1,0 +1,190 @@
+"""A link on a plain TCP connection: one read and one write for all that is there to be done.
+
+Nothing is written while frames are acted on: what was pushed then leaves in one piece per link
+when all have been (``outbound``). Only where the peer takes less than that does a task wait for
+it: the connection's own, which has nothing else to do while the link is lent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import trio
+from trio.lowlevel import wait_readable, wait_writable
+
+from ..concurrency.loan import Loan
+from ..concurrency.race import race
+from ..domain.close_reasons import LINK_LOST, SLOW_CONSUMER, CloseReason
+from .plain_socket import RECEIVE_BYTES, PlainSocket
+from .websocket_link import WebSocketLink
+
+BATCH_BYTES: Final = 262_144
+"""What is handed to the kernel at once, unless a single frame is larger."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class SocketLink(WebSocketLink):
+    """A WebSocket whose bytes a ``PlainSocket`` carries."""
+
+    unsent_bytes: int = attrs.field(default=0, init=False)
+    _socket: PlainSocket
+    _frames: list[bytes]
+    """What waits to be sent: whole frames, but for the first, whose beginning may be sent."""
+    _noted: bool = attrs.field(default=False, init=False)
+    """Whether somebody is about to flush."""
+    _blocked: bool = attrs.field(default=False, init=False)
+    """Whether the peer takes no more now: then only the connection's task writes."""
+    _finished: bool = attrs.field(default=False, init=False)
+    _broken: bool = attrs.field(default=False, init=False)
+    _resting: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """In which the connection's task has nothing to do."""
+
+    def __attrs_post_init__(self) -> None:
+        self.unsent_bytes = sum(map(len, self._frames))
+
+    async def _more(self) -> bytes:
+        sock = self._socket.sock
+        while True:
+            try:
+                await wait_readable(sock)
+                return sock.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except (OSError, trio.ClosedResourceError):
+                return b""
+
+    def _queue(self, frame: bytes) -> bool:
+        if self._failure is not None:
+            return False
+        unsent = self.unsent_bytes + len(frame)
+        limits = self.limits
+        if unsent > limits.outbox_bytes or len(self._frames) >= limits.outbox_frames:
+            return self._make_room(frame)
+        self.unsent_bytes = unsent
+        self._frames.append(frame)
+        if not self._noted:
+            self._note()
+        return True
+
+    def _note(self) -> None:
+        """See to it that what waits is sent before this turn of the event loop is over."""
+        self._noted = True
+        if self._outbound.gathering:
+            self._outbound.links.append(self)
+        else:
+            self._stir()
+
+    def _make_room(self, frame: bytes) -> bool:
+        """Queue ``frame`` if the peer takes what is there already, else give it up."""
+        self.flush()
+        if not self._blocked and self._failure is None and len(frame) <= self.limits.outbox_bytes:
+            return self._queue(frame)
+        del self._frames[1:]  # a peer this far behind is told at once, not after all that
+        self.unsent_bytes = sum(map(len, self._frames))
+        self._fail(SLOW_CONSUMER)
+        return False
+
+    def _finish(self, last: bytes | None) -> None:
+        if self._finished or self._broken:
+            return
+        self._finished = True
+        if last is not None:
+            self._frames.append(last)
+            self.unsent_bytes += len(last)
+            self._note()
+
+    def flush(self) -> None:
+        """Send what waits in one piece, as far as the peer takes it now."""
+        self._noted = False
+        frames = self._frames
+        while frames and not self._blocked:
+            batch = frames if self.unsent_bytes <= BATCH_BYTES else self._first_frames()
+            data = batch[0] if len(batch) == 1 else b"".join(batch)
+            try:
+                sent = self._socket.sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._break()
+                return
+            if batch is frames and sent == len(data):
+                frames.clear()
+                self.unsent_bytes = 0
+            else:
+                self._take_off(sent)
+                if sent < len(data):
+                    self._blocked = True
+                    self._stir()
+
+    def _first_frames(self) -> list[bytes]:
+        """As many of the frames as are handed to the kernel at once, but one at least."""
+        size, number = len(self._frames[0]), 1
+        while number < len(self._frames) and size + len(self._frames[number]) <= BATCH_BYTES:
+            size += len(self._frames[number])
+            number += 1
+        return self._frames[:number]
+
+    def _take_off(self, sent: int) -> None:
+        """``sent`` bytes more are sent; what is left of a frame that was cut stays first."""
+        self.unsent_bytes -= sent
+        whole = 0
+        while sent and sent >= len(self._frames[whole]):
+            sent -= len(self._frames[whole])
+            whole += 1
+        del self._frames[:whole]
+        if sent:
+            self._frames[0] = self._frames[0][sent:]
+
+    def _break(self) -> None:
+        """The connection takes nothing any more."""
+        self._broken = True
+        self._frames.clear()
+        self.unsent_bytes = 0
+        self._fail(LINK_LOST)
+
+    async def __aenter__(self) -> WebSocketLink:
+        self.flush()
+        return self
+
+    # -- the connection's task -------------------------------------------------------------
+
+    def _stir(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel("work to do")
+
+    async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
+        """Send what the peer did not take at once, and what is pushed while nobody reads."""
+        loan.told = self._stir
+        while (reason := loan.reason) is None:
+            self._blocked = False
+            self.flush()
+            with trio.CancelScope() as self._resting:
+                if self._blocked:
+                    await wait_writable(self._socket.sock)
+                else:
+                    await trio.sleep_forever()
+        self._resting = None
+        return reason
+
+    async def _work_and_read(self) -> bytes | None:
+        read: list[bytes | None] = []
+
+        async def read_once() -> None:
+            read.append(await self._next_bytes())
+
+        while self._blocked and not read:
+            await race(read_once, self._send_more)
+        return read[0] if read else await self._next_bytes()
+
+    async def _until_sent(self) -> bool:
+        self._blocked = False
+        self.flush()
+        while self._blocked:
+            await self._send_more()
+        return not self._broken
+
+    async def _send_more(self) -> None:
+        await wait_writable(self._socket.sock)
+        self._blocked = False
+        self.flush()
