@@ -138,7 +138,7 @@ RAW: dict[Callable[..., object], bytes] = {
     HttpConnection.answer: b"hello\r\n\r\n",
     HttpConnection.linger: b"hello\r\n\r\n" + b"x" * 1000,
     Upgrade.reject: UPGRADE % b"nowhere",
-    WebSocketLink.receive: UPGRADE % b"app-ws" + b"\x81\x80abcd",
+    WebSocketLink.receive: UPGRADE % b"app-ws",
 }
 """What a peer sends so that one of these has something to wait for."""
 
