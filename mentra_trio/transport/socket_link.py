@@ -7,20 +7,25 @@ it: the connection's own, which has nothing else to do while the link is lent.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import attrs
 import trio
-from trio.lowlevel import wait_readable, wait_writable
+from trio.lowlevel import checkpoint, wait_readable, wait_writable
 
 from ..concurrency.loan import Loan
 from ..concurrency.race import race
 from ..domain.close_reasons import LINK_LOST, SLOW_CONSUMER, CloseReason
+from ..ports import Handle
 from .plain_socket import RECEIVE_BYTES, PlainSocket
+from .pump import Pump
 from .websocket_link import WebSocketLink
 
 BATCH_BYTES: Final = 262_144
 """What is handed to the kernel at once, unless a single frame is larger."""
+_MORE: Final = CloseReason(0, "")
+"""No reason: there is more to be acted on than in one turn."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -29,6 +34,8 @@ class SocketLink(WebSocketLink):
 
     unsent_bytes: int = attrs.field(default=0, init=False)
     _socket: PlainSocket
+    _pump: Pump | None = None
+    """Who reads for it while it is lent; ``None``: whoever listens."""
     _frames: list[bytes]
     """What waits to be sent: whole frames, but for the first, whose beginning may be sent."""
     _noted: bool = attrs.field(default=False, init=False)
@@ -42,6 +49,32 @@ class SocketLink(WebSocketLink):
 
     def __attrs_post_init__(self) -> None:
         self.unsent_bytes = sum(map(len, self._frames))
+
+    async def _read(self, handle: Handle) -> CloseReason | None:
+        if self._pump is None:
+            return await super()._read(handle)
+        fd, read = self._socket.sock.fileno(), partial(self._read_once, handle)
+        while True:
+            verdict = self._act(b"", handle) or self._end or self._failure
+            if verdict is not None:
+                return verdict
+            if self._reader.has_more:
+                await checkpoint()
+            else:
+                watched = await self._pump.watch(fd, read)
+                if watched is not _MORE:
+                    return watched
+
+    def _read_once(self, handle: Handle) -> CloseReason | None:
+        """What the pump does when something has come; ``_MORE`` if that was a great deal."""
+        try:
+            data = self._socket.sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data = b""
+        verdict = self._act(data or None, handle) or self._end or self._failure
+        return _MORE if verdict is None and self._reader.has_more else verdict
 
     async def _more(self) -> bytes:
         sock = self._socket.sock
