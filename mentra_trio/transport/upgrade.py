@@ -11,6 +11,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -20,7 +21,9 @@ import trio
 
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
+from ..wire.upgrade_head import UpgradeHead
 from .http_connection import (
+    HandedOver,
     Headers,
     HttpConnection,
     Refusal,
@@ -35,6 +38,8 @@ from .websocket_link import WebSocketLink, open_link
 _KEY_BYTES: Final = 16
 _VERSION: Final = b"13"
 _QUERY_FIELDS_MAX: Final = 100
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_NOTHING_ASKED: Final = Target(path="", raw_path=b"", query=b"")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -44,7 +49,7 @@ class Upgrade:
     target: Target
     headers: Mapping[str, str]
     """Names in lower case; of a repeated header the first."""
-    _http: HttpConnection
+    _http: HandedOver
     _key: bytes
     under_way: trio.Semaphore | None = attrs.field(default=None, init=False)
     """What this upgrade holds a part of until it is opened."""
@@ -54,6 +59,10 @@ class Upgrade:
         if self.under_way is not None:
             self.under_way.release()
             self.under_way = None
+
+    def forget(self) -> None:
+        """Drop what was asked for: whoever serves the link for hours needs none of it."""
+        self.target, self.headers = _NOTHING_ASKED, _NO_HEADERS
 
     @property
     def path(self) -> str:
@@ -82,8 +91,7 @@ class Upgrade:
         """Answer with an HTTP error instead; ``body`` is JSON. The connection ends after it."""
         self.opened()  # a peer that does not go would keep others waiting
         head = [(b"content-type", b"application/json"), *headers]
-        if await self._http.answer(status, body, head):
-            await self._http.linger()
+        await self._http.refuse(status, body, head)
 
     @asynccontextmanager
     async def accept(
@@ -117,6 +125,12 @@ def canonical_head(key: bytes) -> bytes:
     )
 
 
+def upgrade_of(head: UpgradeHead, http: HandedOver) -> Upgrade:
+    """The upgrade in ``head``, on the stream of ``http``."""
+    target = split_target(head.target)
+    return Upgrade(target=target, headers=head.headers, http=http, key=head.key)
+
+
 def wants_websocket(request: h11.Request) -> bool:
     """Whether the peer asks for a WebSocket, well-formed or not."""
     return b"websocket" in tokens(request, b"upgrade")
@@ -140,7 +154,7 @@ async def read_upgrade(http: HttpConnection, request: h11.Request) -> Upgrade | 
     return Upgrade(
         target=split_target(request.target),
         headers=headers,
-        http=http,
+        http=http.hand_over(),
         key=header_values(request, b"sec-websocket-key")[0],
     )
 
