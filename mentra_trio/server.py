@@ -9,12 +9,13 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from .concurrency.closing import Closing
 from .config import Config
 from .domain.facts import ServerDraining, ServerStarted
 from .domain.frame_counts import FrameCounts
@@ -237,13 +238,13 @@ def _port(
     frames: Mapping[str, FrameCounts],
     stream_file: StreamFile,
 ) -> Port:
-    directory, closing = server.directory, trio.Event()
+    directory, closing = server.directory, Closing()
     limits, environment = parts.config.limits, parts.environment
     secret = server._jwt_secret
     admission = Admission(
         directory, parts.store, secret, limits, telemetry, environment, frames=frames
     )
-    services = _services(parts, server, metrics, stream_file, closing)
+    services = _services(parts, server, metrics, stream_file, closing.event)
     metrics.add(HttpAnswers(services.answers))
     return Port(
         app=make_app(services),
@@ -316,10 +317,8 @@ async def _accepting(
     """Accept connections while the block runs, then end those there are."""
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
-            serve: Callable[..., Any] = partial(
-                trio.serve_listeners, port.serve, list(listeners), handler_nursery=connections
-            )
-            await accepting.start(serve)
+            for listener in listeners:
+                accepting.start_soon(port.listen, listener, connections, name="listener")
             yield
             accepting.cancel_scope.cancel("draining")  # 1. no new connections
         telemetry.emit(ServerDraining())

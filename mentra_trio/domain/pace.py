@@ -34,4 +34,9 @@ class Pace:
 
         One that is admitted may take more than its place: those after it wait for that.
         """
-        return attrs.evolve(self, ends_at=max(now, self.ends_at) + cost / self.per_s)
+        return Pace(  # by hand: `attrs.evolve` looks at every class anew, for every connection
+            per_s=self.per_s,
+            burst=self.burst,
+            wait_s=self.wait_s,
+            ends_at=max(now, self.ends_at) + cost / self.per_s,
+        )

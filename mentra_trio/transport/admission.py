@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -56,16 +56,16 @@ class Admission:
     environment: Environment
     frames: Mapping[str, FrameCounts] = attrs.field(factory=frame_counts)
 
-    async def __call__(self, upgrade: Upgrade) -> None:
-        """Serve one WebSocket to its end."""
+    def __call__(self, upgrade: Upgrade) -> Awaitable[None]:
+        """Serve one WebSocket to its end, by awaiting what is returned."""
         token, path = split_attempt(upgrade.path)
         match ENDPOINTS.get(path):
             case "glasses":
-                await self._glasses(upgrade)
+                return self._glasses(upgrade)
             case "app":
-                await self._app_admission(upgrade, token).admit()
+                return self._app_admission(upgrade, token).admit()
             case _:
-                await upgrade.reject(404, not_found(path))
+                return upgrade.reject(404, not_found(path))
 
     def _app_admission(self, upgrade: Upgrade, token: str | None) -> AppAdmission:
         return AppAdmission(
@@ -85,6 +85,7 @@ class Admission:
         except TokenError as error:
             await self._refuse_glasses(upgrade, str(error))
             return
+        upgrade.forget()
         async with upgrade.accept(self.frames[GLASSES]) as link:
             await link.close(await self.directory.serve_glasses(user, link))
 

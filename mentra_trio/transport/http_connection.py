@@ -16,7 +16,7 @@ import attrs
 import h11
 import trio
 
-from ..concurrency.race import race
+from ..concurrency.closing import Closing
 from ..concurrency.wind_down import wind_down
 from ..domain.timings import WIND_DOWN_S, Limits
 
@@ -90,11 +90,36 @@ def tokens(request: h11.Request, name: bytes) -> set[bytes]:
     return {word.strip().lower() for word in values.split(b",")}
 
 
+@attrs.define(eq=False)
+class HandedOver:
+    """A stream of which HTTP needs nothing any more, unless the upgrade is refused.
+
+    It lives as long as the WebSocket, so there is no more to it than that takes.
+    """
+
+    stream: trio.abc.Stream
+    limits: Limits
+    _closing: Closing
+    peer: str
+    _unread: bytes = b""
+
+    def take_unread(self) -> bytes:
+        """What has come behind the upgrade's head; they are the taker's now."""
+        unread, self._unread = self._unread, b""
+        return unread
+
+    async def refuse(self, status: int, body: bytes, headers: Headers) -> None:
+        """Answer with an error after all; the connection ends after it."""
+        http = HttpConnection(self.stream, self.limits, self._closing, self.peer)
+        if await http.answer(status, body, headers):
+            await http.linger()
+
+
 class HttpConnection:
     """The HTTP side of one stream. One task at a time reads, one at a time writes."""
 
     def __init__(
-        self, stream: trio.abc.Stream, limits: Limits, closing: trio.Event, peer: str
+        self, stream: trio.abc.Stream, limits: Limits, closing: Closing, peer: str
     ) -> None:
         self.stream = stream
         self.peer = peer
@@ -136,14 +161,8 @@ class HttpConnection:
 
     async def _first_byte(self) -> bool:
         """Wait for a request to begin; ``False`` on end, silence, or when the port closes."""
-        if self.closing.is_set():
-            return False
-        with trio.move_on_after(self._patience_s):
-            return await race(self.read_more, self._until_closing)
-        return False
-
-    async def _until_closing(self) -> bool:
-        await self.closing.wait()
+        with self.closing.idle(self._patience_s):
+            return await self.read_more()
         return False
 
     async def read_more(self) -> bool:
@@ -152,19 +171,24 @@ class HttpConnection:
             data = await self.stream.receive_some(PIECE_BYTES)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
+        self.take_in(bytes(data))
+        return bool(data)
+
+    def take_in(self, data: bytes) -> None:
+        """What was read of the stream; nothing: the peer's side is at its end."""
         if self._speaks_tls is None and data:
             self._speaks_tls = data[0] == _TLS_RECORD
-        self._h11.receive_data(bytes(data))
-        return bool(data)
+        self._h11.receive_data(data)
 
     @property
     def has_unread(self) -> bool:
         """Whether bytes wait that no request has claimed yet."""
         return bool(self._h11.trailing_data[0])
 
-    def take_unread(self) -> bytes:
-        """Those bytes, for whoever goes on with the stream after an upgrade."""
-        return self._h11.trailing_data[0]
+    def hand_over(self) -> HandedOver:
+        """The stream with those bytes, for whoever goes on with it after an upgrade."""
+        unread = self._h11.trailing_data[0]
+        return HandedOver(self.stream, self.limits, self.closing, self.peer, unread)
 
     @property
     def response_begun(self) -> bool:

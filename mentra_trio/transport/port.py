@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +16,7 @@ import h11
 import trio
 
 from ..concurrency.bulkhead import contain
+from ..concurrency.closing import Closing
 from ..concurrency.race import race
 from ..concurrency.watched import Watched
 from ..concurrency.wind_down import wind_down
@@ -21,14 +24,19 @@ from ..domain.facts import ConnectionRefused, Crashed
 from ..domain.pace import Pace
 from ..domain.timings import CROWD_LASTS_S, WIND_DOWN_S, Limits
 from ..ports import Telemetry
+from ..wire.upgrade_head import read_upgrade_head
 from .http_bridge import AsgiApp, run_app
-from .http_connection import HttpConnection, Refusal
+from .http_connection import PIECE_BYTES, HandedOver, Headers, HttpConnection, Refusal
 from .outbound import Outbound
+from .plain_socket import PlainSocket
 from .tcp import peer_of, room_for_connections
-from .upgrade import Upgrade, read_upgrade, wants_websocket
+from .upgrade import Upgrade, read_upgrade, upgrade_of, wants_websocket
 
 ENDPOINT: Final = "http"
 _DRAINING: Final = Refusal(503, "the server is restarting", retry_after_s=1)
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+ACCEPT_AGAIN_S: Final = 0.1
+"""Between two attempts to accept a connection while the system has no room for one."""
 _MORE_HEADERS: Final[Mapping[int, tuple[tuple[bytes, bytes], ...]]] = {
     426: ((b"sec-websocket-version", b"13"), (b"upgrade", b"websocket")),
 }
@@ -53,7 +61,7 @@ class Port:
     telemetry: Telemetry
     connections_max: int = attrs.field(factory=room_for_connections, kw_only=True)
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0), kw_only=True)
-    closing: trio.Event = attrs.field(factory=trio.Event, kw_only=True)
+    closing: Closing = attrs.field(factory=Closing, kw_only=True)
     _connections: int = attrs.field(default=0, init=False)
     _pace: Pace = attrs.field(init=False)
     _under_way: trio.Semaphore = attrs.field(init=False)
@@ -74,18 +82,75 @@ class Port:
             wait_s=self.limits.upgrade_wait_s,
         )
 
+    async def listen(
+        self, listener: trio.abc.Listener[trio.abc.Stream], nursery: trio.Nursery
+    ) -> None:
+        """Serve in ``nursery`` whoever comes to ``listener``, which is closed at the end.
+
+        Where there are too many open files, others are left waiting until some are closed.
+        """
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in _NO_ROOM:
+                        raise
+                    self._note("unknown", "too many open files")
+                    await trio.sleep(ACCEPT_AGAIN_S)
+                else:
+                    nursery.start_soon(self.serve, stream, name="connection")
+
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Own ``stream`` to its end. Whatever goes wrong here ends this connection and no other."""
         peer = peer_of(stream)
         self._connections += 1
         try:
             with contain(partial(self._crashed, peer)):
-                if await self._lets_in(stream, peer):
-                    await self._serve(HttpConnection(stream, self.limits, self.closing, peer))
+                upgrade = await self._until_upgrade(stream, peer)
+                if upgrade is not None:
+                    try:
+                        await self.websockets(upgrade)
+                    finally:
+                        upgrade.opened()
         finally:
             self._connections -= 1
-            with wind_down(WIND_DOWN_S):
-                await trio.aclose_forcefully(stream)
+            if isinstance(stream, PlainSocket):
+                stream.close()
+            else:
+                with wind_down(WIND_DOWN_S):
+                    await trio.aclose_forcefully(stream)
+
+    async def _until_upgrade(self, stream: trio.abc.Stream, peer: str) -> Upgrade | None:
+        """Answer what is asked until it is a WebSocket that has its turn; ``None``: it is over.
+
+        Nothing of this is there any more while the WebSocket is.
+        """
+        if not await self._lets_in(stream, peer):
+            return None
+        data = await self._first_bytes(stream)
+        if not data:
+            return None
+        head = read_upgrade_head(data)
+        if head is None:
+            http = HttpConnection(stream, self.limits, self.closing, peer)
+            http.take_in(data)
+            return await self._converse(http)
+        unread = HandedOver(stream, self.limits, self.closing, peer, data[head.size :])
+        return await self._in_turn(upgrade_of(head, unread))
+
+    async def _first_bytes(self, stream: trio.abc.Stream) -> bytes:
+        """What the peer says first; empty on its end, silence, or when the port closes."""
+        if self.closing.is_set():
+            return b""
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            if isinstance(stream, PlainSocket):
+                data = stream.receive_nowait(PIECE_BYTES)  # mostly it is there already
+                if data is not None:
+                    return data
+            with self.closing.idle(self.limits.head_s):
+                return bytes(await stream.receive_some(PIECE_BYTES))
+        return b""
 
     async def _lets_in(self, stream: trio.abc.Stream, peer: str) -> bool:
         if self._connections > self.connections_max:
@@ -104,32 +169,32 @@ class Port:
         self._note(peer, problem)
         return False
 
-    async def _serve(self, http: HttpConnection) -> None:
+    async def _converse(self, http: HttpConnection) -> Upgrade | None:
+        """Answer the requests that come, one after the other; as ``_until_upgrade``."""
         while (request := await http.next_request()) is not None:
             if isinstance(request, Refusal):
                 outcome: Refusal | bool = request
             elif wants_websocket(request):
                 asked = await read_upgrade(http, request)
-                outcome = asked if isinstance(asked, Refusal) else False
                 if isinstance(asked, Upgrade):
-                    outcome = await self._upgrade(asked)
+                    return await self._in_turn(asked)
+                outcome = asked or False
             else:
                 outcome = await self._answer(http, request)
             if isinstance(outcome, Refusal):
                 await self._refuse(http, outcome)
             if outcome is not True:
-                return
+                return None
+        return None
 
-    async def _upgrade(self, upgrade: Upgrade) -> Refusal | bool:
+    async def _in_turn(self, upgrade: Upgrade) -> Upgrade | None:
+        """``upgrade``, as soon as it may be answered; ``None`` if it was refused."""
         refusal = await self._turn()
-        if refusal is not None:
-            return refusal
-        upgrade.under_way, upgrade.outbound = self._under_way, self._outbound
-        try:
-            await self.websockets(upgrade)
-        finally:
-            upgrade.opened()
-        return False
+        if refusal is None:
+            upgrade.under_way, upgrade.outbound = self._under_way, self._outbound
+            return upgrade
+        await upgrade.reject(refusal.status, *self._told(refusal, upgrade.peer))
+        return None
 
     async def _turn(self) -> Refusal | None:
         """Wait for the turn of one more WebSocket; or why there is none.
@@ -144,8 +209,14 @@ class Port:
             again = max(1, math.ceil(wait))
             return Refusal(503, "too many are connecting at once", retry_after_s=again)
         self._pace = self._pace.after(now)
-        with trio.move_on_after(wait):
-            await self.closing.wait()
+        if wait > 0:
+            with trio.move_on_after(wait):
+                await self.closing.wait()
+        if self.closing.is_set():
+            return _DRAINING
+        if self._under_way.value:
+            self._under_way.acquire_nowait()
+            return None
         await race(self._under_way.acquire, self.closing.wait)
         return _DRAINING if self.closing.is_set() else None
 
@@ -167,15 +238,21 @@ class Port:
         self.telemetry.emit(Crashed(bulkhead="connection", who=peer, error=error))
 
     async def _refuse(self, http: HttpConnection, refusal: Refusal) -> None:
+        body, headers = self._told(refusal, http.peer)
+        head = [(b"content-type", b"application/json"), *headers]
+        if await http.answer(refusal.status, body, head):
+            await http.linger()
+
+    def _told(self, refusal: Refusal, peer: str) -> tuple[bytes, Headers]:
+        """The body and further headers of a refusal, which is noted."""
         if refusal.status != HTTPStatus.INTERNAL_SERVER_ERROR and refusal is not _DRAINING:
-            self._note(http.peer, refusal.problem)
+            self._note(peer, refusal.problem)
         code = HTTPStatus(refusal.status).name
         body = {"success": False, "code": code, "message": refusal.problem}
-        headers = [(b"content-type", b"application/json"), *_MORE_HEADERS.get(refusal.status, ())]
+        headers = list(_MORE_HEADERS.get(refusal.status, ()))
         if refusal.retry_after_s:
             headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
-        if await http.answer(refusal.status, json.dumps(body).encode(), headers):
-            await http.linger()
+        return json.dumps(body).encode(), headers
 
     def _note(self, peer: str, problem: str) -> None:
         self.telemetry.emit(ConnectionRefused(endpoint=ENDPOINT, peer=peer, problem=problem))

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -21,7 +22,9 @@ import trio
 from ..domain.frame_counts import FrameCounts
 from ..domain.timings import Limits
 from ..wire.frames import FrameReader
+from ..wire.upgrade_head import UpgradeHead
 from .http_connection import (
+    HandedOver,
     Headers,
     HttpConnection,
     Refusal,
@@ -41,6 +44,8 @@ _KEY_BYTES: Final = 16
 _VERSION: Final = b"13"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _QUERY_FIELDS_MAX: Final = 100
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_NOTHING_ASKED: Final = Target(path="", raw_path=b"", query=b"")
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -50,7 +55,7 @@ class Upgrade:
     target: Target
     headers: Mapping[str, str]
     """Names in lower case; of a repeated header the first."""
-    _http: HttpConnection
+    _http: HandedOver
     _key: bytes
     outbound: Outbound = attrs.field(factory=Outbound, init=False)
     """Through which what is pushed to several links at once is sent."""
@@ -62,6 +67,10 @@ class Upgrade:
         if self.under_way is not None:
             self.under_way.release()
             self.under_way = None
+
+    def forget(self) -> None:
+        """Drop what was asked for: whoever serves the link for hours needs none of it."""
+        self.target, self.headers = _NOTHING_ASKED, _NO_HEADERS
 
     @property
     def path(self) -> str:
@@ -90,8 +99,7 @@ class Upgrade:
         """Answer with an HTTP error instead; ``body`` is JSON. The connection ends after it."""
         self.opened()  # a peer that does not go would keep others waiting
         head = [(b"content-type", b"application/json"), *headers]
-        if await self._http.answer(status, body, head):
-            await self._http.linger()
+        await self._http.refuse(status, body, head)
 
     def accept(
         self, counts: FrameCounts | None = None, *, first_message_bytes: int | None = None
@@ -129,6 +137,12 @@ def switching_protocols(key: bytes) -> bytes:
     )
 
 
+def upgrade_of(head: UpgradeHead, http: HandedOver) -> Upgrade:
+    """The upgrade in ``head``, on the stream of ``http``."""
+    target = split_target(head.target)
+    return Upgrade(target=target, headers=head.headers, http=http, key=head.key)
+
+
 def wants_websocket(request: h11.Request) -> bool:
     """Whether the peer asks for a WebSocket, well-formed or not."""
     return b"websocket" in tokens(request, b"upgrade")
@@ -152,7 +166,7 @@ async def read_upgrade(http: HttpConnection, request: h11.Request) -> Upgrade | 
     return Upgrade(
         target=split_target(request.target),
         headers=headers,
-        http=http,
+        http=http.hand_over(),
         key=header_values(request, b"sec-websocket-key")[0],
     )
 

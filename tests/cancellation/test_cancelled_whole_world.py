@@ -20,10 +20,9 @@ from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.network import MemoryListener, MemoryNetwork
 from mentra_trio.testing.streams import MemoryStream
 from mentra_trio.testing.world import USER, World, open_world
-from mentra_trio.transport.admission import Admission
 from mentra_trio.transport.app_admission import AppAdmission
 from mentra_trio.transport.http_bridge import run_app
-from mentra_trio.transport.http_connection import HttpConnection
+from mentra_trio.transport.http_connection import HandedOver, HttpConnection
 from mentra_trio.transport.outbox import Outbox
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.stream_link import StreamLink, writing
@@ -106,8 +105,8 @@ async def a_new_world_works(outside: Outside) -> None:
     Connections.connect_tcp,
     MemoryNetwork.dial,
     MemoryListener.accept,
+    Port.listen,
     Port.serve,
-    Admission.__call__,
     AppAdmission.admit,
     writing,
     StreamLink.write,
@@ -116,7 +115,6 @@ async def a_new_world_works(outside: Outside) -> None:
     Outbox.take,
     Outbox.until_over,
     run_app,
-    HttpConnection.next_request,
     HttpConnection.read_more,
     HttpConnection.next_body_event,
     HttpConnection.send,
@@ -135,7 +133,9 @@ UPGRADE = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + KEY + b"\r\n\r\n"
 )
 RAW: dict[Callable[..., object], bytes] = {
+    HttpConnection.next_request: b"GET / HTT",
     HttpConnection.answer: b"hello\r\n\r\n",
+    HandedOver.refuse: UPGRADE % b"nowhere",
     HttpConnection.linger: b"hello\r\n\r\n" + b"x" * 1000,
     Upgrade.reject: UPGRADE % b"nowhere",
     WebSocketLink.receive: UPGRADE % b"app-ws",
@@ -150,7 +150,8 @@ async def test_a_raw_request(function: Callable[..., object], autojump_clock: Mo
         async with open_world(store=outside.store, network=outside.network) as world:
             await ask(world, RAW[function])
 
-    every = 2 if function is HttpConnection.answer else 5
+    brief = function in {HttpConnection.answer, HttpConnection.next_request}
+    every = 2 if brief else 5
     assert await cancel_at_every_moment(outside, call, a_new_world_works, every=every) > 10
 
 

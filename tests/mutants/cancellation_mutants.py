@@ -77,8 +77,8 @@ CANCELLATION_MUTANTS: Final = (
     slip(
         "the_second_socket_is_closed_with_a_checkpoint",
         "transport/accepting.py",
-        "        self._also.close()\n",
-        "        await trio.lowlevel.checkpoint()\n        self._also.close()\n",
+        "            self._sock.close()\n",
+        "            await trio.lowlevel.checkpoint()\n            self._sock.close()\n",
         "networks",
     ),
     slip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -11,10 +12,12 @@ import jwt
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from jwt.types import Options
 
 from mentra_trio.domain.errors import ConfigError, TokenError
 from mentra_trio.domain.ids import PackageName, UserId
 from mentra_trio.wire.tokens import (
+    _usual_claims,
     mint_app_token,
     mint_core_token,
     verify_app_token,
@@ -194,3 +197,116 @@ def test_a_short_secret_is_refused_by_all() -> None:
     with pytest.raises(ConfigError):
         mint_app_token(APP, "k", short)
     assert mint_app_token(APP, "k", "é" * 16)  # 32 bytes
+
+
+def as_the_library_reads_it(token: str, secret: str = SECRET) -> dict[str, Any] | None:
+    """The claims of a token with a good signature; ``None`` for any other."""
+    options: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+    options |= {"verify_aud": False, "verify_iss": False, "verify_sub": False, "verify_jti": False}
+    try:
+        return jwt.decode(token, secret, algorithms=["HS256"], options=options)
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return None
+
+
+def agree(token: str, secret: str = SECRET) -> bool:
+    """Whether the token is read without the library; what is read then is what it says, too."""
+    read = _usual_claims(token, secret)
+    assert read is None or read == as_the_library_reads_it(token, secret)
+    return read is not None
+
+
+CLAIMS = st.dictionaries(
+    st.sampled_from(["email", "sub", "exp", "nbf", "iat", "aud", "jti", "packageName"]) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    | st.lists(st.text(), max_size=2),
+    max_size=5,
+)  # fmt: skip
+
+
+def with_payload(payload: bytes, secret: str = SECRET, header: bytes | None = None) -> str:
+    """A token with any bytes in it, signed as it should be."""
+    head = header if header is not None else b'{"alg":"HS256","typ":"JWT"}'
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in (head, payload))
+    signature = hmac.digest(secret.encode(), signed, "sha256")
+    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def test_what_is_minted_is_read_without_the_library() -> None:
+    for ttl_s in (None, 60, 0.5):
+        assert agree(mint_core_token(ADA, SECRET, now=NOW, ttl_s=ttl_s))
+    assert agree(mint_app_token(APP, "key", SECRET))
+
+
+@given(CLAIMS)
+def test_whoever_reads_it_the_claims_are_the_same(claims: dict[str, Any]) -> None:
+    token = with_payload(json.dumps(claims).encode())
+    agree(token)
+    assert as_the_library_reads_it(token) is not None
+    assert not agree(token, OTHER_SECRET)
+
+
+@given(st.integers(0, 200), st.text(max_size=3))
+@example(0, "")
+@example(36, ".")
+def test_a_token_that_was_changed_is_nothing_here_either(at: int, piece: str) -> None:
+    token = mint_core_token(ADA, SECRET, now=NOW, ttl_s=60)
+    at %= len(token)
+    changed = token[:at] + piece + token[at + len(piece) :]
+    if agree(changed):
+        assert changed == token
+
+
+@given(st.binary(max_size=40))
+@example(b'{"email":"\\ud800"}')
+@example(b'{"exp":1e400}')
+@example(b'{"exp":NaN}')
+@example(b'{"exp":1,"exp":2}')
+@example(b"\xef\xbb\xbf{}")
+@example(b"[" * 100_000)
+@example(b'{"a":' * 100_000)
+@example(b"[]")
+@example(b"null")
+@example(b"{}{}")
+def test_any_payload_with_a_good_signature(payload: bytes) -> None:
+    agree(with_payload(payload))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"typ":"JWT","alg":"HS256"}',
+        b'{"alg":"HS256"}',
+        b'{"alg":"none","typ":"JWT"}',
+        b'{"alg":"HS512","typ":"JWT"}',
+        b'{"alg":"RS256","typ":"JWT"}',
+        b'{"alg":"HS256","typ":"JWT","crit":["x"],"x":1}',
+        b"",
+    ],
+)
+def test_any_other_header_is_for_the_library(header: bytes) -> None:
+    assert not agree(with_payload(b'{"email":"a@b.c"}', header=header))
+
+
+def test_a_signature_is_compared_whole() -> None:
+    token = mint_core_token(ADA, SECRET, now=NOW, ttl_s=None)
+    for other in (token[:-1], token + "=", token + "A", token + ".", "." + token, token[:-43]):
+        assert not agree(other)
+    with pytest.raises(TokenError):
+        verify_core_token(token[:-43], SECRET, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----",
+        "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ",
+        '{"kty":"oct","k":"c2VjcmV0c2VjcmV0c2VjcmV0"}',
+    ],
+)
+def test_what_is_no_secret_verifies_nothing(secret: str) -> None:
+    """Who has a public key could sign with it, were it taken for a secret (RFC 8725, 2.1)."""
+    token = with_payload(b'{"email":"a@b.c"}', secret)
+    assert not agree(token, secret)
+    with pytest.raises(TokenError):
+        verify_core_token(token, secret, now=NOW)
