@@ -91,8 +91,8 @@ PING_FRAME: Final = encode_frame(PING, b"")
 class Sound:
     """A binary message for many links; it is made a frame once for all of them."""
 
-    payload: bytes
-    _encoded: bytes | None = attrs.field(default=None, init=False)
+    payload: bytes = attrs.field(repr=False)
+    _encoded: bytes | None = attrs.field(default=None, init=False, repr=False)
 
     @property
     def encoded(self) -> bytes:
@@ -102,22 +102,20 @@ class Sound:
         return self._encoded
 
 
-def _unmask(key: bytes | bytearray, masked: bytes | bytearray) -> bytes:
-    """What the client meant; ``key`` is the mask of its frame. As one XOR of two integers."""
-    size = len(masked)
+def _unmasked(key: bytes | bytearray, data: bytes | bytearray, start: int, stop: int) -> bytes:
+    """What the client meant from ``start`` to ``stop``: one XOR of two integers."""
+    size = stop - start
     if size <= _UNMASKED_AT_ONCE:
         pattern = (key * (size // _KEY_BYTES + 1))[:size]
-        number = int.from_bytes(masked, "little") ^ int.from_bytes(pattern, "little")
+        number = int.from_bytes(data[start:stop], "little") ^ int.from_bytes(pattern, "little")
         return number.to_bytes(size, "little")
-    # Integers of many thousand digits would fill memory several times over, and no cache.
-    step, pieces = _UNMASKED_AT_ONCE, []
-    pattern_number = int.from_bytes(key * (step // _KEY_BYTES), "little")
-    whole = size - size % step
-    for at in range(0, whole, step):
-        number = int.from_bytes(masked[at : at + step], "little") ^ pattern_number
-        pieces.append(number.to_bytes(step, "little"))
-    pieces.append(_unmask(key, masked[whole:]))
-    return b"".join(pieces)
+    # Of many, each as long as a cache likes: one of megabytes fills memory several times over.
+    pieces, last = [], stop - size % _UNMASKED_AT_ONCE
+    long_key = int.from_bytes(key * (_UNMASKED_AT_ONCE // _KEY_BYTES), "little")
+    for at in range(start, last, _UNMASKED_AT_ONCE):
+        number = int.from_bytes(data[at : at + _UNMASKED_AT_ONCE], "little") ^ long_key
+        pieces.append(number.to_bytes(_UNMASKED_AT_ONCE, "little"))
+    return b"".join([*pieces, _unmasked(key, data, last, stop)])
 
 
 def _may_be_sent(code: int) -> bool:
@@ -165,19 +163,19 @@ class FrameReader:
 
     first_max: int
     message_max: int
-    pings: list[bytes] = attrs.field(factory=list, init=False)
+    pings: list[bytes] = attrs.field(factory=list, init=False, repr=False)
     """Payloads of pings that are to be answered. The caller empties it."""
     close: CloseReason | None = attrs.field(default=None, init=False)
     """What the peer's close frame said, 1005 where that was nothing. Nothing follows it."""
     failure: CloseReason | None = attrs.field(default=None, init=False)
     """Why the peer cannot be listened to: 1002, 1007 or 1009. Nothing after it is parsed."""
-    _held: bytearray | None = attrs.field(default=None, init=False)
+    _held: bytearray | None = attrs.field(default=None, init=False, repr=False)
     """What was fed and not yet parsed: the beginning of a frame, or frames left for later."""
     _wanted: int = attrs.field(default=0, init=False)
     """Parsing goes on once so many bytes are held."""
     _limit: int = attrs.field(init=False)
     """How many bytes the message that is being read may have."""
-    _fragments: _Fragments | None = attrs.field(default=None, init=False)
+    _fragments: _Fragments | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._limit = self.first_max
@@ -245,7 +243,7 @@ class FrameReader:
                         unmasked = number(data[body:stop], "little") ^ number(pattern, "little")
                         payload = unmasked.to_bytes(size, "little")
                     else:
-                        payload = _unmask(data[body - 4 : body], data[body:stop])
+                        payload = _unmasked(data[body - 4 : body], data, body, stop)
                     messages.append(payload.decode() if first == _WHOLE_TEXT else payload)
                     self._limit = room = self.message_max
                     at = stop
@@ -267,7 +265,7 @@ class FrameReader:
         stop = body + size
         if self.failure is not None or len(data) - at < self._wanted:
             return at
-        payload = _unmask(data[body - _KEY_BYTES : body], data[body:stop])
+        payload = _unmasked(data[body - _KEY_BYTES : body], data, body, stop)
         opcode = data[at] & 0x0F
         if opcode >= CLOSE:
             self._take_control(opcode, payload)
