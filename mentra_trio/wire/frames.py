@@ -319,11 +319,16 @@ class FrameReader:
     def _take_data(
         self, opcode: int, payload: bytes, final: bool, messages: list[str | bytes]
     ) -> None:
-        if self._fragments is None:
-            self._fragments = _Fragments(_Utf8Decoder() if opcode == TEXT else None)
-        self._fragments.add(payload, final)
+        fragments = self._fragments
+        if final and fragments is None:
+            messages.append(payload.decode() if opcode == TEXT else payload)
+            self._limit = self.message_max
+            return
+        if fragments is None:
+            fragments = self._fragments = _Fragments(_Utf8Decoder() if opcode == TEXT else None)
+        fragments.add(payload, final)
         if final:
-            messages.append(self._fragments.joined())
+            messages.append(fragments.joined())
             self._fragments, self._limit = None, self.message_max
 
     def _take_control(self, opcode: int, payload: bytes) -> None:
