@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator
+from itertools import cycle
+from operator import xor
 from typing import Final
 
 import attrs
@@ -143,7 +145,7 @@ def departures(data: bytes) -> Iterator[tuple[str, str]]:
             yield "wsproto", "looks at pieces of a frame; we do when it is whole"
         if opcode == 8:
             key, masked = data[body - 4 : body], data[body : body + length]
-            yield from _departures_in_close(bytes(b ^ key[n % 4] for n, b in enumerate(masked)))
+            yield from _departures_in_close(bytes(map(xor, masked, cycle(key))))
             if inside:
                 yield "websockets", "refuses a close between fragments, where it may be (5.4)"
         if opcode in (0, 1, 2):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import cycle, pairwise
+from operator import xor
 
 import attrs
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ def client_frame(
     head += size.to_bytes(length_bytes, "big") if length_bytes else b""
     if key is None:
         return head + payload
-    return head + key + bytes(byte ^ key[n % 4] for n, byte in enumerate(payload))
+    return head + key + bytes(map(xor, payload, cycle(key)))
 
 
 def close_payload(code: int, text: bytes = b"") -> bytes:

@@ -153,8 +153,9 @@ def test_it_does_not_matter_how_an_odd_stream_arrives(
     limits = {"first_max": 100, "message_max": 300}
     whole = our_verdict([data], **limits)
     assert our_verdict(cut(data, places), frames_max=frames_max, **limits) == whole
-    singly = [data[at : at + 1] for at in range(len(data))]
-    assert our_verdict(singly, frames_max=frames_max, **limits) == whole
+    if len(data) < 2_000:
+        singly = [data[at : at + 1] for at in range(len(data))]
+        assert our_verdict(singly, frames_max=frames_max, **limits) == whole
 
 
 @given(messages=sent_messages, limit=st.integers(0, 5_000))
