@@ -21,7 +21,9 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 FRAGMENTS_MAX: Final = 1_024
-"""In so many frames may a message come: empty ones have no bytes to be limited by."""
+FRAGMENT_BYTES: Final = 64
+"""In ``FRAGMENTS_MAX`` frames may a message come, and in one more for each so many bytes of it:
+small and empty frames cost more than the bytes that a message is limited by."""
 
 _FIN: Final = 0x80
 _MASKED: Final = 0x80
@@ -89,8 +91,8 @@ PING_FRAME: Final = encode_frame(PING, b"")
 class Sound:
     """A binary message for many links; it is made a frame once for all of them."""
 
-    payload: bytes
-    _encoded: bytes | None = attrs.field(default=None, init=False)
+    payload: bytes = attrs.field(repr=False)
+    _encoded: bytes | None = attrs.field(default=None, init=False, repr=False)
 
     @property
     def encoded(self) -> bytes:
@@ -100,22 +102,20 @@ class Sound:
         return self._encoded
 
 
-def _unmask(key: bytes | bytearray, masked: bytes | bytearray) -> bytes:
-    """What the client meant; ``key`` is the mask of its frame. As one XOR of two integers."""
-    size = len(masked)
+def _unmasked(key: bytes | bytearray, data: bytes | bytearray, start: int, stop: int) -> bytes:
+    """What the client meant from ``start`` to ``stop``: one XOR of two integers."""
+    size = stop - start
     if size <= _UNMASKED_AT_ONCE:
         pattern = (key * (size // _KEY_BYTES + 1))[:size]
-        number = int.from_bytes(masked, "little") ^ int.from_bytes(pattern, "little")
+        number = int.from_bytes(data[start:stop], "little") ^ int.from_bytes(pattern, "little")
         return number.to_bytes(size, "little")
-    # Integers of many thousand digits would fill memory several times over, and no cache.
-    step, pieces = _UNMASKED_AT_ONCE, []
-    pattern_number = int.from_bytes(key * (step // _KEY_BYTES), "little")
-    whole = size - size % step
-    for at in range(0, whole, step):
-        number = int.from_bytes(masked[at : at + step], "little") ^ pattern_number
-        pieces.append(number.to_bytes(step, "little"))
-    pieces.append(_unmask(key, masked[whole:]))
-    return b"".join(pieces)
+    # Of many, each as long as a cache likes: one of megabytes fills memory several times over.
+    pieces, last = [], stop - size % _UNMASKED_AT_ONCE
+    long_key = int.from_bytes(key * (_UNMASKED_AT_ONCE // _KEY_BYTES), "little")
+    for at in range(start, last, _UNMASKED_AT_ONCE):
+        number = int.from_bytes(data[at : at + _UNMASKED_AT_ONCE], "little") ^ long_key
+        pieces.append(number.to_bytes(_UNMASKED_AT_ONCE, "little"))
+    return b"".join([*pieces, _unmasked(key, data, last, stop)])
 
 
 def _may_be_sent(code: int) -> bool:
@@ -129,13 +129,20 @@ class _Fragments:
 
     decoder: codecs.IncrementalDecoder | None
     """Of a text; ``None`` where the message is binary."""
-    frames: int = 0
+    size: int = attrs.field(default=0, init=False)
+    _frames: int = attrs.field(default=0, init=False)
     _texts: list[str] = attrs.field(factory=list, init=False)
     _bytes: bytearray = attrs.field(factory=bytearray, init=False)
 
+    @property
+    def too_many(self) -> bool:
+        """Whether there may be no further frame."""
+        return self._frames >= FRAGMENTS_MAX + self.size // FRAGMENT_BYTES
+
     def add(self, payload: bytes, final: bool) -> None:
         """Take one more frame. Raises ``UnicodeDecodeError`` as soon as the text cannot be one."""
-        self.frames += 1
+        self._frames += 1
+        self.size += len(payload)
         if self.decoder is None:
             self._bytes += payload
         else:
@@ -151,32 +158,32 @@ class FrameReader:
     """Parses what one client sends, in whatever pieces it arrives.
 
     ``first_max`` bounds the first message, ``message_max`` every later one, both in bytes of
-    payload over all its frames; and no message has more than ``FRAGMENTS_MAX`` frames.
+    payload over all its frames; see ``FRAGMENTS_MAX`` for the frames of one message.
     """
 
     first_max: int
     message_max: int
-    pings: list[bytes] = attrs.field(factory=list, init=False)
+    pings: list[bytes] = attrs.field(factory=list, init=False, repr=False)
     """Payloads of pings that are to be answered. The caller empties it."""
     close: CloseReason | None = attrs.field(default=None, init=False)
     """What the peer's close frame said, 1005 where that was nothing. Nothing follows it."""
     failure: CloseReason | None = attrs.field(default=None, init=False)
     """Why the peer cannot be listened to: 1002, 1007 or 1009. Nothing after it is parsed."""
-    _held: bytearray | None = attrs.field(default=None, init=False)
+    _held: bytearray | None = attrs.field(default=None, init=False, repr=False)
     """What was fed and not yet parsed: the beginning of a frame, or frames left for later."""
     _wanted: int = attrs.field(default=0, init=False)
     """Parsing goes on once so many bytes are held."""
-    _room: int = attrs.field(init=False)
-    """How many bytes the message that is being read may still have."""
-    _fragments: _Fragments | None = attrs.field(default=None, init=False)
+    _limit: int = attrs.field(init=False)
+    """How many bytes the message that is being read may have."""
+    _fragments: _Fragments | None = attrs.field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._room = self.first_max
+        self._limit = self.first_max
 
     @property
     def attention(self) -> bool:
         """Whether there are ``pings``, a ``close`` or a ``failure``."""
-        return bool(self.pings) or self.over
+        return bool(self.pings) or self.close is not None or self.failure is not None
 
     @property
     def over(self) -> bool:
@@ -192,7 +199,8 @@ class FrameReader:
         """The messages that ``data`` completes: text as ``str``, binary as ``bytes``.
 
         At most ``frames_max`` frames are parsed, of whatever kind; the rest is kept, see
-        ``has_more``. Look at ``attention`` afterwards: messages were sent before what it tells.
+        ``has_more``. Look at ``attention`` afterwards: the messages came before a ``close`` or
+        a ``failure``. Nothing that a client can send raises.
         """
         messages: list[str | bytes] = []
         if self.over:
@@ -219,10 +227,10 @@ class FrameReader:
     def _parse(self, data: bytes | bytearray, frames_max: int, messages: list[str | bytes]) -> int:
         """Take frames from the start of ``data``; where the first that was not taken begins."""
         at, end = 0, len(data)
-        room = -1 if self._fragments else self._room
+        room = -1 if self._fragments else self._limit
         number = int.from_bytes
         for _ in range(frames_max):
-            if end - at >= 8:  # a header, and a message of two bytes or a longer length
+            if end - at >= 8:  # whole messages first: nearly all frames are; tiny ones can wait
                 first, size, body = data[at], data[at + 1] ^ _MASKED, at + 6
                 if size > _SMALL_MAX:
                     long = data[at + 2] << 8 | data[at + 3]
@@ -235,15 +243,15 @@ class FrameReader:
                         unmasked = number(data[body:stop], "little") ^ number(pattern, "little")
                         payload = unmasked.to_bytes(size, "little")
                     else:
-                        payload = _unmask(data[body - 4 : body], data[body:stop])
+                        payload = _unmasked(data[body - 4 : body], data, body, stop)
                     messages.append(payload.decode() if first == _WHOLE_TEXT else payload)
-                    self._room = room = self.message_max
+                    self._limit = room = self.message_max
                     at = stop
                     continue
             if at == end or (after := self._take_frame(data, at, messages)) == at:
                 break
             at = after
-            room = -1 if self._fragments else self._room
+            room = -1 if self._fragments else self._limit
         else:
             self._wanted = 0
         return at
@@ -257,7 +265,7 @@ class FrameReader:
         stop = body + size
         if self.failure is not None or len(data) - at < self._wanted:
             return at
-        payload = _unmask(data[body - _KEY_BYTES : body], data[body:stop])
+        payload = _unmasked(data[body - _KEY_BYTES : body], data, body, stop)
         opcode = data[at] & 0x0F
         if opcode >= CLOSE:
             self._take_control(opcode, payload)
@@ -304,20 +312,24 @@ class FrameReader:
 
     def _is_too_much(self, size: int) -> bool:
         """Whether a frame of ``size`` bytes makes the message too big, or of too many frames."""
-        if self._fragments is not None and self._fragments.frames >= FRAGMENTS_MAX:
-            return True
-        return size > self._room
+        if self._fragments is None:
+            return size > self._limit
+        return self._fragments.too_many or self._fragments.size + size > self._limit
 
     def _take_data(
         self, opcode: int, payload: bytes, final: bool, messages: list[str | bytes]
     ) -> None:
-        if self._fragments is None:
-            self._fragments = _Fragments(_Utf8Decoder() if opcode == TEXT else None)
-        self._fragments.add(payload, final)
-        self._room -= len(payload)
+        fragments = self._fragments
+        if final and fragments is None:
+            messages.append(payload.decode() if opcode == TEXT else payload)
+            self._limit = self.message_max
+            return
+        if fragments is None:
+            fragments = self._fragments = _Fragments(_Utf8Decoder() if opcode == TEXT else None)
+        fragments.add(payload, final)
         if final:
-            messages.append(self._fragments.joined())
-            self._fragments, self._room = None, self.message_max
+            messages.append(fragments.joined())
+            self._fragments, self._limit = None, self.message_max
 
     def _take_control(self, opcode: int, payload: bytes) -> None:
         if opcode == PING:
