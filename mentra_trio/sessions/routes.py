@@ -51,10 +51,11 @@ class Routes:
         """The ways of ``event``, which is not ``known`` yet."""
         ways = self._work_out(event)
         if event.name_size <= NAME_MAX:
-            self._room -= 1 + len(ways)
-            if self._room < 0:
+            size = 1 + len(ways)
+            if size > self._room:
                 self.known.clear()
                 self._room = ROOM
+            self._room -= size
             self.known[event.key] = ways
         return ways
 

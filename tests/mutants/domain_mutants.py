@@ -234,6 +234,13 @@ DOMAIN_MUTANTS: Final = (
         "return len(crashes) > CRASHES_MAX",
         "return len(crashes) >= CRASHES_MAX",
     ),
+    rule(
+        "every_event_of_a_stream_is_taken_for_the_same",
+        "streams",
+        "return self.stream if more == (None, None, None, None) else (self.stream, *more)",
+        "return self.stream",
+        realistic=True,
+    ),
     # -- what is kept ------------------------------------------------------------------------
     rule(
         "kept_messages_are_unbounded",
