@@ -95,7 +95,8 @@ class Backlog:
     bytes_max: int
     seconds_max: float
     next_position: int = 1
-    _kept: OrderedDict[int, Kept] = attrs.field(factory=OrderedDict, init=False)
+    by_position: OrderedDict[int, Kept] = attrs.field(factory=OrderedDict, init=False)
+    """What is kept, oldest first; for others to look at. It is empty for nearly every event."""
     _latest: dict[str, int] = attrs.field(factory=dict, init=False)
     _bytes: int = attrs.field(default=0, init=False)
     _of_others: OrderedDict[int, int] = attrs.field(factory=OrderedDict, init=False)
@@ -103,22 +104,22 @@ class Backlog:
     _gap: Gap | None = attrs.field(default=None, init=False)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.by_position)
 
     @property
     def messages(self) -> Sequence[Kept]:
         """What is kept, oldest first."""
-        return tuple(self._kept.values())
+        return tuple(self.by_position.values())
 
     @property
     def first_position(self) -> int:
         """Of the oldest message that is kept; ``next_position`` where there is none."""
-        return next(iter(self._kept), self.next_position)
+        return next(iter(self.by_position), self.next_position)
 
     def since(self, position: int) -> list[Kept]:
         """What is kept from ``position`` on, oldest first. Takes no longer if there is more."""
-        recent = takewhile(lambda one: one.position >= position, reversed(self._kept.values()))
-        return list(recent)[::-1]
+        newest_first = reversed(self.by_position.values())
+        return list(takewhile(lambda one: one.position >= position, newest_first))[::-1]
 
     def keep(self, stream: str, frame: str, now: float) -> bool:
         """Keep ``frame`` at time ``now``; ``False`` if it is of a kind that is not kept."""
@@ -133,8 +134,8 @@ class Backlog:
         if stream == FROM_OTHERS and not self._make_room_among_others(size):
             self._miss(now, Loss.TOO_MANY)
             return False
-        while len(self._kept) >= self.messages_max or self._bytes + size > self.bytes_max:
-            self._miss(self._remove(next(iter(self._kept))).at, Loss.TOO_MANY)
+        while len(self.by_position) >= self.messages_max or self._bytes + size > self.bytes_max:
+            self._miss(self._remove(next(iter(self.by_position))).at, Loss.TOO_MANY)
         position = self.next_position
         self._enter(Kept(position=position, at=now, stream=stream, frame=frame, size=size))
         return True
@@ -154,8 +155,8 @@ class Backlog:
         A message of a stream that is not ``wanted`` any more is dropped; that is no loss.
         """
         self._drop_old(now)
-        taken = [message for message in self._kept.values() if wanted(message.stream)]
-        self._kept.clear()
+        taken = [message for message in self.by_position.values() if wanted(message.stream)]
+        self.by_position.clear()
         self._latest.clear()
         self._of_others.clear()
         self._bytes = 0
@@ -194,13 +195,14 @@ class Backlog:
         kept = self._of_others
         while True:
             share = len(kept) < most and sum(kept.values()) + size <= self._bytes_of_others
-            whole = len(self._kept) < self.messages_max and self._bytes + size <= self.bytes_max
+            number = len(self.by_position)
+            whole = number < self.messages_max and self._bytes + size <= self.bytes_max
             if (share and whole) or not kept:
                 return share and whole
             self._miss(self._remove(next(iter(kept))).at, Loss.TOO_MANY)
 
     def _enter(self, message: Kept) -> None:
-        self._kept[message.position] = message
+        self.by_position[message.position] = message
         self._bytes += message.size
         if message.stream == FROM_OTHERS:
             self._of_others[message.position] = message.size
@@ -209,7 +211,7 @@ class Backlog:
             self._latest[message.stream] = message.position
 
     def _remove(self, position: int) -> Kept:
-        message = self._kept.pop(position)
+        message = self.by_position.pop(position)
         self._bytes -= message.size
         self._of_others.pop(position, None)
         if self._latest.get(message.stream) == position:
@@ -217,8 +219,8 @@ class Backlog:
         return message
 
     def _drop_old(self, now: float) -> None:
-        while self._kept:
-            oldest = self._kept[next(iter(self._kept))]
+        while self.by_position:
+            oldest = self.by_position[next(iter(self.by_position))]
             if now - oldest.at <= self.seconds_max:
                 return
             self._remove(oldest.position)

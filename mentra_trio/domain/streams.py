@@ -107,6 +107,19 @@ class StreamEvent:
     target_language: str | None = None
     gesture: str | None = None
     identified: bool | None = None
+    key: object = attrs.field(init=False, eq=False, repr=False)
+    """Equal for equal events; quicker to look up than the event itself."""
+
+    @key.default
+    def _make_key(self) -> object:
+        more = (self.language, self.target_language, self.gesture, self.identified)
+        return self.stream if more == (None, None, None, None) else (self.stream, *more)
+
+    @property
+    def name_size(self) -> int:
+        """Characters in all that peers may have chosen of it."""
+        parts = (self.stream, self.language, self.target_language, self.gesture)
+        return sum(len(part) for part in parts if part)
 
     @property
     def name(self) -> str:

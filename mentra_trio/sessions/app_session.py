@@ -6,6 +6,7 @@ Everything here is synchronous and therefore atomic. What waits is in ``app_phas
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 import attrs
 import trio
@@ -17,12 +18,10 @@ from ..domain.apps import AppRegistration
 from ..domain.backlog import Backlog
 from ..domain.close_reasons import APP_STOPPED, SUPERSEDED, CloseReason
 from ..domain.facts import (
-    AppStateChanged,
     AttemptBegan,
     LinkAttached,
     LinkEnded,
     StartEnded,
-    UpdateFailed,
 )
 from ..domain.ids import AppSessionId, PackageName, UserId, app_session_id
 from ..domain.lifecycle import (
@@ -43,10 +42,12 @@ from ..domain.subscriptions import NOTHING, SubscriptionSet
 from ..ports import Link, SessionChange
 from ..wire.codec import encode
 from ..wire.to_app import AppStopped
+from .app_facts import tell_failed_update, tell_state
 from .arrivals import Arrival
 from .attempts import Attempt, AttemptBook
 from .desk import Desk
 from .endpoint import Endpoint, Turn
+from .routes import NO_ROUTES, Routes
 from .saving import change_of, record_of
 from .sending import send_frame
 from .snapshots import AppSnapshot, app_snapshot
@@ -115,6 +116,8 @@ class AppSession:
     """Streams whose rejection the app was told over the present link."""
     asked_for: frozenset[str] = attrs.field(default=frozenset(), init=False)
     """Streams in the latest list of the present runtime."""
+    routes: Routes = attrs.field(default=NO_ROUTES, init=False)
+    """As they were when there was an event for the last time; see ``routes.routes_of``."""
     link: Link | None = attrs.field(default=None, init=False)
     """Where messages for the app go; ``None`` while none is attached."""
     remains: AppRecord | None = attrs.field(default=None, init=False)
@@ -140,9 +143,11 @@ class AppSession:
 
     def __attrs_post_init__(self) -> None:
         self.offers = Offers(SUPERSEDED)
-        self.updates = UpdateQueue(self.surroundings.limits.updates_waiting, self._update_failed)
+        self.updates = UpdateQueue(
+            self.surroundings.limits.updates_waiting, partial(tell_failed_update, self)
+        )
         self._since = self.surroundings.environment.utcnow()
-        self._emit_state(self.began_as, self.began_by, 0.0)
+        tell_state(self, self.began_as, self.began_by, 0.0)
         self.note()
 
     @property
@@ -205,7 +210,7 @@ class AppSession:
         words = cause.value if cause is not None else event.value.replace("_", " ")
         if event is not AppEvent.WOUND_DOWN:  # that is no news: why it stops is told already
             self.cause = in_words(words, because)
-        self._emit_state(self.previous, event, seconds)
+        tell_state(self, self.previous, event, seconds)
         if self.state is AppState.STOPPING:
             self._say_farewell(self.stop_cause or StopCause.CRASHED)
         elif self.state in RESTING:
@@ -348,24 +353,6 @@ class AppSession:
         self.subscriptions = NOTHING
         if cause is not StopCause.CRASHED:
             self.desk.app_over(self.package)
-
-    def _update_failed(self, error: BaseException) -> None:
-        self.surroundings.telemetry.emit(
-            UpdateFailed(user=self.user, package=self.package, problem=type(error).__name__)
-        )
-
-    def _emit_state(self, old: AppState | None, event: AppEvent | None, seconds: float) -> None:
-        self.surroundings.telemetry.emit(
-            AppStateChanged(
-                user=self.user,
-                package=self.package,
-                old=old,
-                new=self.state,
-                event=event,
-                cause=self.cause,
-                seconds=seconds,
-            )
-        )
 
     # -- what is remembered and shown -----------------------------------------------
 

@@ -15,8 +15,8 @@ import trio
 from ..domain.backlog import FROM_OTHERS, Gap
 from ..domain.facts import FrameDropped, MessagesMissed
 from ..domain.lifecycle import AWAY, AppState
-from ..domain.streams import StreamEvent
 from ..environment import wire_time
+from ..ports import Link
 from ..wire.codec import encode
 from ..wire.to_app import MISSED, CustomMessage
 from .wall_time import wall
@@ -48,15 +48,12 @@ SENT: Final = Delivery(Outcome.SENT)
 QUEUED: Final = Delivery(Outcome.QUEUED)
 
 
-def awaited(app: AppSession, event: StreamEvent) -> tuple[str, ...]:
-    """The streams as which ``app`` may want ``event``, each as the app wrote it.
-
-    A new runtime asks for one stream after the other. What the one before had asked for is kept
-    for it meanwhile; ``flush`` leaves out what it does not ask for in the end.
-    """
-    wanted = app.subscriptions.matching(event)
-    before = app.settling.matching(event) if app.settling is not None else ()
-    return (*wanted, *(stream for stream in before if stream not in wanted))
+def free_link(app: AppSession) -> Link | None:
+    """Where a message for ``app`` may go at once; ``None`` while it is away, or while there is
+    something that is to go first."""
+    if app.settling is not None or app.backlog.by_position:
+        return None
+    return app.link
 
 
 def deliver(app: AppSession, stream: str, frame: str) -> Delivery:
@@ -65,9 +62,14 @@ def deliver(app: AppSession, stream: str, frame: str) -> Delivery:
     Everybody who has something for the same app at the same time gets the same kind of answer:
     nobody starts anything, and nobody waits (seed 000).
     """
-    live = app.link is not None and app.settling is None and not app.backlog
-    if live and app.link is not None and app.link.push(frame):
-        return SENT  # what a failing link does not take is kept, and so is what comes after it
+    link = free_link(app)
+    if link is not None and link.push(frame):
+        return SENT
+    return keep(app, stream, frame)  # what a failing link does not take, and what comes after it
+
+
+def keep(app: AppSession, stream: str, frame: str) -> Delivery:
+    """Keep ``frame`` for ``app``, whose link does not take it now; see ``deliver``."""
     if app.state not in AWAY and app.state is not AppState.RUNNING:
         return _dropped(app, NOT_EXPECTED)
     if not app.backlog.keep(stream, frame, trio.current_time()):

@@ -84,6 +84,11 @@ _OF_GLASSES: Final[Mapping[type[Message], _Takers]] = MappingProxyType(
 )
 
 
+def is_taken(kind: type[Message]) -> bool:
+    """Whether some subsystem wants to know what glasses say in messages of that kind."""
+    return kind in _OF_GLASSES
+
+
 def _those_with(hook: str) -> tuple[type[Subsystem], ...]:
     """The subsystems for which that hook does anything: only they are called."""
     nothing = getattr(Subsystem, hook)
@@ -97,7 +102,6 @@ _OF_HOOK: Final = MappingProxyType(
         if isfunction(one) and not name.startswith("_")
     }
 )
-_LISTENERS: Final = _those_with("audio")
 
 
 @attrs.define(eq=False, repr=False)
@@ -114,12 +118,15 @@ class Desk:
     admits: Callable[[AppSession], bool]
     here: Watched[bool] = attrs.field(factory=lambda: Watched(False), init=False)
     _parts: dict[type[Subsystem], Subsystem] = attrs.field(init=False)
+    _ears: tuple[Subsystem, ...] = attrs.field(init=False)
+    """Those of them that are told of audio."""
     _half_sample: bytes = attrs.field(default=b"", init=False)
     """What the latest piece of audio began and did not end."""
 
     def __attrs_post_init__(self) -> None:
         begin = (kind for kind in SUBSYSTEMS if kind.is_needed_at_once(self.place))
         self._parts = {kind: kind(self.place) for kind in begin}
+        self._ears = tuple(self._present("audio"))
 
     @property
     def eyepiece(self) -> Eyepiece:
@@ -136,6 +143,7 @@ class Desk:
         part = self._parts.get(kind)
         if part is None:
             part = self._parts[kind] = kind(self.place)
+            self._ears = tuple(self._present("audio"))
         assert isinstance(part, kind)
         return part
 
@@ -175,10 +183,8 @@ class Desk:
         if self._half_sample or len(frame) % SAMPLE_BYTES:
             frame, self._half_sample = whole_samples(self._half_sample, frame)
         if frame:
-            for kind in _LISTENERS:
-                part = self._parts.get(kind)
-                if part is not None:
-                    part.audio(frame)
+            for part in self._ears:
+                part.audio(frame)
 
     # -- hooks: see ``Subsystem`` ----------------------------------------------------
 

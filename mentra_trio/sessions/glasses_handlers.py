@@ -6,20 +6,19 @@ their link.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING
-
-import msgspec
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
 from ..domain.ids import PackageName, package_name
-from ..domain.streams import StreamEvent
+from ..domain.streams import GESTURES, TOUCH_EVENT, TRANSLATION, StreamEvent
 from ..wire import from_glasses as said
 from ..wire.codec import decode_from_glasses
 from ..wire.from_glasses import FromGlasses
-from ..wire.message import Message, Unrecognized
+from ..wire.message import Unrecognized
 from ..wire.to_glasses import Pong
+from .desk import is_taken
 from .fan_out import fan_out
 from .ignored import ignore_glasses
 
@@ -41,47 +40,32 @@ def handle_glasses_frame(user: UserSession, frame: str | bytes) -> None:
 
 
 def hear(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
-    """Act on what the phone says, over whichever way; ``frame`` is how it wrote it."""
-    act(user, message)
-    if isinstance(message, Unrecognized) or not user.desk.glasses_say(message, frame):
-        relay(user, message, frame)
+    """Act on what the phone says, over whichever way; ``frame`` is how it wrote it.
+
+    What only apps want to know is found by its type, and handed on at once.
+    """
+    event = _ONLY_RELAYED.get(type(message))
+    if event is None:
+        act = _ACTS.get(type(message))
+        if act is not None:
+            act(user, message)
+        if not isinstance(message, Unrecognized) and user.desk.glasses_say(message, frame):
+            return
+        event = event_of(message)
+    fan_out(user.roster.apps.values(), event, frame, user.surroundings.environment)
 
 
-def act(user: UserSession, message: FromGlasses | Unrecognized) -> None:
-    """What a message means for the server itself, if anything."""
-    match message:
-        case said.ConnectionInit():
-            user.acknowledge()
-        case said.StartApp(package_name=name):
-            command(user, user.roster.begin_start, name)
-        case said.StopApp(package_name=name):
-            command(user, user.roster.begin_stop, name)
-        case said.Ping():
-            user.desk.eyepiece.send(Pong(timestamp=_now(user)))
-        case _:
-            pass  # of interest to subsystems and apps only
-
-
-def relay(user: UserSession, message: FromGlasses | Unrecognized, frame: str) -> None:
-    """Give the message to the apps that subscribed to it, as the glasses wrote it."""
-    apps = user.roster.apps.values()
+def event_of(message: FromGlasses | Unrecognized) -> StreamEvent:
+    """As what the apps that subscribed to it hear ``message``."""
     match message:
         case said.Translation(transcribe_language=spoken, translate_language=target):
-            event = StreamEvent(stream="translation", language=spoken, target_language=target)
-            fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
+            return StreamEvent(stream=TRANSLATION, language=spoken, target_language=target)
         case said.TouchEvent(gesture_name=gesture):
-            event = StreamEvent(stream="touch_event", gesture=gesture)
-            fan_out(apps, event, msgspec.Raw(frame.encode()), _now(user))
+            return _TOUCHES.get(gesture) or StreamEvent(stream=TOUCH_EVENT, gesture=gesture)
         case Unrecognized(type=name):
-            fan_out(apps, StreamEvent(stream=name), msgspec.Raw(frame.encode()), _now(user))
+            return StreamEvent(stream=name)
         case _:
-            fan_out(apps, _event_of(type(message)), msgspec.Raw(frame.encode()), _now(user))
-
-
-@cache
-def _event_of(kind: type[Message]) -> StreamEvent:
-    """The stream of messages that have nothing in them by which apps choose: their type."""
-    return StreamEvent(stream=str(kind.__struct_config__.tag))
+            return _EVENTS[type(message)]
 
 
 def command(user: UserSession, give: Callable[[PackageName], None], name: str) -> None:
@@ -96,5 +80,43 @@ def command(user: UserSession, give: Callable[[PackageName], None], name: str) -
         ignore_glasses(user.desk.place, str(error))
 
 
-def _now(user: UserSession) -> str:
-    return user.surroundings.environment.timestamp()
+def _greet_again(user: UserSession, message: said.ConnectionInit) -> None:
+    user.acknowledge()
+
+
+def _start(user: UserSession, message: said.StartApp) -> None:
+    command(user, user.roster.begin_start, message.package_name)
+
+
+def _stop(user: UserSession, message: said.StopApp) -> None:
+    command(user, user.roster.begin_stop, message.package_name)
+
+
+def _answer(user: UserSession, message: said.Ping) -> None:
+    user.desk.eyepiece.send(Pong(timestamp=user.surroundings.environment.timestamp()))
+
+
+_ACTS: Final[Mapping[type, Callable[[UserSession, Any], None]]] = MappingProxyType(
+    {
+        said.ConnectionInit: _greet_again,
+        said.StartApp: _start,
+        said.StopApp: _stop,
+        said.Ping: _answer,
+    }
+)
+"""What a message means for the server itself."""
+_EVENTS: Final[Mapping[type, StreamEvent]] = MappingProxyType(
+    {kind: StreamEvent(stream=kind.__struct_config__.tag) for kind in get_args(FromGlasses)}
+)
+"""The stream of messages that have nothing in them by which apps choose: their type."""
+_TOUCHES: Final = MappingProxyType(
+    {gesture: StreamEvent(stream=TOUCH_EVENT, gesture=gesture) for gesture in GESTURES}
+)
+_ONLY_RELAYED: Final = MappingProxyType(
+    {
+        kind: event
+        for kind, event in _EVENTS.items()
+        if kind not in {*_ACTS, said.Translation, said.TouchEvent} and not is_taken(kind)
+    }
+)
+"""Of those of them that nobody in the server wants to know."""

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
-import msgspec
 import trio
 
 from ..domain.camera import CAMERA, Obstacle
@@ -47,10 +46,10 @@ from ..wire.codec import encode
 from ..wire.from_glasses import PhotoResponse
 from ..wire.parts import PhotoError
 from .camera import camera_of
-from .delivery import awaited
 from .fan_out import fan_out
 from .ignored import ignore, ignore_glasses
 from .replies import deny
+from .routes import awaited
 from .subsystem import AppHandlers, GlassesHandlers, Subsystem
 
 if TYPE_CHECKING:
@@ -227,8 +226,8 @@ class Photos(Subsystem):
         """SDK 2.1.29 only warns of a ``photo_response``; who subscribes to it gets its own."""
         owner = self.place.app(package)
         if owner is not None:
-            body = msgspec.Raw(encode(message).encode())
-            fan_out([owner], PHOTO_RESPONSE, body, self.place.timestamp())
+            environment = self.place.surroundings.environment
+            fan_out([owner], PHOTO_RESPONSE, encode(message), environment)
 
     def _drop(self, package: PackageName, why: str) -> None:
         self.place.surroundings.telemetry.emit(

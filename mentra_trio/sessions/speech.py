@@ -195,8 +195,8 @@ class Speech(Subsystem):
         self._fan_out(event, speech)
 
     def _fan_out(self, event: StreamEvent, speech: msgspec.Struct) -> None:
-        body = msgspec.Raw(encode(speech).encode())
-        fan_out(self.place.apps(), event, body, self.place.timestamp())
+        environment = self.place.surroundings.environment
+        fan_out(self.place.apps(), event, encode(speech), environment)
 
     def _segment(self, speech: Transcription) -> Segment:
         return Segment(

@@ -52,7 +52,7 @@ class StreamNews:
             if app.package == stream.package:
                 self.tell(app, message)
         others = [app for app in apps if app.package != stream.package]
-        fan_out(others, RTMP_STATUS, msgspec.Raw(encode(message).encode()), self.place.timestamp())
+        fan_out(others, RTMP_STATUS, encode(message), self.place.surroundings.environment)
 
     def tell(self, app: AppSession, message: Message) -> None:
         """Send ``message`` to ``app``."""

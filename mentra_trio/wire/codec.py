@@ -22,6 +22,8 @@ _UNREADABLE: Final = (msgspec.MsgspecError, RecursionError, ValueError)
 """All that msgspec raises for bad input; bad UTF-8 and lone surrogates are ValueErrors too."""
 
 _TOO_DEEP: Final = "nested too deeply at $"
+_SHALLOW_SIZE: Final = 2 * DEPTH_MAX
+"""Text that is no longer cannot be too deep: each object and array opens and closes."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 _plain: Final = msgspec.json.Decoder().decode
@@ -58,37 +60,27 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
         try:
             if isinstance(data, bytes):
                 data = data.decode()  # msgspec does not look into text that it skips
-            return read(data)
+            message = read(data)
         except UnicodeError as error:
             _refuse(error)
         except _UNREADABLE as error:
-            first = error
-        try:
-            head = _HEAD.decode(data)
-        except _UNREADABLE as error:
-            _refuse(error)
-        if head.type in known:
-            _refuse(first)
-        return head
+            message = _head(data, known, error)
+        if len(data) > _SHALLOW_SIZE and _may_be_too_deep(data):
+            _refuse_if_too_deep(data)
+        return message
 
     return decode
 
 
-def _bounded(decode: Callable[[str | bytes], Any]) -> Callable[[str | bytes], Any]:
-    """``decode``, for frames that are not too deep (``domain.nesting``)."""
-
-    def decode_bounded(data: str | bytes) -> Any:
-        message = decode(data)
-        if len(data) > DEPTH_MAX and _may_be_too_deep(data):
-            try:
-                too_deep = is_too_deep(_plain(data))
-            except _UNREADABLE as error:  # in a part that the message has no field for
-                _refuse(error)
-            if too_deep:
-                raise DecodeError(_TOO_DEEP)
-        return message
-
-    return decode_bounded
+def _head(data: str | bytes, known: frozenset[object], problem: Exception) -> Unrecognized:
+    """What is read of a frame that could not be read as one of the ``known`` types."""
+    try:
+        head = _HEAD.decode(data)
+    except _UNREADABLE as error:
+        _refuse(error)
+    if head.type in known:
+        _refuse(problem)
+    return head
 
 
 def _may_be_too_deep(data: str | bytes) -> bool:
@@ -98,39 +90,33 @@ def _may_be_too_deep(data: str | bytes) -> bool:
     return data.count(b"[") + data.count(b"{") > DEPTH_MAX
 
 
-_from_app: Final = _bounded(_decoder(FromApp))
-_from_glasses: Final = _bounded(_decoder(FromGlasses))
-_to_app: Final = _bounded(_decoder(ToApp))
-_to_glasses: Final = _bounded(_decoder(ToGlasses))
+def _refuse_if_too_deep(data: str | bytes) -> None:
+    try:
+        too_deep = is_too_deep(_plain(data))
+    except _UNREADABLE as error:  # in a part that the message has no field for
+        _refuse(error)
+    if too_deep:
+        raise DecodeError(_TOO_DEEP)
 
 
-def decode_from_app(data: str | bytes) -> FromApp | Unrecognized:
-    """The message in a text frame of an app.
+decode_from_app: Final[Callable[[str | bytes], FromApp | Unrecognized]] = _decoder(FromApp)
+"""The message in a text frame of an app.
 
-    Raises:
-        DecodeError: not a JSON object with a text ``type``, or one of a known type with a field
-            missing or of the wrong kind. The problem names the path and repeats nothing of it.
-    """
-    message: FromApp | Unrecognized = _from_app(data)
-    return message
+Raises:
+    DecodeError: not a JSON object with a text ``type``, or one of a known type with a field
+        missing or of the wrong kind. The problem names the path and repeats nothing of it.
+"""
 
+decode_from_glasses: Final[Callable[[str | bytes], FromGlasses | Unrecognized]] = _decoder(
+    FromGlasses
+)
+"""The message in a text frame of the glasses; raises as ``decode_from_app``."""
 
-def decode_from_glasses(data: str | bytes) -> FromGlasses | Unrecognized:
-    """The message in a text frame of the glasses; raises as ``decode_from_app``."""
-    message: FromGlasses | Unrecognized = _from_glasses(data)
-    return message
+decode_to_app: Final[Callable[[str | bytes], ToApp | Unrecognized]] = _decoder(ToApp)
+"""The message in a text frame to an app; raises as ``decode_from_app``."""
 
-
-def decode_to_app(data: str | bytes) -> ToApp | Unrecognized:
-    """The message in a text frame to an app; raises as ``decode_from_app``."""
-    message: ToApp | Unrecognized = _to_app(data)
-    return message
-
-
-def decode_to_glasses(data: str | bytes) -> ToGlasses | Unrecognized:
-    """The message in a text frame to the glasses; raises as ``decode_from_app``."""
-    message: ToGlasses | Unrecognized = _to_glasses(data)
-    return message
+decode_to_glasses: Final[Callable[[str | bytes], ToGlasses | Unrecognized]] = _decoder(ToGlasses)
+"""The message in a text frame to the glasses; raises as ``decode_from_app``."""
 
 
 def encode(message: msgspec.Struct) -> str:

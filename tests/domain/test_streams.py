@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,27 @@ def spoken(language: str | None) -> StreamEvent:
 
 def translated(source: str, target: str) -> StreamEvent:
     return StreamEvent(stream="translation", language=source, target_language=target)
+
+
+@given(events, events)
+def test_events_are_told_apart_by_their_keys(one: StreamEvent, other: StreamEvent) -> None:
+    again = attrs.evolve(one)
+    assert again == one
+    assert again.key == one.key
+    assert (one.key == other.key) is (one == other)
+    assert one.name_size >= len(one.stream)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (StreamEvent(stream="a"), StreamEvent(stream="a", identified=False)),
+        (StreamEvent(stream="a", language="b"), StreamEvent(stream="a", gesture="b")),
+        (StreamEvent(stream="('a', 'b', None)"), StreamEvent(stream="a", language="b")),
+    ],
+)
+def test_alike_events_have_keys_of_their_own(one: StreamEvent, other: StreamEvent) -> None:
+    assert one.key != other.key
 
 
 # ---- parse and print
