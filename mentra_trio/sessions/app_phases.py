@@ -14,6 +14,7 @@ from typing import Final
 
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..concurrency.race import race
 from ..domain.breaker import Sign
 from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET, CloseReason
@@ -185,7 +186,7 @@ async def _until_disproved(app: AppSession, link: Link) -> CloseReason:
         await trio.sleep(PROOF_S)
         if link.last_heard < asked_at:
             return APP_SILENT
-        app.restarted = trio.Event()  # this one came after the restart
+        app.restarted = Milestone()  # this one came after the restart
 
 
 async def _settle(app: AppSession) -> None:

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from ..concurrency.loan import Loan
+from ..concurrency.milestone import Milestone
 from ..concurrency.offers import Offers
 from ..concurrency.oneshot import OneShot
 from ..domain.apps import AppRegistration
@@ -122,13 +123,13 @@ class AppSession:
     offers: Offers[Arrival, CloseReason] = attrs.field(init=False)
     outcome: OneShot[StartResult] = attrs.field(factory=OneShot, init=False)
     """Of the start or return that is under way or to come; settled while the app runs."""
-    asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    asked: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when somebody wants the app now, whatever the schedule says."""
-    restarted: trio.Event = attrs.field(factory=trio.Event, init=False)
+    restarted: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when the app's server said that it was restarted: a lost link needs no grace."""
-    listed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    listed: Milestone = attrs.field(factory=Milestone, init=False)
     """Set, and replaced, when a list of subscriptions has been applied."""
-    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    ended: Milestone = attrs.field(factory=Milestone, init=False)
     serving: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     updates: UpdateQueue = attrs.field(init=False)
     unsaved_from: int = attrs.field(default=1, init=False)
@@ -234,7 +235,7 @@ class AppSession:
             self._await_outcome()
 
     def _await_outcome(self) -> None:
-        self.outcome, self.asked = OneShot(), trio.Event()
+        self.outcome, self.asked = OneShot(), Milestone()
         self._wanted_since = trio.current_time()
 
     def new_attempt(self) -> Attempt:
@@ -272,7 +273,7 @@ class AppSession:
         self._loan = self.offers.take()
         self.reported.clear()
         self.released, self.tries_out = None, False
-        self.restarted = trio.Event()
+        self.restarted = Milestone()
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)
         same = arrival.reconnect or self.runtime == self.floor

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..concurrency.loan import Loan
+from ..concurrency.milestone import Milestone
 from ..concurrency.offers import Offers
 from ..domain.attachment import OVER, UserEvent, UserState, next_state
 from ..domain.close_reasons import (
@@ -66,10 +67,10 @@ class UserSession:
     roster: Roster = attrs.field(init=False)
     announcements: Errand = attrs.field(init=False)
     living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
-    recalled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    acknowledged: Milestone = attrs.field(factory=Milestone, init=False)
+    recalled: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when the apps that a server before this one knew of are known here."""
-    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    ended: Milestone = attrs.field(factory=Milestone, init=False)
     _loan: Loan[Link, CloseReason] | None = attrs.field(default=None, init=False)
     _since: datetime = attrs.field(init=False)
 

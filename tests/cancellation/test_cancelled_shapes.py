@@ -14,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.clients.inbox import Inbox
 from mentra_trio.concurrency.loan import Loan
+from mentra_trio.concurrency.milestone import Milestone
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.concurrency.oneshot import OneShot
 from mentra_trio.concurrency.race import race
@@ -30,6 +31,7 @@ class Shapes:
     loan: Loan[str, str] = attrs.field(factory=lambda: Loan("a link"))
     offers: Offers[str, str] = attrs.field(factory=lambda: Offers("replaced"))
     shot: OneShot[str] = attrs.field(factory=OneShot)
+    milestone: Milestone = attrs.field(factory=Milestone)
     watched: Watched[int] = attrs.field(factory=lambda: Watched(0))
     inbox: Inbox[str] = attrs.field(factory=Inbox)
     follower: Follower = attrs.field(factory=lambda: Follower(None))
@@ -44,6 +46,7 @@ class Shapes:
         self.loan.give_back("done")
         self.offers.offer("a link")
         self.shot.settle("done")
+        self.milestone.set()
         self.watched.set(1)
         self.inbox.put("done")
         self.follower.put({"fact": "done"})
@@ -61,6 +64,7 @@ WAITS: dict[Callable[..., object], Callable[[Shapes], Awaitable[object]]] = {
     Loan.returned: lambda shapes: shapes.loan.returned(),
     Offers.until_offered: lambda shapes: shapes.offers.until_offered(),
     OneShot.wait: lambda shapes: shapes.shot.wait(),
+    Milestone.wait: lambda shapes: shapes.milestone.wait(),
     Watched.until: lambda shapes: shapes.watched.until(lambda value: value == 1),
     Inbox.take: lambda shapes: shapes.inbox.take(),
     Follower.next: lambda shapes: shapes.follower.next(),
