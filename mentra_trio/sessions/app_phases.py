@@ -47,21 +47,21 @@ EXPLAINED: Final = frozenset({AppEvent.ATTEMPT_FAILED, AppEvent.BUDGET_SPENT})
 async def run_app(app: AppSession) -> None:
     """Live until stopped or at rest, then wind down within a bound. Leaves nothing behind."""
     try:
-        with app.serving:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(app.updates.run)
-                if app.state is not AppState.CONNECTING:
-                    await _go_on(app)
-                while app.state not in OVER:
-                    event = await PHASES[app.state](app, nursery)
-                    if app.state not in OVER:  # a stop in the same turn wins
-                        because = app.problem if event in EXPLAINED else ""
-                        app.advance(event, CAUSES.get(event), because=because)
-                nursery.cancel_scope.cancel("app session over")
+        async with trio.open_nursery() as nursery:
+            app.live_in(nursery)
+            if app.state is not AppState.CONNECTING:
+                await _go_on(app)
+            while app.state not in OVER:
+                event = await PHASES[app.state](app, nursery)
+                if app.state not in OVER:  # a stop in the same turn wins
+                    because = app.problem if event in EXPLAINED else ""
+                    app.advance(event, CAUSES.get(event), because=because)
+            nursery.cancel_scope.cancel("app session over")
     except* trio.Cancelled:
         app.stop(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
         raise
     finally:
+        app.updates.close()
         app.end_turn()
         if app.state not in RESTING:
             app.stop(StopCause.CRASHED)  # does nothing where a cause was given before

@@ -125,7 +125,7 @@ async def at_work() -> AsyncGenerator[Work]:
     failed: list[BaseException] = []
     work = Work(UpdateQueue(8, failed.append), failed=failed)
     async with trio.open_nursery() as nursery:
-        await nursery.start(work.queue.run)
+        work.queue.open(nursery)
         yield work
         nursery.cancel_scope.cancel("closing time")
 
@@ -146,7 +146,7 @@ async def test_what_was_queued_is_done_although_nobody_waits_for_it(
     assert await cancel_at_every_moment(at_work, call, check) > 2
 
 
-@cancels(UpdateQueue.run)
+@cancels(UpdateQueue.finish)
 async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: MockClock) -> None:
     @asynccontextmanager
     async def world() -> AsyncGenerator[tuple[Work, list[object]]]:
@@ -167,9 +167,8 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
         work, _ = world
         await trio.lowlevel.checkpoint()
         async with trio.open_nursery() as nursery:
-            await nursery.start(work.queue.run)
-            await trio.sleep(0.5)
-            work.queue.finish()
+            work.queue.open(nursery)
+            await work.queue.finish(1)
 
     async def check(world: tuple[Work, list[object]]) -> None:
         work, told = world
@@ -177,7 +176,8 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
         if not work.done and not told:  # it was never run
             with trio.CancelScope() as scope:
                 scope.cancel()
-                await work.queue.run()
+                async with trio.open_nursery() as nursery:
+                    work.queue.open(nursery)
         await trio.sleep(1)
         assert len(told) == 3
 
