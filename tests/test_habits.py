@@ -37,6 +37,7 @@ MAY_SPAWN = {
     "sessions/errands.py",
     "sessions/health.py",
     "sessions/roster.py",
+    "sessions/update_queue.py",
     "sessions/user_phases.py",
     "streams/ffmpeg_streams.py",
     "streams/opening.py",

@@ -11,6 +11,7 @@ from typing import Final
 
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..domain.close_reasons import UPDATES_OVERFLOW, CloseReason
 from ..domain.errors import DecodeError, SessionEnded, UpdatesOverflow
 from ..domain.facts import SubscriptionsChanged
@@ -98,7 +99,7 @@ async def apply_subscriptions(app: AppSession, requested: SubscriptionSet) -> Su
         )
     )
     app.listed.set()
-    app.listed = trio.Event()
+    app.listed = Milestone()
     app.note()
     app.desk.apps_changed()
     _report_added(app, allowed)

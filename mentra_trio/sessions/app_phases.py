@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..concurrency.race import race
 from ..domain.breaker import Sign
 from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET, CloseReason
@@ -47,21 +48,21 @@ EXPLAINED: Final = frozenset({AppEvent.ATTEMPT_FAILED, AppEvent.BUDGET_SPENT})
 async def run_app(app: AppSession) -> None:
     """Live until stopped or at rest, then wind down within a bound. Leaves nothing behind."""
     try:
-        with app.serving:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(app.updates.run)
-                if app.state is not AppState.CONNECTING:
-                    await _go_on(app)
-                while app.state not in OVER:
-                    event = await PHASES[app.state](app, nursery)
-                    if app.state not in OVER:  # a stop in the same turn wins
-                        because = app.problem if event in EXPLAINED else ""
-                        app.advance(event, CAUSES.get(event), because=because)
-                nursery.cancel_scope.cancel("app session over")
+        async with trio.open_nursery() as nursery:
+            app.live_in(nursery)
+            if app.state is not AppState.CONNECTING:
+                await _go_on(app)
+            while app.state not in OVER:
+                event = await PHASES[app.state](app, nursery)
+                if app.state not in OVER:  # a stop in the same turn wins
+                    because = app.problem if event in EXPLAINED else ""
+                    app.advance(event, CAUSES.get(event), because=because)
+            nursery.cancel_scope.cancel("app session over")
     except* trio.Cancelled:
         app.stop(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
         raise
     finally:
+        app.updates.close()
         app.end_turn()
         if app.state not in RESTING:
             app.stop(StopCause.CRASHED)  # does nothing where a cause was given before
@@ -186,7 +187,7 @@ class RestartOfServer:
 
     def dispel(self) -> None:
         """See ``link_service.Doubt``."""
-        self.app.restarted = trio.Event()  # this one came after the restart
+        self.app.restarted = Milestone()  # this one came after the restart
 
 
 async def _settle_and_use(app: AppSession, link: Link) -> CloseReason:

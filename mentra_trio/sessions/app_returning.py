@@ -10,6 +10,7 @@ from functools import partial
 
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..concurrency.race import race
 from ..domain.breaker import Sign, sign_of
 from ..domain.errors import StoreFailed, WebhookFailed, WebhookFailure
@@ -45,7 +46,7 @@ async def resurrecting(app: AppSession, nursery: trio.Nursery) -> AppEvent:
     """RESURRECTING: one webhook, and the wait for the init that it should bring."""
     _begin_budget(app)
     app.retry_at = None
-    app.restarted = trio.Event()  # that word was heeded; if this fails, the next try has its wait
+    app.restarted = Milestone()  # that word was heeded; if this fails, the next try has its wait
     if await try_once(app, nursery):
         return AppEvent.LINK_ATTACHED
     app.end_turn()

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..concurrency.loan import Loan
+from ..concurrency.milestone import Milestone
 from ..concurrency.offers import Offers
 from ..concurrency.oneshot import OneShot
 from ..domain.apps import AppRegistration
@@ -125,14 +126,15 @@ class AppSession:
     offers: Offers[Arrival, CloseReason] = attrs.field(init=False)
     outcome: OneShot[StartResult] = attrs.field(factory=OneShot, init=False)
     """Of the start or return that is under way or to come; settled while the app runs."""
-    asked: trio.Event = attrs.field(factory=trio.Event, init=False)
+    asked: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when somebody wants the app now, whatever the schedule says."""
-    restarted: trio.Event = attrs.field(factory=trio.Event, init=False)
+    restarted: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when the app's server said that it was restarted: a lost link needs no grace."""
-    listed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    listed: Milestone = attrs.field(factory=Milestone, init=False)
     """Set, and replaced, when a list of subscriptions has been applied."""
-    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
-    serving: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    ended: Milestone = attrs.field(factory=Milestone, init=False)
+    living: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """That of the nursery in which everything of this session runs; see ``live_in``."""
     updates: UpdateQueue = attrs.field(init=False)
     unsaved_from: int = attrs.field(default=1, init=False)
     _loan: AppLoan | None = attrs.field(default=None, init=False)
@@ -192,7 +194,15 @@ class AppSession:
         """
         if self.state not in ENDED:
             self.advance(AppEvent.STOP_REQUESTED, cause, because=because)
-        self.serving.cancel(cause.value)
+        if self.living is not None:
+            self.living.cancel(cause.value)
+
+    def live_in(self, nursery: trio.Nursery) -> None:
+        """Live until ``nursery`` is over; ``stop`` cancels it, also one that came before this."""
+        self.living = nursery.cancel_scope
+        self.updates.open(nursery)
+        if self.state in ENDED:
+            self.living.cancel("stopped before it began")
 
     def advance(
         self, event: AppEvent, cause: StopCause | None = None, *, because: str = ""
@@ -239,7 +249,7 @@ class AppSession:
             self._await_outcome()
 
     def _await_outcome(self) -> None:
-        self.outcome, self.asked = OneShot(), trio.Event()
+        self.outcome, self.asked = OneShot(), Milestone()
         self._wanted_since = trio.current_time()
 
     def new_attempt(self) -> Attempt:
@@ -277,7 +287,7 @@ class AppSession:
         self._loan = self.offers.take()
         self.reported.clear()
         self.released, self.tries_out = None, False
-        self.restarted = trio.Event()
+        self.restarted = Milestone()
         arrival = self._loan.resource
         self.floor = max(self.floor, arrival.serial or 0)
         same = arrival.reconnect or self.runtime == self.floor

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..concurrency.oneshot import OneShot
 from ..domain.errors import WebhookFailed
 from ..domain.ids import PackageName
@@ -29,9 +30,9 @@ class Attempt:
     token: str
     serial: int
     resurrection: bool
-    delivered: trio.Event = attrs.field(factory=trio.Event)
+    delivered: Milestone = attrs.field(factory=Milestone)
     failure: OneShot[WebhookFailed] = attrs.field(factory=OneShot)
-    key_rejected: trio.Event = attrs.field(factory=trio.Event)
+    key_rejected: Milestone = attrs.field(factory=Milestone)
     calling: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
 

@@ -340,23 +340,19 @@ class Directory:
         self._recalled.pop(user, None)
         session = UserSession(user, self.surroundings, state, known_before)
         self._users[user] = session
+        session.roster.wishes.queue.open(self.nursery)
         self._wake()
         self.nursery.start_soon(self._run_user, session, name=f"user {user}")
         return session
 
     async def _run_user(self, session: UserSession) -> None:
         """Bulkhead: whatever happens inside one user session stays inside it."""
-        commands = trio.CancelScope(shield=True)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._keep_commands, session, commands)
-                try:
-                    with contain(partial(self._crashed, session)):
-                        await run_user(session)
-                finally:
-                    session.roster.wishes.queue.finish()
-                    commands.deadline = trio.current_time() + self.surroundings.lifecycle.stop_s
+            with contain(partial(self._crashed, session)):
+                await run_user(session)
         finally:
+            with trio.CancelScope(shield=True):  # what the user commanded is written down
+                await session.roster.wishes.queue.finish(self.surroundings.lifecycle.stop_s)
             del self._users[session.user]
             self._remember_ended(session)
             if not self.draining:
@@ -368,11 +364,6 @@ class Directory:
         self._ended_tokens.update(dict.fromkeys(session.roster.book.tokens))
         while len(self._ended_tokens) > ENDED_TOKENS_REMEMBERED:
             self._ended_tokens.popitem(last=False)
-
-    async def _keep_commands(self, session: UserSession, scope: trio.CancelScope) -> None:
-        """Write down what the user commanded, also when the session is over before it is done."""
-        with scope:
-            await session.roster.wishes.queue.run()
 
     def _crashed(self, session: UserSession, error: BaseException) -> None:
         self.surroundings.telemetry.emit(

@@ -8,6 +8,7 @@ from typing import Any, Final
 import attrs
 import trio
 
+from ..concurrency.milestone import Milestone
 from ..domain.demand import MicrophoneState, microphone_demand
 from ..domain.timings import (
     MICROPHONE_OFF_HOLD_S,
@@ -37,7 +38,7 @@ class Microphone(Subsystem):
     """When they were told something else than before."""
     _unasked_until: float | None = attrs.field(default=None, init=False)
     """Until then audio that nobody asked for is not answered."""
-    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _changed: Milestone = attrs.field(factory=Milestone, init=False)
     _following: Errand = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -95,7 +96,7 @@ class Microphone(Subsystem):
             if self._state.enabled and self._told_at is not None:
                 repeat.deadline = self._told_at + MICROPHONE_REPEAT_S
             while self._wanted() == self._state:
-                self._changed = trio.Event()
+                self._changed = Milestone()
                 await self._changed.wait()
             if self._changed_at is not None and self._wanted().enabled:  # an "off" waits anyway
                 await trio.sleep_until(self._changed_at + MICROPHONE_PAUSE_S)
@@ -106,7 +107,7 @@ class Microphone(Subsystem):
         """Keep it on for a while: an app that reconnects lists nothing for a moment."""
         with trio.move_on_after(MICROPHONE_OFF_HOLD_S):
             while not self._wanted().enabled:
-                self._changed = trio.Event()
+                self._changed = Milestone()
                 await self._changed.wait()
         return self._wanted()
 

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..concurrency.bulkhead import contain
+from ..concurrency.milestone import Milestone
 from ..domain.backlog import Backlog
 from ..domain.errors import SessionEnded, StoreFailed, UnknownApp, UpdatesOverflow
 from ..domain.facts import Crashed, FreshSession, StartAnswered, StartJoined
@@ -60,7 +61,7 @@ class Roster:
     foreground: Foreground = attrs.field(init=False)
     compatibility: Compatibility = attrs.field(init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
-    _ready: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _ready: Milestone = attrs.field(factory=Milestone, init=False)
     _lives: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     _stops: Counter[PackageName] = attrs.field(factory=Counter, init=False)
     """Stops so far. A start that finds more of them than when it was given is void."""

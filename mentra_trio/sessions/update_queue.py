@@ -11,6 +11,7 @@ import outcome
 import trio
 
 from ..concurrency.bulkhead import contain
+from ..concurrency.milestone import Milestone
 from ..concurrency.oneshot import OneShot
 from ..domain.errors import SessionEnded, UpdatesOverflow
 
@@ -24,21 +25,39 @@ class _Job(Generic[T]):
 
 
 @attrs.define(eq=False, repr=False)
+class _Work:
+    """What there is while there is something to do: the channel, and the worker's scope."""
+
+    sender: trio.MemorySendChannel[_Job[object]]
+    receiver: trio.MemoryReceiveChannel[_Job[object]]
+    scope: trio.CancelScope
+    over: Milestone = attrs.field(factory=Milestone, init=False)
+
+
+@attrs.define(eq=False, repr=False)
 class UpdateQueue:
     """Applies operations strictly one after another, whatever each of them takes (seed 002).
 
     ``submit`` is for the link's reader and never blocks it; ``enqueue`` is for those who want
-    the result. ``run`` is the only task in which an operation ever executes; cancelling it is
-    the whole clean-up.
+    the result. An operation only ever runs in the one worker, a task of the nursery that
+    ``open`` was given; cancelling that is the whole clean-up. The worker and its channel are
+    there while there is something to do: who has nothing to update costs no task.
+
+    ``outlives`` is whether the worker goes on when its nursery is cancelled, until ``finish``.
     """
 
     capacity: int
     report: Callable[[BaseException], None]
-    _sender: trio.MemorySendChannel[_Job[object]] = attrs.field(init=False)
-    _receiver: trio.MemoryReceiveChannel[_Job[object]] = attrs.field(init=False)
+    outlives: bool = False
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    _work: _Work | None = attrs.field(default=None, init=False)
+    _ended: bool = attrs.field(default=False, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._sender, self._receiver = trio.open_memory_channel[_Job[object]](self.capacity)
+    def open(self, nursery: trio.Nursery) -> None:
+        """Let operations run in ``nursery`` from now on, those that wait first."""
+        self._nursery = nursery
+        if self._work is not None:
+            nursery.start_soon(self._run, self._work, None, name="updates")
 
     def submit(self, operation: Callable[[], Awaitable[T]]) -> OneShot[outcome.Maybe[T]]:
         """Have ``operation`` run after all that were submitted before it.
@@ -47,10 +66,10 @@ class UpdateQueue:
 
         Raises:
             UpdatesOverflow: ``capacity`` operations wait already.
-            SessionEnded: the worker has ended.
+            SessionEnded: the queue was closed, or its worker cancelled.
         """
         job = _Job(operation)
-        self._send(job)
+        self._send(job)  # type: ignore[arg-type]  # the channel holds any T
         return job.result
 
     async def enqueue(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -64,32 +83,51 @@ class UpdateQueue:
         """
         return (await self.submit(operation).wait()).unwrap()
 
-    def _send(self, job: _Job[T]) -> None:
+    def _send(self, job: _Job[object]) -> None:
+        if self._ended:
+            raise SessionEnded("the session has ended")
+        if self._work is None:
+            channel = trio.open_memory_channel[_Job[object]](self.capacity)
+            self._work = _Work(*channel, trio.CancelScope(shield=self.outlives))
+            if self._nursery is not None:  # the first one does not wait: it is at work at once
+                self._nursery.start_soon(self._run, self._work, job, name="updates")
+                return
         try:
-            self._sender.send_nowait(job)  # type: ignore[arg-type]  # the channel holds any T
+            self._work.sender.send_nowait(job)
         except trio.WouldBlock:
             raise UpdatesOverflow(f"more than {self.capacity} updates wait") from None
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise SessionEnded("the session has ended") from None
 
-    def finish(self) -> None:
-        """Take no more operations; ``run`` returns once those that wait are done."""
-        self._sender.close()
+    def close(self) -> None:
+        """Take no more operations; those that wait are still done, while the nursery lives."""
+        self._ended = True
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until cancelled, or to the end after ``finish``.
+    async def finish(self, within: float) -> None:
+        """Take no more operations, and return when those that wait are done.
 
-        A failing operation is reported and does not block the next.
+        After ``within`` seconds what is not done is given up. Waits for the worker in any case:
+        the next one shall not begin beside it.
         """
-        with self._receiver:
-            task_status.started()
-            try:
-                async for job in self._receiver:
-                    await self._work(job)
-            finally:
-                self._refuse_the_rest()
+        self._ended = True
+        if self._work is not None:
+            self._work.scope.deadline = trio.current_time() + within
+            await self._work.over.wait()
 
-    async def _work(self, job: _Job[object]) -> None:
+    async def _run(self, work: _Work, job: _Job[object] | None) -> None:
+        """Work until nothing waits any more. A failing operation does not block the next."""
+        done = False
+        try:
+            with work.scope:
+                while job is not None or (job := _next_of(work)) is not None:
+                    await self._apply(job)
+                    job = None
+                done = True
+        finally:
+            self._ended = self._ended or not done
+            self._work = None
+            _refuse(job, work)
+            work.over.set()
+
+    async def _apply(self, job: _Job[object]) -> None:
         try:
             with contain(partial(self._failed, job)):
                 job.result.settle(outcome.Value(await job.operation()))
@@ -100,10 +138,18 @@ class UpdateQueue:
         job.result.settle(outcome.Error(error))
         self.report(error)
 
-    def _refuse_the_rest(self) -> None:
-        while True:
-            try:
-                job = self._receiver.receive_nowait()
-            except (trio.WouldBlock, trio.EndOfChannel):
-                return
-            job.result.settle(outcome.Error(SessionEnded("the session has ended")))
+
+def _next_of(work: _Work) -> _Job[object] | None:
+    try:
+        return work.receiver.receive_nowait()
+    except trio.WouldBlock:
+        return None
+
+
+def _refuse(job: _Job[object] | None, work: _Work) -> None:
+    """Tell those whose operations will not be done; nobody, if all are."""
+    while job is not None or (job := _next_of(work)) is not None:
+        job.result.settle(outcome.Error(SessionEnded("the session has ended")))
+        job = None
+    work.sender.close()
+    work.receiver.close()

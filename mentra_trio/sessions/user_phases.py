@@ -32,22 +32,22 @@ RECALL_TRIES: Final = 3
 async def run_user(user: UserSession) -> None:
     """Live until the glasses stay away for the user's grace period, or the session is ended."""
     try:
-        with user.living:
+        async with trio.open_nursery() as nursery:
+            user.live_in(nursery)
             settings_read = await _read_settings(user)
             saved, wanted = await _load(user)
-            async with trio.open_nursery() as nursery:
-                user.desk.place.errands.open(nursery)
-                user.desk.opened()
-                user.roster.open(nursery)
-                user.recall(saved, wanted)
-                nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
-                if not settings_read:
-                    nursery.start_soon(_until_settings_read, user, name="settings")
-                while not user.over:
-                    event = await PHASES[user.state](user)
-                    if not user.over:  # an end in the same turn wins
-                        user.advance(event)
-                user.end(StopCause.USER_SESSION_ENDED)
+            user.desk.place.errands.open(nursery)
+            user.desk.opened()
+            user.roster.open(nursery)
+            user.recall(saved, wanted)
+            nursery.start_soon(_start_wanted_after_ack, user, name="wanted apps")
+            if not settings_read:
+                nursery.start_soon(_until_settings_read, user, name="settings")
+            while not user.over:
+                event = await PHASES[user.state](user)
+                if not user.over:  # an end in the same turn wins
+                    user.advance(event)
+            user.end(StopCause.USER_SESSION_ENDED)
     except* trio.Cancelled:
         user.end(StopCause.SERVER_CLOSING)  # ended from outside, without a word to us before
         raise

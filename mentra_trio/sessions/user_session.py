@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from ..concurrency.loan import Loan
+from ..concurrency.milestone import Milestone
 from ..concurrency.offers import Offers
 from ..domain.attachment import OVER, UserEvent, UserState, next_state
 from ..domain.close_reasons import (
@@ -65,11 +66,12 @@ class UserSession:
     desk: Desk = attrs.field(init=False)
     roster: Roster = attrs.field(init=False)
     announcements: Errand = attrs.field(init=False)
-    living: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
-    acknowledged: trio.Event = attrs.field(factory=trio.Event, init=False)
-    recalled: trio.Event = attrs.field(factory=trio.Event, init=False)
+    living: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """That of the nursery in which everything of this session runs; see ``live_in``."""
+    acknowledged: Milestone = attrs.field(factory=Milestone, init=False)
+    recalled: Milestone = attrs.field(factory=Milestone, init=False)
     """Set when the apps that a server before this one knew of are known here."""
-    ended: trio.Event = attrs.field(factory=trio.Event, init=False)
+    ended: Milestone = attrs.field(factory=Milestone, init=False)
     _loan: Loan[Link, CloseReason] | None = attrs.field(default=None, init=False)
     _since: datetime = attrs.field(init=False)
 
@@ -169,6 +171,12 @@ class UserSession:
 
     # -- life ------------------------------------------------------------------------
 
+    def live_in(self, nursery: trio.Nursery) -> None:
+        """Live until ``nursery`` is over; ``end`` cancels it, also one that came before this."""
+        self.living = nursery.cancel_scope
+        if self.over:
+            self.living.cancel("ended before it began")
+
     def advance(self, event: UserEvent, cause: str = "") -> None:
         """Take ``event``. The only place where the state changes."""
         old, self.state = self.state, next_state(self.state, event)
@@ -189,7 +197,8 @@ class UserSession:
         if not self.over:
             crashed = cause is StopCause.CRASHED
             self.advance(UserEvent.CRASHED if crashed else UserEvent.ENDED, cause.value)
-        self.living.cancel(cause.value)  # first: nothing of it shall wake up for what follows
+        if self.living is not None:
+            self.living.cancel(cause.value)  # first: nothing shall wake up for what follows
         self.desk.place.errands.close()
         self.roster.end(cause)
         self.recalled.set()

@@ -28,7 +28,7 @@ WISHES_REMEMBERED: Final = 1_024
 @attrs.define(eq=False, repr=False)
 class Wishes:
     """The user's commands about apps. They outlive the session in which they were given:
-    whoever runs the session runs ``queue`` too, and lets it finish.
+    whoever runs the session opens ``queue`` beside it, and lets it finish.
     """
 
     user: UserId
@@ -42,7 +42,9 @@ class Wishes:
 
     def __attrs_post_init__(self) -> None:
         report = partial(report_store_trouble, self.surroundings, self.user)
-        self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report)
+        self.queue = UpdateQueue(
+            self.surroundings.limits.updates_waiting, report, outlives=True
+        )
 
     def note(
         self, package: PackageName, *, wanted: bool, instead_of: Collection[PackageName] = ()

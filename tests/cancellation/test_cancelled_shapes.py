@@ -14,6 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from mentra_trio.clients.inbox import Inbox
 from mentra_trio.concurrency.loan import Loan
+from mentra_trio.concurrency.milestone import Milestone
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.concurrency.oneshot import OneShot
 from mentra_trio.concurrency.race import race
@@ -30,6 +31,7 @@ class Shapes:
     loan: Loan[str, str] = attrs.field(factory=lambda: Loan("a link"))
     offers: Offers[str, str] = attrs.field(factory=lambda: Offers("replaced"))
     shot: OneShot[str] = attrs.field(factory=OneShot)
+    milestone: Milestone = attrs.field(factory=Milestone)
     watched: Watched[int] = attrs.field(factory=lambda: Watched(0))
     inbox: Inbox[str] = attrs.field(factory=Inbox)
     follower: Follower = attrs.field(factory=lambda: Follower(None))
@@ -44,6 +46,7 @@ class Shapes:
         self.loan.give_back("done")
         self.offers.offer("a link")
         self.shot.settle("done")
+        self.milestone.set()
         self.watched.set(1)
         self.inbox.put("done")
         self.follower.put({"fact": "done"})
@@ -61,6 +64,7 @@ WAITS: dict[Callable[..., object], Callable[[Shapes], Awaitable[object]]] = {
     Loan.returned: lambda shapes: shapes.loan.returned(),
     Offers.until_offered: lambda shapes: shapes.offers.until_offered(),
     OneShot.wait: lambda shapes: shapes.shot.wait(),
+    Milestone.wait: lambda shapes: shapes.milestone.wait(),
     Watched.until: lambda shapes: shapes.watched.until(lambda value: value == 1),
     Inbox.take: lambda shapes: shapes.inbox.take(),
     Follower.next: lambda shapes: shapes.follower.next(),
@@ -121,7 +125,7 @@ async def at_work() -> AsyncGenerator[Work]:
     failed: list[BaseException] = []
     work = Work(UpdateQueue(8, failed.append), failed=failed)
     async with trio.open_nursery() as nursery:
-        await nursery.start(work.queue.run)
+        work.queue.open(nursery)
         yield work
         nursery.cancel_scope.cancel("closing time")
 
@@ -142,7 +146,7 @@ async def test_what_was_queued_is_done_although_nobody_waits_for_it(
     assert await cancel_at_every_moment(at_work, call, check) > 2
 
 
-@cancels(UpdateQueue.run)
+@cancels(UpdateQueue.finish)
 async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: MockClock) -> None:
     @asynccontextmanager
     async def world() -> AsyncGenerator[tuple[Work, list[object]]]:
@@ -163,9 +167,8 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
         work, _ = world
         await trio.lowlevel.checkpoint()
         async with trio.open_nursery() as nursery:
-            await nursery.start(work.queue.run)
-            await trio.sleep(0.5)
-            work.queue.finish()
+            work.queue.open(nursery)
+            await work.queue.finish(1)
 
     async def check(world: tuple[Work, list[object]]) -> None:
         work, told = world
@@ -173,7 +176,8 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
         if not work.done and not told:  # it was never run
             with trio.CancelScope() as scope:
                 scope.cancel()
-                await work.queue.run()
+                async with trio.open_nursery() as nursery:
+                    work.queue.open(nursery)
         await trio.sleep(1)
         assert len(told) == 3
 

@@ -32,7 +32,6 @@ from mentra_trio.sessions.foreground import Foreground
 from mentra_trio.sessions.keeper import Keeper
 from mentra_trio.sessions.microphone import Microphone
 from mentra_trio.sessions.returns import Returns
-from mentra_trio.sessions.update_queue import UpdateQueue
 from mentra_trio.testing.household import (
     APP,
     USER,
@@ -148,7 +147,6 @@ async def test_a_short_life(autojump_clock: MockClock) -> None:
     Keeper.run,
     Display.run,
     Microphone.run,
-    UpdateQueue.run,
     FakeWebhooks.health,
     user_phases.run_user,
     user_phases.waiting,

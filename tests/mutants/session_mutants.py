@@ -85,11 +85,9 @@ LIFE_OF_AN_APP: Final = (
     ),
     bug(
         "two_workers_apply_updates",
-        "app_phases",
-        "                await nursery.start(app.updates.run)\n",
-        "                await nursery.start(app.updates.run)\n"
-        "                app.updates._receiver = app.updates._receiver.clone()\n"
-        "                await nursery.start(app.updates.run)\n",
+        "update_queue",
+        "        if self._work is None:\n            channel",
+        "        if self._work is None or self._nursery is not None:\n            channel",
         "subscription_updates",
         realistic=True,
     ),
@@ -544,8 +542,8 @@ MESSAGES: Final = (
     bug(
         "who_waits_for_an_update_is_not_told_of_the_end",
         "update_queue",
-        "                self._refuse_the_rest()\n",
-        "                pass\n",
+        "            _refuse(job, work)\n",
+        "            pass\n",
         "subscription_updates",
         "cancellation/test_cancelled_shapes.py",
         realistic=True,

@@ -17,7 +17,7 @@ async def test_enqueue_processes_operations_in_arrival_order(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     queue = UpdateQueue(16, lambda error: None)
-    await nursery.start(queue.run)
+    queue.open(nursery)
     results: list[int] = []
 
     async def operation(delay_ms: int, number: int) -> int:

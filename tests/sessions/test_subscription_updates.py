@@ -122,7 +122,7 @@ async def test_more_waiting_updates_than_the_bound_close_that_link_by_name(
 @pytest.fixture
 async def queue(nursery: trio.Nursery) -> UpdateQueue:
     queue = UpdateQueue(64, lambda error: None)
-    await nursery.start(queue.run)
+    queue.open(nursery)
     return queue
 
 
@@ -131,7 +131,7 @@ async def test_a_failing_operation_is_reported_and_does_not_block_the_next(
 ) -> None:
     reported: list[BaseException] = []
     queue = UpdateQueue(64, reported.append)
-    await nursery.start(queue.run)
+    queue.open(nursery)
 
     async def fail() -> None:
         await trio.sleep(1)
@@ -168,7 +168,7 @@ async def test_operations_complete_in_arrival_order_whatever_each_takes(
 
     async with trio.open_nursery() as nursery:
         queue = UpdateQueue(64, lambda error: None)
-        await nursery.start(queue.run)
+        queue.open(nursery)
         for number, delay in enumerate(delays):
             queue.submit(partial(operation, number, delay))
         await queue.enqueue(trio.lowlevel.checkpoint)
@@ -189,7 +189,7 @@ async def test_everybody_waiting_is_told_when_the_worker_ends(autojump_clock: Mo
     async with trio.open_nursery() as callers:
         async with trio.open_nursery() as nursery:
             queue = UpdateQueue(8, lambda error: None)
-            await nursery.start(queue.run)
+            queue.open(nursery)
 
             async def wait(operation: str) -> None:
                 with pytest.raises(SessionEnded):
