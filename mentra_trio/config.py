@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import select
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from .domain.voices import VoiceSettings
 
 SECRET_BYTES_MIN: Final = 32
 """RFC 7518 3.2: an HS256 key is at least as long as its hash."""
+DRIVERS: Final = ("auto", "trio", "pump")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SPEECH_ENGINES: Final = ("none", "pocketsphinx")
 
@@ -49,6 +51,13 @@ def _web_address(_: object, field: _Field, value: str | None) -> None:
 def _log_level(_: object, field: _Field, value: str) -> None:
     if value not in LOG_LEVELS:
         raise ValueError(f"{field.name} must be one of {', '.join(LOG_LEVELS)}")
+
+
+def _driver(_: object, field: _Field, value: str) -> None:
+    if value not in DRIVERS:
+        raise ValueError(f"{field.name} must be one of {', '.join(DRIVERS)}")
+    if value == "pump" and not hasattr(select, "epoll"):
+        raise ValueError(f"{field.name} cannot be pump here: this system has no epoll")
 
 
 def _engine(_: object, field: _Field, value: str) -> None:
@@ -100,6 +109,8 @@ class Config:
         supabase_jwt_secret: what a Supabase project signs its tokens with; ``None``: no such
             tokens are exchanged for core tokens.
         dashboard_package: the app that may write the dashboard.
+        driver: how plain sockets are read: ``trio``, each by its session's own task; ``pump``, all
+            by one task, which is quicker and needs Linux; ``auto``, the one that is there.
         log_level: ``debug`` shows user ids as given, every other level a short hash of them.
 
     Raises:
@@ -126,6 +137,7 @@ class Config:
     speech: SpeechSettings = attrs.field(factory=SpeechSettings)
     streams: StreamSettings = attrs.field(factory=StreamSettings)
     dashboard_package: str = attrs.field(default="system.augmentos.dashboard", validator=_not_empty)
+    driver: str = attrs.field(default="auto", validator=_driver)
     log_level: str = attrs.field(default="info", validator=_log_level)
 
     def __attrs_post_init__(self) -> None:

@@ -52,6 +52,7 @@ from .telemetry.metrics import HttpAnswers, Metrics
 from .telemetry.slow_tasks import SlowTasks
 from .transport.admission import Admission, frame_counts
 from .transport.port import Port
+from .transport.pump import Pump, pump_for
 from .web.asgi import Services, make_app
 from .web.speaking import Speaker
 from .wire.tokens import mint_core_token
@@ -204,6 +205,7 @@ async def _serve(parts: _Parts, listeners: Listeners) -> AsyncGenerator[Server, 
         )
         port = _port(parts, server, telemetry, metrics, frames, streams[1])
         async with (
+            _pumping(port.pump),
             _accepting(port, listeners, directory, telemetry, parts.config.drain_s),
             # until the end begins, which has more urgent things to do
             _steps_measured(parts.environment.perf_counter, telemetry, metrics),
@@ -253,6 +255,7 @@ def _port(
         telemetry=telemetry,
         crowded_until=directory.surroundings.crowded_until,
         closing=closing,
+        pump=pump_for(parts.config.driver, real_time=environment.perf_counter is not None),
     )
 
 
@@ -308,6 +311,16 @@ async def _steps_measured(
         yield
     finally:
         trio.lowlevel.remove_instrument(slow)
+
+
+@asynccontextmanager
+async def _pumping(pump: Pump | None) -> AsyncGenerator[None]:
+    """Have ``pump`` read as long as there are connections."""
+    async with trio.open_nursery() as nursery:
+        if pump is not None:
+            nursery.start_soon(pump.run, name="pump")
+        yield
+        nursery.cancel_scope.cancel("no connections any more")
 
 
 @asynccontextmanager

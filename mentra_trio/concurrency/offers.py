@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import attrs
-import trio
 
 from .loan import Loan
+from .milestone import Milestone
 
 R = TypeVar("R")
 W = TypeVar("W")
@@ -22,7 +22,7 @@ class Offers(Generic[R, W]):
     told: Callable[[], None] | None = attrs.field(default=None, init=False)
     """Called when something is offered; for a borrower that does something else meanwhile."""
     _waiting: Loan[R, W] | None = attrs.field(default=None, init=False)
-    _came: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _came: Milestone = attrs.field(factory=Milestone, init=False)
 
     def offer(self, resource: R) -> Loan[R, W]:
         """Lend ``resource`` to whoever takes the next offer. Never blocks."""
@@ -30,7 +30,7 @@ class Offers(Generic[R, W]):
             self._waiting.give_back(self.replaced)
         self._waiting = Loan(resource)
         self._came.set()
-        self._came = trio.Event()
+        self._came = Milestone()
         if self.told is not None:
             self.told()
         return self._waiting

@@ -42,9 +42,7 @@ class Wishes:
 
     def __attrs_post_init__(self) -> None:
         report = partial(report_store_trouble, self.surroundings, self.user)
-        self.queue = UpdateQueue(
-            self.surroundings.limits.updates_waiting, report, outlives=True
-        )
+        self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report, outlives=True)
 
     def note(
         self, package: PackageName, *, wanted: bool, instead_of: Collection[PackageName] = ()

@@ -29,6 +29,7 @@ from .http_bridge import AsgiApp, run_app
 from .http_connection import PIECE_BYTES, HandedOver, Headers, HttpConnection, Refusal
 from .outbound import Outbound
 from .plain_socket import PlainSocket
+from .pump import Pump
 from .tcp import peer_of, room_for_connections
 from .upgrade import Upgrade, read_upgrade, upgrade_of, wants_websocket
 
@@ -52,6 +53,8 @@ class Port:
         closing: once set, requests under way are finished, idle connections end, and nothing
             new begins. WebSockets are let in at the pace of ``limits``.
         crowded_until: until then (Trio time) many are coming back at once, as far as is known.
+        pump: reads for the WebSockets on plain sockets; ``None``: their sessions' tasks do. Whoever
+            gives it has it running.
         connections_max: so many at once; each one more is closed as soon as it is accepted.
     """
 
@@ -62,6 +65,7 @@ class Port:
     connections_max: int = attrs.field(factory=room_for_connections, kw_only=True)
     crowded_until: Watched[float] = attrs.field(factory=lambda: Watched(0.0), kw_only=True)
     closing: Closing = attrs.field(factory=Closing, kw_only=True)
+    pump: Pump | None = attrs.field(default=None, kw_only=True)
     _connections: int = attrs.field(default=0, init=False)
     _pace: Pace = attrs.field(init=False)
     _under_way: trio.Semaphore = attrs.field(init=False)
@@ -191,7 +195,8 @@ class Port:
         """``upgrade``, as soon as it may be answered; ``None`` if it was refused."""
         refusal = await self._turn()
         if refusal is None:
-            upgrade.under_way, upgrade.outbound = self._under_way, self._outbound
+            upgrade.under_way = self._under_way
+            upgrade.outbound, upgrade.pump = self._outbound, self.pump
             return upgrade
         await upgrade.reject(refusal.status, *self._told(refusal, upgrade.peer))
         return None

@@ -34,12 +34,23 @@ GAP_S: Final = 0.001
 EVENTS_AT_ONCE: Final = 256
 
 
-@attrs.frozen(eq=False)
+def pump_for(driver: str, *, real_time: bool) -> Pump | None:
+    """A pump where ``driver`` asks for one; ``None``: every task waits for its own socket.
+
+    In virtual time there is none: a task that waits in the kernel would stop the clock.
+    """
+    wanted = driver != "trio" and real_time
+    return Pump() if wanted and hasattr(select, "epoll") else None
+
+
+@attrs.define(eq=False)
 class _Watch:
     """A task that sleeps until ``call`` has something to say to it."""
 
     task: Task
     call: Callable[[], object]
+    error: BaseException | None = None
+    """What ``call`` raised after it had the task woken."""
 
 
 @attrs.define(eq=False)
@@ -65,14 +76,18 @@ class Pump(trio.abc.Instrument):
         Raises:
             Exception: what ``call`` raises.
         """
-        self._watches[fd] = _Watch(current_task(), call)
+        watch = self._watches[fd] = _Watch(current_task(), call)
         self._epoll.register(fd, select.EPOLLIN)
 
         def abort(_: object) -> Abort:
             self._forget(fd)
             return Abort.SUCCEEDED
 
-        result: T = await wait_task_rescheduled(abort)
+        try:
+            result: T = await wait_task_rescheduled(abort)
+        finally:
+            if watch.error is not None:
+                raise watch.error
         return result
 
     async def run(self) -> None:
@@ -111,10 +126,13 @@ class Pump(trio.abc.Instrument):
         if watch is None:
             return  # forgotten in this very turn
         result = outcome.capture(watch.call)
-        if isinstance(result, outcome.Error) or result.value is not None:
-            if self._watches.get(fd) is watch:
-                self._forget(fd)
-                reschedule(watch.task, result)
+        if isinstance(result, outcome.Value) and result.value is None:
+            return
+        if self._watches.get(fd) is watch:
+            self._forget(fd)
+            reschedule(watch.task, result)
+        elif isinstance(result, outcome.Error):
+            watch.error = result.error
 
     def _forget(self, fd: int) -> None:
         del self._watches[fd]

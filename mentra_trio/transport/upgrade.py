@@ -36,6 +36,7 @@ from .http_connection import (
 from .outbound import Outbound
 from .outbox import Outbox
 from .plain_socket import PlainSocket
+from .pump import Pump
 from .socket_link import SocketLink
 from .stream_link import StreamLink, writing
 from .websocket_link import WebSocketLink
@@ -59,6 +60,8 @@ class Upgrade:
     _key: bytes
     outbound: Outbound = attrs.field(factory=Outbound, init=False)
     """Through which what is pushed to several links at once is sent."""
+    pump: Pump | None = attrs.field(default=None, init=False)
+    """Who reads for it while it is lent, if anybody does."""
     under_way: trio.Semaphore | None = attrs.field(default=None, init=False)
     """What this upgrade holds a part of until it is opened."""
 
@@ -122,7 +125,7 @@ class Upgrade:
             "reader": reader,
         }
         if isinstance(stream, PlainSocket):
-            return SocketLink(**common, socket=stream, frames=[welcome])
+            return SocketLink(**common, socket=stream, frames=[welcome], pump=self.pump)
         outbox = Outbox(self.limits.outbox_bytes, self.limits.outbox_frames)
         outbox.put(welcome)
         return writing(StreamLink(**common, stream=stream, outbox=outbox))
