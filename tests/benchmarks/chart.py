@@ -31,7 +31,7 @@ def drawn(lines: dict[str, dict[str, float]]) -> str:
 
 
 def _round_up(value: float) -> float:
-    step = 10 ** math.floor(math.log10(value)) / 2
+    step: float = 10 ** math.floor(math.log10(value)) / 2
     return math.ceil(value * 1.05 / step) * step
 
 
@@ -46,9 +46,10 @@ def _y(cost: float, highest: float) -> float:
 
 def _grid(users: list[int], highest: float) -> Iterator[str]:
     for step in range(STEPS + 1):
-        y = _y(highest * step / STEPS, highest)
+        cost = highest * step / STEPS
+        y = _y(cost, highest)
         yield f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#e5e5e5"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{highest * step / STEPS:g}</text>'
+        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{cost:g}</text>'
     for number in users:
         x, y = _x(number, users), HEIGHT - BOTTOM + 18
         yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{number:,}</text>'

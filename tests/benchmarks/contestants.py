@@ -70,12 +70,12 @@ class Running:
     port: int
 
 
-def ours(scratch: Path, apps_url: str) -> Contestant:
+def ours(scratch: Path, apps_url: str, apps_number: int) -> Contestant:
     """Our server as it is in this folder, with everything that it does."""
-    return _version("ours", "mentra_trio", ROOT, scratch, apps_url)
+    return _version("ours", "mentra_trio", ROOT, scratch / "ours", apps_url, apps_number)
 
 
-def before(commit: str, scratch: Path, apps_url: str) -> Contestant:
+def before(commit: str, scratch: Path, apps_url: str, apps_number: int) -> Contestant:
     """Our server as it was at ``commit``.
 
     Raises:
@@ -84,18 +84,20 @@ def before(commit: str, scratch: Path, apps_url: str) -> Contestant:
     archive = subprocess.run(
         ["git", "archive", commit, "mentra_trio"], cwd=ROOT, check=True, capture_output=True
     )
-    folder = scratch / "before"
+    folder = scratch / "package-before"
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")
-    return _version("before", f"mentra_trio {commit[:7]}", folder, scratch, apps_url)
+    name = f"mentra_trio {commit[:7]}"
+    return _version("before", name, folder, scratch / "before", apps_url, apps_number)
 
 
-def _version(key: str, name: str, folder: Path, scratch: Path, apps_url: str) -> Contestant:
-    data = scratch / f"{key}-data"
+def _version(
+    key: str, name: str, folder: Path, data: Path, apps_url: str, apps_number: int
+) -> Contestant:
     command = (sys.executable, "-m", "mentra_trio")  # -m takes the package of the current folder
     environ = {"MENTRA_TRIO_JWT_SECRET": SECRET, "PYTHONUNBUFFERED": "1", **NO_DOORMAN}
     environ["PYTHONPATH"] = str(folder)
-    for number, package in enumerate(PACKAGES):
+    for number, package in enumerate(PACKAGES[:apps_number]):
         kind = "background" if number else "standard"  # one of them has the screen
         add = ("apps", "add", package, "--type", kind, "--url", apps_url, "--api-key", API_KEY)
         subprocess.run(

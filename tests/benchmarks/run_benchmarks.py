@@ -25,6 +25,10 @@ from figures import Figures, Run, goal_lines, lines_of
 from load_program import FLOOR, LOAD, TOKENS, Load, built, write_tokens
 from workloads import WORKLOADS, Workload, fitting, workload
 
+IN_SHORT = (
+    *("us_per_event", "p50_us", "p99_us", "kb_per_connection", "us_per_ping", "rss_kb"),
+    *("cpu_s", "wall_s", "load_share", "clean", "slices", "held_back", "wrong", "missing"),
+)
 KEYS = ("ours", "before", "floor", "bun", "ws", "websockets")
 
 
@@ -55,11 +59,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def chosen(options: argparse.Namespace, scratch: Path, load: Load) -> list[Contestant]:
     """Who takes part. Those who cannot are left out, with a word."""
     wanted = options.contestants.split(",") if options.contestants else list(KEYS)
+    apps_number = max(workload(name).apps for name in options.workloads.split(",")) or 1
     found: list[Contestant] = []
     if "ours" in wanted:
-        found.append(ours(scratch, load.apps_url))
+        found.append(ours(scratch, load.apps_url, apps_number))
     if options.before:
-        found.append(before(options.before, scratch, load.apps_url))
+        found.append(before(options.before, scratch, load.apps_url, apps_number))
     rivals = relays(built(FLOOR, "floor", "-lcrypto")) if set(wanted) - {"ours"} else {}
     for key in KEYS:
         rival = rivals.get(key)
@@ -127,9 +132,7 @@ def summary(told: dict[str, Any]) -> str:
     """The main figures of one run, in a line."""
     if "error" in told:
         return f"FAILED: {told['error']}"
-    names = ("us_per_event", "p50_us", "p99_us", "kb_per_connection", "us_per_ping", "rss_kb")
-    names += ("cpu_s", "wall_s", "load_share", "clean", "slices", "held_back", "wrong", "missing")
-    return " ".join(f"{name}={told[name]:g}" for name in names if told.get(name))
+    return " ".join(f"{name}={told[name]:g}" for name in IN_SHORT if told.get(name))
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:

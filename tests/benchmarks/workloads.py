@@ -97,7 +97,7 @@ WORKLOADS: Final = (
         title="10,000 idle users with one app each",
         mode="idle",
         options={"users": IDLE_USERS, "apps": 1, "hold": 6},
-        small={"users": 20, "hold": 0.3},
+        small={"users": 20, "hold": 1.5},
         ours_only=True,
     ),
     Workload(

@@ -149,7 +149,8 @@ static void paced(void) {
 /* What was sent comes, if the server gets the time for it. */
 static uint64_t drain(void) {
     double end = now() + DRAIN_MOST;
-    while (counts.deliveries < counts.sent * options.apps && now() < end) net_turn(0.01);
+    while ((counts.deliveries < counts.sent * options.apps || displays_missing()) && now() < end)
+        net_turn(0.01);
     return counts.sent * options.apps - counts.deliveries;
 }
 
@@ -160,13 +161,13 @@ static void print_result(uint64_t missing, int connections) {
            "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"server_share\":%.4f,"
            "\"load_share\":%.4f,\"seconds\":%.3f,\"slices\":%d,\"clean\":%d,\"others\":%.3f,"
            "\"steal\":%.3f,\"wrong\":%lu,\"missing\":%lu,\"held_back\":%lu,"
-           "\"sent\":%lu,\"displays_sent\":%lu,\"displays_come\":%lu,\"connections\":%d,"
+           "\"sent\":%lu,\"displays_sent\":%lu,\"displays_come\":%lu,\"displays_missing\":%d,\"connections\":%d,"
            "\"rss_kb\":%ld,\"set_up_s\":%.3f}\n",
            r.server_cpu / events * 1e6, r.events / per, r.deliveries / per, r.p50 * 1e6,
            r.p99 * 1e6, r.p999 * 1e6, r.server_cpu / per, r.own_cpu / per, r.seconds, r.slices,
            r.clean, r.others, r.steal, counts.wrong, missing, held_back, counts.sent,
-           counts.displays_sent, counts.displays_come, connections, rss_kb(options.pid),
-           set_up_seconds);
+           counts.displays_sent, counts.displays_come, displays_missing(), connections,
+           rss_kb(options.pid), set_up_seconds);
 }
 
 static void relay(void) {

@@ -98,7 +98,7 @@ void user_begin(int number) {
     struct user *u = &users[number];
     double *sent_at = u->sent_at;
     if (name_of(number) >= tokens_count) fail("only %d tokens", tokens_count);
-    *u = (struct user){.began = now(), .sent_at = sent_at};
+    *u = (struct user){.began = now(), .sent_at = sent_at, .display_shown = -1};
     u->glasses = net_connect(options.port, GLASSES, number, -1, NULL);
 }
 
@@ -146,6 +146,16 @@ void send_display(int number) {
     u->display_sent_at[display] = now();
     net_send(u->apps[0].conn, displays[display], display_sizes[display]);
     counts.displays_sent++;
+}
+
+int displays_missing(void) {
+    int missing = 0;
+    for (int i = 0; i < options.users; i++) {
+        struct user *u = &users[i];
+        if (u->displays_sent)
+            missing += u->display_shown != (int)((u->displays_sent - 1) % DISPLAYS);
+    }
+    return missing;
 }
 
 void user_leave(int number) {
@@ -202,6 +212,7 @@ static void display_came(struct user *u, const uint8_t *payload, size_t size) {
     }
     latency(now() - u->display_sent_at[number]);
     counts.displays_come++;
+    u->display_shown = number;
 }
 
 static void glasses_message(struct conn *c, const uint8_t *payload, size_t size) {

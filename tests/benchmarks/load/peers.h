@@ -38,6 +38,7 @@ struct user {
     double *sent_at;     /* the last IN_FLIGHT_MOST of them */
     uint64_t displays_sent;
     double display_sent_at[DISPLAYS];
+    int display_shown; /* the last that came: of several in a short time only the last one may */
 };
 
 struct counts {
@@ -55,6 +56,7 @@ void probe_again(int from, int to);       /* those of these users whose apps hav
 size_t event_frame(uint8_t *out, uint64_t number);
 bool send_event(int number);              /* false: too many are under way */
 void send_display(int number);
+int displays_missing(void);               /* users who do not see what was sent last */
 void user_leave(int number);              /* Close from the glasses; over once all links ended */
 
 #endif
