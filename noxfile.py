@@ -31,6 +31,10 @@ BIN = SHARED / ("Scripts" if os.name == "nt" else "bin")
 FUZZER = "schemathesis>=4.32,<5"
 FUZZER_BIN = ROOT / ".nox" / "fuzz" / BIN.name
 """In an environment of its own: it brings a pytest plugin and much else that no test needs."""
+BENCH_PACKAGES = ("attrs>=25", "uvloop==0.23.0", "websockets==17.4")
+BENCH_BIN = ROOT / ".nox" / "bench" / BIN.name
+"""For the relay that the server is measured beside: no test needs uvloop."""
+BENCH_NODE_PROJECT = ROOT / "tests" / "benchmarks" / "relays"
 NODE_PROJECT = ROOT / "tests" / "conformance" / "node"
 SOURCES = ["mentra_trio", "tests", "examples", "noxfile.py"]
 FORMATTED = [*SOURCES, "docs"]
@@ -57,6 +61,17 @@ def run(session: nox.Session, module: str, *args: str, env: dict[str, str] | Non
 def existing(*paths: str) -> list[str]:
     """Those of ``paths`` that exist."""
     return [path for path in paths if (ROOT / path).exists()]
+
+
+def make_environment(session: nox.Session, folder: Path, *packages: str) -> None:
+    """Install ``packages`` into an environment of their own, unless they are there."""
+    stamp, wanted = folder / ".installed", " ".join(packages)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.run(sys.executable, "-m", "venv", str(folder.parent), external=True)
+    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+    session.run(str(folder / "python"), *pip, external=True)
+    stamp.write_text(wanted)
 
 
 @nox.session
@@ -119,17 +134,17 @@ def conformance(session: nox.Session) -> None:
             session.error(reason)
         session.skip(reason)
     prepare(session)
-    fetch_node_packages(session)
+    fetch_node_packages(session, NODE_PROJECT)
     run(session, "pytest", "tests/conformance", *session.posargs)
 
 
-def fetch_node_packages(session: nox.Session) -> None:
-    """Install the pinned npm packages beside the Node programs, unless they are there."""
-    wanted = (NODE_PROJECT / "package.json").read_text()
-    stamp = NODE_PROJECT / "node_modules" / ".installed"
+def fetch_node_packages(session: nox.Session, project: Path) -> None:
+    """Install the pinned npm packages beside the programs that need them, unless they are there."""
+    wanted = (project / "package.json").read_text()
+    stamp = project / "node_modules" / ".installed"
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    with session.chdir(NODE_PROJECT):
+    with session.chdir(project):
         session.run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", external=True)
     stamp.write_text(wanted)
 
@@ -141,13 +156,8 @@ def fuzz(session: nox.Session) -> None:
     ``-- --seed N`` repeats a run, ``-- --seconds N`` bounds it.
     """
     prepare(session)
+    make_environment(session, FUZZER_BIN, FUZZER)
     program = FUZZER_BIN / "schemathesis"
-    stamp = FUZZER_BIN / ".installed"
-    if not stamp.exists() or stamp.read_text() != FUZZER:
-        session.run(sys.executable, "-m", "venv", str(FUZZER_BIN.parent), external=True)
-        pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", FUZZER)
-        session.run(str(FUZZER_BIN / "python"), *pip, external=True)
-        stamp.write_text(FUZZER)
     session.run(
         str(BIN / "python"), "tests/fuzz/run_fuzz.py", str(program), *session.posargs, external=True
     )
@@ -190,10 +200,15 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the server beside two plain relays; prints a table and writes a JSON file."""
+    """Measure the server beside relays on Node, Bun and uvloop, and one in C; a table and JSON.
+
+    ``-- --quick`` for two minutes, ``-- --growth`` for the cost by number of users,
+    ``-- --docs`` to write the last results into the documentation.
+    """
     prepare(session)
     if shutil.which("npm") is not None:
-        fetch_node_packages(session)
+        fetch_node_packages(session, BENCH_NODE_PROJECT)
+    make_environment(session, BENCH_BIN, *BENCH_PACKAGES)
     session.run(
         str(BIN / "python"), "tests/benchmarks/run_benchmarks.py", *session.posargs, external=True
     )

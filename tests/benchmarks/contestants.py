@@ -1,197 +1,202 @@
-"""The servers that are measured: ours, and two plain relays that do only the passing on."""
+"""The servers that are measured: ours, ours at an earlier commit, and four plain relays."""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
 import os
-import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import threading
+import tarfile
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import jwt
-from lean_socket import TIME_LIMIT_S, LeanSocket, frame
+import attrs
+from workloads import Workload
 
-HERE = Path(__file__).parent
-NODE_PROJECT = HERE.parent / "conformance" / "node"
-SECRET = "a secret for benchmarks only, 32 bytes and more"
-START_S = 20.0
-PROBE_S, PROBES_MAX = 0.01, 500
-READY = re.compile(r"ready on (http://[^\s/]+)")
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+HERE: Final = Path(__file__).parent
+ROOT: Final = HERE.parent.parent
+RELAYS: Final = HERE / "relays"
+NODE_MODULES: Final = RELAYS / "node_modules"
+RELAY_PYTHON: Final = ROOT / ".nox" / "bench" / ("Scripts" if os.name == "nt" else "bin") / "python"
+SECRET: Final = "a secret for benchmarks only, 32 bytes and more"
+API_KEY: Final = "key"
+PACKAGES: Final = tuple(f"com.bench.app{number}" for number in range(5))
+BEFORE: Final = "fdc900c"
+"""The last commit whose links were those of trio-websocket."""
+START_S: Final = 20.0
+READY: Final = re.compile(r"ready on http://127\.0\.0\.1:(\d+)")
+NO_DOORMAN: Final = {
+    "MENTRA_TRIO_LIMITS_UPGRADES_PER_S": "1000000",
+    "MENTRA_TRIO_LIMITS_UPGRADES_BURST": "1000000",
+}
+"""By default 400 links are opened per second; that limit is no question of this benchmark."""
 
 
+@attrs.frozen(kw_only=True)
 class Contestant:
-    """A server process, pinned to the first core; the load runs on the others."""
+    """A program that serves.
 
-    def __init__(self, name: str, command: list[str], folder: Path, **environ: str) -> None:
-        self.name = name
-        log = folder / f"{name.split()[0]}.log"
-        self.process = subprocess.Popen(
-            command,
-            cwd=NODE_PROJECT if command[0] == "node" else None,
+    Attributes:
+        apps_url: where our server reaches the load's webhook endpoint; ``None``: a relay,
+            to which apps connect without having been called.
+    """
+
+    key: str
+    name: str
+    command: tuple[str, ...]
+    folder: Path = ROOT
+    environ: dict[str, str] = attrs.field(factory=dict)
+    data: Path | None = None
+    apps_url: str | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether this is a version of our server."""
+        return self.apps_url is not None
+
+
+@attrs.frozen
+class Running:
+    """A contestant while it serves."""
+
+    pid: int
+    port: int
+
+
+def ours(scratch: Path, apps_url: str, apps_number: int) -> Contestant:
+    """Our server as it is in this folder, with everything that it does."""
+    return _version("ours", "mentra_trio", ROOT, scratch / "ours", apps_url, apps_number)
+
+
+def before(commit: str, scratch: Path, apps_url: str, apps_number: int) -> Contestant:
+    """Our server as it was at ``commit``.
+
+    Raises:
+        subprocess.CalledProcessError: git does not know the commit.
+    """
+    archive = subprocess.run(
+        ["git", "archive", commit, "mentra_trio"], cwd=ROOT, check=True, capture_output=True
+    )
+    folder = scratch / "package-before"
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    name = f"mentra_trio {commit[:7]}"
+    return _version("before", name, folder, scratch / "before", apps_url, apps_number)
+
+
+def _version(
+    key: str, name: str, folder: Path, data: Path, apps_url: str, apps_number: int
+) -> Contestant:
+    command = (sys.executable, "-m", "mentra_trio")  # -m takes the package of the current folder
+    environ = {"MENTRA_TRIO_JWT_SECRET": SECRET, "PYTHONUNBUFFERED": "1", **NO_DOORMAN}
+    environ["PYTHONPATH"] = str(folder)
+    for number, package in enumerate(PACKAGES[:apps_number]):
+        kind = "background" if number else "standard"  # one of them has the screen
+        add = ("apps", "add", package, "--type", kind, "--url", apps_url, "--api-key", API_KEY)
+        subprocess.run(
+            [*command, *add, "--permission", "MICROPHONE", "--data-dir", str(data)],
+            cwd=folder,
             env=os.environ | environ,
-            stdout=log.open("wb"),
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return Contestant(
+        key=key,
+        name=name,
+        command=(*command, "serve", "--port", "0"),
+        folder=folder,
+        environ=environ,
+        data=data,
+        apps_url=apps_url,
+    )
+
+
+def relays(floor: Path | None) -> dict[str, Contestant | str]:
+    """The relays by key: each, or why it cannot run here."""
+    bun = NODE_MODULES / "bun" / "bin" / "bun.exe"  # the npm package names it so on all systems
+    python = str(RELAY_PYTHON)
+    no_packages = "its npm packages are not installed (nox -s bench does it where npm is)"
+    found: dict[str, Contestant | str] = {}
+    if shutil.which("node") is None:
+        found["ws"] = "Node is not installed"
+    elif not (NODE_MODULES / "ws").exists():
+        found["ws"] = no_packages
+    else:
+        found["ws"] = _relay("ws", "ws (Node)", "node", str(RELAYS / "ws_relay.mjs"))
+    if bun.exists():
+        found["bun"] = _relay("bun", "Bun", str(bun), str(RELAYS / "bun_relay.mjs"))
+    else:
+        found["bun"] = no_packages
+    if RELAY_PYTHON.exists():
+        script = str(RELAYS / "websockets_relay.py")
+        found["websockets"] = _relay("websockets", "websockets (uvloop)", python, script)
+    else:
+        found["websockets"] = "its environment is not there (nox -s bench makes it)"
+    if floor is not None:
+        found["floor"] = _relay("floor", "C floor", str(floor))
+    else:
+        found["floor"] = "it needs gcc and the headers of OpenSSL"
+    return found
+
+
+def _relay(key: str, name: str, *command: str) -> Contestant:
+    key_hash = hashlib.sha256(API_KEY.encode()).hexdigest()
+    environ = {"RELAY_SECRET": SECRET, "RELAY_KEY_HASH": key_hash}
+    return Contestant(key=key, name=name, command=command, environ=environ)
+
+
+@contextmanager
+def running(contestant: Contestant, workload: Workload, scratch: Path) -> Generator[Running]:
+    """A fresh process of ``contestant``; it is killed at the end, whatever happens.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
+    environ = contestant.environ | {"HEARTBEAT_S": f"{workload.heartbeat_s:g}"}
+    command = list(contestant.command)
+    if contestant.data is not None:
+        data = scratch / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(contestant.data, data)
+        command += ["--data-dir", str(data)]
+        environ |= _settings(workload)
+    log = scratch / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=contestant.folder,
+            env=os.environ | environ,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, {min(os.sched_getaffinity(0))})
-        deadline = time.monotonic() + START_S
-        while not (ready := READY.search(log.read_text())):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} did not start: {log.read_text()}")
-            time.sleep(0.02)
-        self.url = ready[1].replace("http", "ws", 1)
-
-    def cpu_s(self) -> float:
-        """Processor time that the process has used so far, in seconds."""
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-    def memory_bytes(self) -> int:
-        """Memory that the process holds now."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
-
-    def glasses(self, user: str) -> LeanSocket:
-        """Connect the glasses of ``user``."""
-        return LeanSocket(f"{self.url}/glasses?user={user}")
-
-    def app(self, glasses: LeanSocket, user: str, package: str) -> LeanSocket:
-        """Start an app for ``user`` and wait until events would reach it."""
-        app = LeanSocket(f"{self.url}/app?user={user}&package={package}")
-        probe(glasses, app)
-        return app
-
-    def end(self) -> None:
-        """End the process."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    try:
+        yield Running(process.pid, _port(process, log, contestant.name))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
-EVENT = frame(
-    json.dumps({"type": "button_press", "buttonId": "main", "pressType": "short"}).encode()
-)
-RELAYED = b'"data_stream"'
+def _settings(workload: Workload) -> dict[str, str]:
+    patience = str(max(60.0, workload.heartbeat_s * 4))
+    return {
+        "MENTRA_TRIO_HEARTBEAT_INTERVAL_S": f"{workload.heartbeat_s:g}",
+        "MENTRA_TRIO_HEARTBEAT_APP_PONG_S": patience,
+        "MENTRA_TRIO_HEARTBEAT_GLASSES_PONG_S": patience,
+        "MENTRA_TRIO_LIFECYCLE_USER_GRACE_S": f"{workload.user_grace_s:g}",
+    }
 
 
-def probe(glasses: LeanSocket, app: LeanSocket) -> None:
-    """Events, one after the other, until one reaches the app."""
-    app.socket.settimeout(PROBE_S)
-    for _ in range(PROBES_MAX):
-        glasses.send(EVENT)
-        try:
-            app.until(RELAYED)
-        except TimeoutError:
-            continue  # its subscription was not known yet
-        app.socket.settimeout(TIME_LIMIT_S)
-        return
-    raise TimeoutError("no event reaches the app")
-
-
-class MentraTrio(Contestant):
-    """Our server with everything it does; apps are started by webhook as always."""
-
-    def __init__(self, folder: Path, packages: list[str]) -> None:
-        self.webhooks: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._endpoint = ThreadingHTTPServer(("127.0.0.1", 0), _webhook_handler(self.webhooks))
-        threading.Thread(target=self._endpoint.serve_forever, daemon=True).start()
-        data = folder / "data"
-        command = [sys.executable, "-m", "mentra_trio"]
-        environ = {"MENTRA_TRIO_JWT_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
-        url = f"http://127.0.0.1:{self._endpoint.server_port}"
-        for package in packages:
-            add = [
-                "apps",
-                "add",
-                package,
-                "--type",
-                "background",  # one user runs several of them
-                "--url",
-                url,
-                "--api-key",
-                "key",
-                "--data-dir",
-                str(data),
-            ]
-            subprocess.run(
-                [*command, *add], env=os.environ | environ, check=True, stdout=subprocess.DEVNULL
-            )
-        serve = [*command, "serve", "--port", "0", "--data-dir", str(data)]
-        super().__init__("mentra_trio", serve, folder, **environ)
-
-    def glasses(self, user: str) -> LeanSocket:
-        token = jwt.encode({"email": user}, SECRET, algorithm="HS256")
-        glasses = LeanSocket(f"{self.url}/glasses-ws", {"Authorization": f"Bearer {token}"})
-        glasses.until(b'"connection_ack"')
-        return glasses
-
-    def app(self, glasses: LeanSocket, user: str, package: str) -> LeanSocket:
-        app = self.started_app(glasses, package)
-        update = {"type": "subscription_update", "subscriptions": ["button_press"]}
-        app.send(frame(json.dumps(update).encode()))
-        probe(glasses, app)
-        return app
-
-    def started_app(self, glasses: LeanSocket, package: str) -> LeanSocket:
-        """Start an app and wait for its ack."""
-        start = {"type": "start_app", "packageName": package}
-        glasses.send(frame(json.dumps(start).encode()))
-        call = self.webhooks.get(timeout=START_S)
-        app = LeanSocket(call["mentraOSWebsocketUrl"])
-        init = {
-            "type": "tpa_connection_init",
-            "packageName": package,
-            "sessionId": call["sessionId"],
-            "apiKey": "key",
-        }
-        app.send(frame(json.dumps(init).encode()))
-        app.until(b'"tpa_connection_ack"')
-        return app
-
-    def end(self) -> None:
-        super().end()
-        self._endpoint.shutdown()
-        self._endpoint.server_close()
-
-
-def _webhook_handler(calls: queue.Queue[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if body["type"] == "session_request":
-                calls.put(body)
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    return Handler
-
-
-def open_contestants(folder: Path, packages: list[str]) -> list[Contestant]:
-    """Start all that can run here. Node is left out, with a word, where it is not installed."""
-    relay = [sys.executable, str(HERE / "relays" / "websockets_relay.py")]
-    contestants = [
-        MentraTrio(folder, packages),
-        Contestant("websockets (asyncio)", relay, folder),
-    ]
-    if shutil.which("node") and (NODE_PROJECT / "node_modules" / "ws").exists():
-        contestants.append(Contestant("ws (Node)", ["node", "relay.mjs"], folder))
-    else:
-        print("Node or its packages are not installed: the relay on ws is left out")
-    return contestants
+def _port(process: subprocess.Popen[bytes], log: Path, name: str) -> int:
+    deadline = time.monotonic() + START_S
+    while not (ready := READY.search(log.read_text(errors="replace"))):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{name} did not start: {log.read_text(errors='replace')}")
+        time.sleep(0.02)
+    return int(ready[1])

@@ -1,162 +1,194 @@
-"""Measure relaying, starting and idling of the server beside two plain relays, in one run.
+"""Measure the server beside plain relays that do the same over the same protocol, in one run.
 
-The contestants take turns, so that what disturbs the machine disturbs all of them. Absolute
-figures depend on the machine; the ratios are what to compare. Everything is bounded in count
-and in time: the whole run takes about a minute.
+The contestants take turns, in reversed order every other time, so that what disturbs the machine
+disturbs all of them. Absolute figures depend on the machine; the ratios are what to compare.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
+import signal
+import sys
 import tempfile
-import time
-from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from contestants import EVENT, RELAYED, Contestant, MentraTrio, open_contestants, probe
-from lean_socket import TIME_LIMIT_S, LeanSocket
+import attrs
+import docs_page
+import growth
+import machine
+from contestants import BEFORE, ROOT, Contestant, before, ours, relays, running
+from figures import Figures, Run, goal_lines, lines_of
+from load_program import FLOOR, LOAD, TOKENS, Load, built, write_tokens
+from workloads import WORKLOADS, Workload, fitting, workload
 
-PACKAGES = [f"com.bench.app{number}" for number in range(5)]
-WINDOW = 64
-Results = dict[str, dict[str, list[float]]]
-
-
-def relay(
-    contestant: Contestant, users: str, apps_number: int, seconds: float
-) -> tuple[float, float]:
-    """Events per second, and server processor time per event in microseconds."""
-    glasses = contestant.glasses(users)
-    apps = [contestant.app(glasses, users, package) for package in PACKAGES[:apps_number]]
-    drain(apps)
-    burst = EVENT * WINDOW
-    relay_for(glasses, apps, burst, seconds / 4)  # warm up
-    cpu, started = contestant.cpu_s(), time.perf_counter()
-    bursts = relay_for(glasses, apps, burst, seconds)
-    elapsed, cpu = time.perf_counter() - started, contestant.cpu_s() - cpu
-    for socket in (glasses, *apps):
-        socket.close()
-    events = bursts * WINDOW
-    return events / elapsed, cpu / events * 1e6
+IN_SHORT = (
+    *("us_per_event", "p50_us", "p99_us", "kb_per_connection", "us_per_ping", "rss_kb"),
+    *("cpu_s", "wall_s", "load_share", "clean", "slices", "held_back", "wrong", "missing"),
+)
+KEYS = ("ours", "before", "floor", "bun", "ws", "websockets")
 
 
-def drain(apps: list[LeanSocket]) -> None:
-    """Throw away the probes of apps that were started later: each app saw a few."""
-    time.sleep(0.2)
-    for app in apps:
-        app.socket.setblocking(False)
-        try:
-            while True:
-                app.count(RELAYED)
-        except BlockingIOError:
-            app.socket.settimeout(TIME_LIMIT_S)
-
-
-def relay_for(glasses: LeanSocket, apps: list[LeanSocket], burst: bytes, seconds: float) -> int:
-    """Send a window of events, wait until every app has them all, and so on; how many windows."""
-    bursts, end = 0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        glasses.send(burst)
-        for app in apps:
-            app.until(RELAYED, WINDOW)
-        bursts += 1
-    return bursts
-
-
-def start_ms(contestant: Contestant, user: str, package: str) -> float:
-    """From the wish for an app to its ack; for a plain relay, one more connection."""
-    glasses = contestant.glasses(user)
-    started = time.perf_counter()
-    if isinstance(contestant, MentraTrio):
-        app = contestant.started_app(glasses, package)
-        elapsed = time.perf_counter() - started
-    else:
-        app = LeanSocket(f"{contestant.url}/app?user={user}&package={package}")
-        elapsed = time.perf_counter() - started
-        probe(glasses, app)
-    app.close()
-    glasses.close()
-    return elapsed * 1e3
-
-
-def idle_kb(contestant: Contestant, sessions: int) -> float:
-    """Memory per idle session of one glasses and one app, in KiB."""
-    before = contestant.memory_bytes()
-    sockets = []
-    for number in range(sessions):
-        user = f"idle{number}@bench.org"
-        glasses = contestant.glasses(user)
-        sockets += [glasses, contestant.app(glasses, user, PACKAGES[0])]
-    time.sleep(0.5)
-    after = contestant.memory_bytes()
-    for socket in sockets:
-        socket.close()
-    return (after - before) / sessions / 1024
-
-
-def measure(contestants: list[Contestant], options: argparse.Namespace) -> Results:
-    """All figures, by measure and contestant."""
-    results: Results = defaultdict(lambda: defaultdict(list))
-    for contestant in contestants:  # first, because a heap that was in use hides what is new
-        idle = idle_kb(contestant, options.sessions)
-        results["memory per idle session: KiB"][contestant.name].append(idle)
-    for repetition in range(options.repetitions):
-        order = contestants if repetition % 2 == 0 else contestants[::-1]
-        for apps_number in (1, 5):
-            for contestant in order:
-                user = f"relay{repetition}-{apps_number}@bench.org"
-                rate, cpu = relay(contestant, user, apps_number, options.seconds)
-                name = f"1 glasses -> {apps_number} app{'s' * (apps_number > 1)}"
-                results[f"{name}: events/s"][contestant.name].append(rate)
-                results[f"{name}: server CPU us/event"][contestant.name].append(cpu)
-        for contestant in order:
-            for number in range(options.starts):
-                user = f"start{repetition}-{number}@bench.org"
-                taken = start_ms(contestant, user, PACKAGES[0])
-                results["start to running: ms"][contestant.name].append(taken)
-    return results
-
-
-def print_table(results: Results, names: list[str]) -> None:
-    """Medians, and beside those of the others how many times ours theirs are."""
-    ours, *others = names
-    print(f"{'':42}{ours:>14}" + "".join(f"{name:>24}{'x ours':>9}" for name in others))
-    for what, figures in results.items():
-        median = {name: statistics.median(figures[name]) for name in names}
-        cells = (f"{median[n]:24,.1f}{median[n] / (median[ours] or 1):9.2f}" for n in others)
-        print(f"{what:42}{median[ours]:14,.1f}" + "".join(cells))
-
-
-def leave_first_core() -> None:
-    """The contestants have the first core for themselves, if there is another one for the load."""
-    if hasattr(os, "sched_setaffinity") and len(cores := os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, cores - {min(cores)})
-
-
-def main() -> None:
-    """Run, print the table, write the file."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    names = ",".join(one.name for one in WORKLOADS)
+    quick = ",".join(one.name for one in WORKLOADS if one.in_quick)
+    parser.add_argument("--contestants", default="", help=f"some of {','.join(KEYS)}")
+    parser.add_argument("--workloads", default="", help=f"some of {names}")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each relay measurement")
-    parser.add_argument("--starts", type=int, default=6, help="app starts in each repetition")
-    parser.add_argument("--sessions", type=int, default=150, help="idle sessions")
-    parser.add_argument("--out", type=Path, default=Path("build/bench.json"))
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        contestants = open_contestants(Path(folder), PACKAGES)
-        leave_first_core()
+    parser.add_argument("--seconds", type=float, default=1.5, help="undisturbed, of each run")
+    parser.add_argument("--most", type=float, default=4.0, help="seconds of each run, at most")
+    parser.add_argument("--quick", action="store_true", help="about two minutes in all")
+    parser.add_argument("--smoke", action="store_true", help="only whether everything works")
+    parser.add_argument("--before", nargs="?", const=BEFORE, metavar="COMMIT", help="beside this")
+    parser.add_argument("--growth", action="store_true", help="cost per event, 10 to 10,000 users")
+    parser.add_argument("--real-time", action="store_true", help="SCHED_RR: on a busy machine")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json")
+    parser.add_argument("--docs", action="store_true", help="only write the last results to docs/")
+    options = parser.parse_args(arguments)
+    options.workloads = options.workloads or (quick if options.quick else names)
+    if options.quick:
+        options.repetitions, options.seconds, options.most = 1, 0.8, 1.6
+    if options.smoke:
+        options.repetitions = 1
+    return options
+
+
+def chosen(options: argparse.Namespace, scratch: Path, load: Load) -> list[Contestant]:
+    """Who takes part. Those who cannot are left out, with a word."""
+    wanted = options.contestants.split(",") if options.contestants else list(KEYS)
+    apps_number = max(workload(name).apps for name in options.workloads.split(",")) or 1
+    found: list[Contestant] = []
+    if "ours" in wanted:
+        found.append(ours(scratch, load.apps_url, apps_number))
+    if options.before:
+        found.append(before(options.before, scratch, load.apps_url, apps_number))
+    rivals = relays(built(FLOOR, "floor", "-lcrypto")) if set(wanted) - {"ours"} else {}
+    for key in KEYS:
+        rival = rivals.get(key)
+        if key not in wanted or rival is None:
+            continue
+        if isinstance(rival, str):
+            print(f"{key} is left out: {rival}")
+        else:
+            found.append(rival)
+    return found
+
+
+class Bench:
+    """One call of the program: what is measured, with what."""
+
+    def __init__(self, options: argparse.Namespace, scratch: Path, load: Load) -> None:
+        self.options = options
+        self.scratch = scratch
+        self.load = load
+        self.cores = machine.Cores(real_time=options.real_time)
+        self.files = machine.allow_many_files()
+        self.cores.for_load()
+
+    def run(self, contestant: Contestant, one: Workload, repetition: int = 0) -> Run:
+        """One fresh server under one workload; what went wrong is among the figures."""
+        if self.options.smoke:
+            one = attrs.evolve(one, heartbeat_s=min(one.heartbeat_s, 1))
+        about: Run = {
+            "contestant": contestant.key,
+            "workload": one.name,
+            "repetition": repetition,
+        }
         try:
-            results = measure(contestants, options)
-        finally:
-            for contestant in contestants:
-                contestant.end()
-    print_table(results, [contestant.name for contestant in contestants])
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=2))
-    print(f"every figure: {options.out}")
+            with running(contestant, one, self.scratch) as server:
+                self.cores.for_server(server.pid)
+                told = self.load.run(contestant, server, one, self._told(one))
+        except RuntimeError as error:
+            told = {"error": str(error)}
+        print(f"  {contestant.name:22} {one.name:12} {summary(told)}", flush=True)
+        return about | told
+
+    def _told(self, one: Workload) -> dict[str, float]:
+        if self.options.smoke:
+            return one.small
+        told: dict[str, float] = {}
+        if one.mode in {"relay", "setup"}:
+            told = {"seconds": self.options.seconds, "most": self.options.most}
+        return told | (one.quick if self.options.quick else {})
+
+    def turns(self, contestants: list[Contestant]) -> Iterator[tuple[int, Workload, Contestant]]:
+        """Who is measured with what, in which order."""
+        names = self.options.workloads.split(",")
+        for repetition in range(self.options.repetitions):
+            for name in names:
+                one = fitting(workload(name), self.files)
+                if one is not workload(name) and repetition == 0:
+                    print(f"{name}: {one.options['users']} users, for want of files")
+                order = contestants if repetition % 2 == 0 else contestants[::-1]
+                for contestant in order:
+                    if contestant.key == "ours" or not one.ours_only:
+                        yield repetition, one, contestant
+
+
+def summary(told: dict[str, Any]) -> str:
+    """The main figures of one run, in a line."""
+    if "error" in told:
+        return f"FAILED: {told['error']}"
+    return " ".join(f"{name}={told[name]:g}" for name in IN_SHORT if told.get(name))
+
+
+def stop(_number: int, _frame: FrameType | None) -> None:
+    """End as after Ctrl-C: what was started is ended first."""
+    raise KeyboardInterrupt
+
+
+def measure(bench: Bench, contestants: list[Contestant]) -> Run:
+    """Everything that was asked for, as it is written down."""
+    options, about = bench.options, machine.described()
+    names = {contestant.key: contestant.name for contestant in contestants}
+    if options.growth:
+        return {"machine": about, "growth": growth.measure(bench.run, contestants, bench.files)}
+    runs = [
+        bench.run(contestant, one, repetition)
+        for repetition, one, contestant in bench.turns(contestants)
+    ]
+    figures = Figures(runs)
+    print("\n" + "\n".join(lines_of(figures.table(names))))
+    print(f"\n{figures.disturbed()}; load of the machine at the start {about['load_at_start']:.2f}")
+    if not options.smoke:
+        print("\n".join(goal_lines(figures)))
+    return {"machine": about, "names": names, "runs": runs, "ratios": figures.ratios(names)}
+
+
+def main() -> int:
+    """Run, print, write; 1 if a contestant did something wrong."""
+    options = parse()
+    growth_file = options.out.with_name(f"{options.out.stem}_growth.json")
+    if options.docs:
+        docs_page.write(options.out, growth_file)
+        return 0
+    program = built(LOAD, "load", "-lm")
+    if program is None:
+        print("the load program needs gcc")
+        return 2
+    signal.signal(signal.SIGTERM, stop)
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        tokens = scratch / "tokens"
+        write_tokens(tokens, TOKENS)
+        load = Load(program, tokens)
+        results = measure(Bench(options, scratch, load), chosen(options, scratch, load))
+    target = growth_file if options.growth else options.out
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(results, indent=2))
+    print(f"\nevery figure: {target}")
+    if options.growth:
+        growth.report(results, target)
+    return int(any("error" in run for run in results.get("runs", [])))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import trio
-from contestants import READY, SECRET, MentraTrio
+from lean_server import READY, SECRET, LeanServer
 from lean_socket import LeanSocket, frame
 
 PACKAGE = "com.bench.storm"
@@ -128,7 +128,7 @@ def webhooks_sent(url: str) -> int:
     return round(sum(map(float, counts)))
 
 
-def running_apps(server: MentraTrio, number: int) -> tuple[list[LeanSocket], list[LeanSocket]]:
+def running_apps(server: LeanServer, number: int) -> tuple[list[LeanSocket], list[LeanSocket]]:
     """That many users with one running app each: glasses and apps."""
     glasses, apps = [], []
     for n in range(number):
@@ -171,7 +171,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ |= PATIENT  # nobody reads here until the storm is over, so nobody answers pings
-        server = MentraTrio(folder, [PACKAGE])
+        server = LeanServer(folder, [PACKAGE])
         if hasattr(os, "sched_setaffinity") and len(cores := os.sched_getaffinity(0)) > 1:
             os.sched_setaffinity(0, cores - {min(cores)})
         try:
@@ -195,7 +195,7 @@ def main() -> None:
         process.wait(timeout=60)
 
 
-def report(server: MentraTrio, apps: list[LeanSocket], number: int) -> None:
+def report(server: LeanServer, apps: list[LeanSocket], number: int) -> None:
     """The storm itself."""
     before = webhooks_sent(server.url)
     for app in apps:
