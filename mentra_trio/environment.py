@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 import attrs
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _utcnow: Callable[[], datetime] = partial(datetime.now, UTC)
 
 
@@ -18,33 +20,34 @@ def _new_token() -> str:
     return secrets.token_urlsafe(18)
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Stamp:
-    """One millisecond, and how the wire writes it: as text, and encoded.
+    """The millisecond in which it was ``at`` last, and how the wire writes it.
 
-    ``begins`` and ``ends`` are the first and the last microsecond of it, in UTC.
+    Most of the text is written once in a second, and all of it at most once in a millisecond.
     """
 
-    begins: datetime
-    ends: datetime
-    text: str
-    encoded: bytes
+    text: str = attrs.field(default="", init=False)
+    encoded: bytes = attrs.field(default=b"", init=False)
+    _begins: datetime = attrs.field(default=_LONG_AGO, init=False)
+    _ends: datetime = attrs.field(default=_LONG_AGO, init=False)
+    """The first and the last microsecond of the second."""
+    _of_second: str = attrs.field(default="", init=False)
+    _millisecond: int = attrs.field(default=-1, init=False)
 
-
-def stamp_of(moment: datetime) -> Stamp:
-    """The millisecond in which ``moment`` is, written as JavaScript writes dates in JSON."""
-    begins = moment.astimezone(UTC)
-    begins = begins.replace(microsecond=begins.microsecond // 1000 * 1000)
-    text = begins.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    ends = begins.replace(microsecond=begins.microsecond + 999)
-    return Stamp(begins=begins, ends=ends, text=text, encoded=text.encode())
-
-
-@attrs.define(eq=False)
-class _Latest:
-    """The stamp that was asked for last."""
-
-    stamp: Stamp | None = None
+    def at(self, moment: datetime) -> Stamp:
+        """This stamp, for ``moment``."""
+        millisecond = moment.microsecond // 1000
+        if not self._begins <= moment <= self._ends:
+            self._begins = moment.astimezone(UTC).replace(microsecond=0)
+            self._ends = self._begins.replace(microsecond=999_999)
+            self._of_second = self._begins.isoformat().replace("+00:00", ".")
+        elif millisecond == self._millisecond:
+            return self
+        self._millisecond = millisecond
+        self.text = f"{self._of_second}{millisecond:03d}Z"
+        self.encoded = self.text.encode()
+        return self
 
 
 @attrs.frozen(kw_only=True)
@@ -63,21 +66,17 @@ class Environment:
     random: random.Random = attrs.field(factory=random.Random)
     perf_counter: Callable[[], float] | None = time.perf_counter
     new_token: Callable[[], str] = _new_token
-    _latest: _Latest = attrs.field(factory=_Latest, init=False, eq=False, repr=False)
+    _stamp: Stamp = attrs.field(factory=Stamp, init=False, eq=False, repr=False)
 
     def timestamp(self) -> str:
         """Now, as the wire writes it: ISO 8601 in UTC with milliseconds and ``Z``."""
         return self.stamp().text
 
     def stamp(self) -> Stamp:
-        """Now, as the wire writes it. Written once for all that happens in one millisecond."""
-        now = self.utcnow()
-        stamp = self._latest.stamp
-        if stamp is None or not stamp.begins <= now <= stamp.ends:
-            stamp = self._latest.stamp = stamp_of(now)
-        return stamp
+        """Now, as the wire writes it. Good for this turn: the next call changes it."""
+        return self._stamp.at(self.utcnow())
 
 
 def wire_time(moment: datetime) -> str:
     """``moment`` as JavaScript writes dates in JSON: ``2026-01-31T12:00:00.000Z``."""
-    return stamp_of(moment).text
+    return Stamp().at(moment).text

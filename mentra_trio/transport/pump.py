@@ -28,9 +28,12 @@ from trio.lowlevel import (
 T = TypeVar("T")
 
 STRETCH_S: Final = 0.002
-"""So long at most other tasks wait for this one."""
-GAP_S: Final = 0.001
-"""What comes within this time after the last is in quick succession."""
+"""So long at most other tasks wait for this one. What comes at shorter intervals than that, on
+average, comes in quick succession."""
+GAP_MAX_S: Final = 0.02
+"""A longer pause counts as one of this length, so that what comes after it is soon noticed."""
+SMOOTHING: Final = 0.25
+"""The weight of the latest interval in the average."""
 EVENTS_AT_ONCE: Final = 256
 
 
@@ -66,6 +69,8 @@ class Pump(trio.abc.Instrument):
     _others_wait: bool = attrs.field(default=False, init=False)
     _last: float = attrs.field(default=0.0, init=False)
     """When something came last; Trio time."""
+    _gap: float = attrs.field(default=GAP_MAX_S, init=False)
+    """The average interval between two times at which something came, in seconds."""
 
     async def watch(self, fd: int, call: Callable[[], T | None]) -> T:
         """Call ``call`` each time that ``fd`` is readable, until it returns a result.
@@ -107,19 +112,25 @@ class Pump(trio.abc.Instrument):
 
     def _stretch(self) -> None:
         """Have everything acted on that comes in quick succession."""
-        now, self._others_wait = trio.current_time(), False
-        quick, end = now - self._last < GAP_S, now
-        if quick:
+        end, self._others_wait = self._came(), False
+        if self._gap < STRETCH_S:
             end += min(STRETCH_S, current_statistics().seconds_to_next_deadline)
         events = self._epoll.poll(0, EVENTS_AT_ONCE)
         while events:
-            self._last = now
             for fd, _ in events:
                 self._act(fd)
-            now = trio.current_time()
-            if self._others_wait or now >= end:
+            left = end - trio.current_time()
+            if left <= 0 or self._others_wait:
                 return
-            events = self._epoll.poll(min(GAP_S, end - now), EVENTS_AT_ONCE)
+            events = self._epoll.poll(left, EVENTS_AT_ONCE)
+            self._came()
+
+    def _came(self) -> float:
+        """Take note that something came now; the time."""
+        now = trio.current_time()
+        self._gap += (min(now - self._last, GAP_MAX_S) - self._gap) * SMOOTHING
+        self._last = now
+        return now
 
     def _act(self, fd: int) -> None:
         watch = self._watches.get(fd)
