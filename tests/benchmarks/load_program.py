@@ -112,6 +112,7 @@ class Load:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
             pass_fds=[self.listener.fileno()],
         ) as process:
             try:

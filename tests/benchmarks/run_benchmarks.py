@@ -36,8 +36,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     names = ",".join(one.name for one in WORKLOADS)
+    quick = ",".join(one.name for one in WORKLOADS if one.in_quick)
     parser.add_argument("--contestants", default="", help=f"some of {','.join(KEYS)}")
-    parser.add_argument("--workloads", default=names, help=f"some of {names}")
+    parser.add_argument("--workloads", default="", help=f"some of {names}")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5, help="undisturbed, of each run")
     parser.add_argument("--most", type=float, default=4.0, help="seconds of each run, at most")
@@ -49,6 +50,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench.json")
     parser.add_argument("--docs", action="store_true", help="only write the last results to docs/")
     options = parser.parse_args(arguments)
+    options.workloads = options.workloads or (quick if options.quick else names)
     if options.quick:
         options.repetitions, options.seconds, options.most = 1, 0.8, 1.6
     if options.smoke:

@@ -20,7 +20,7 @@ class Workload:
         mode: of the load program.
         options: more of them.
         small: instead, where it is only to be seen that it works.
-        quick: instead, in a quick run.
+        quick: instead, in a quick run; ``in_quick``: whether it takes part in one.
         ours_only: a question to our server alone.
         apps: how many must be registered.
         heartbeat_s: how often links are pinged.
@@ -33,6 +33,7 @@ class Workload:
     options: dict[str, float] = attrs.field(factory=dict)
     small: dict[str, float] = attrs.field(factory=dict)
     quick: dict[str, float] = attrs.field(factory=dict)
+    in_quick: bool = True
     ours_only: bool = False
     heartbeat_s: float = 10
     user_grace_s: float = 60
@@ -98,6 +99,7 @@ WORKLOADS: Final = (
         mode="idle",
         options={"users": IDLE_USERS, "apps": 1, "hold": 6},
         small={"users": 20, "hold": 1.5},
+        in_quick=False,
         ours_only=True,
     ),
     Workload(
@@ -129,6 +131,7 @@ WORKLOADS: Final = (
         mode="sessions",
         options={"users": 2_000, "count": 2_000, "apps": 1, "together": 32},
         small={"users": 50, "count": 50},
+        in_quick=False,
         ours_only=True,
         user_grace_s=0,
     ),

@@ -84,7 +84,7 @@ static void closed_loop(void) {
     double warm = 0;
     slices_open(options.pid, options.seconds, options.most);
     while (!window_open(&warm, options.warm_up) ||
-           !slices_done(counts.deliveries / options.apps, counts.deliveries)) {
+           !slices_done(counts.done, counts.deliveries)) {
         for (int i = 0; i < options.users; i++) {
             struct user *u = &users[i];
             size_t size = 0;
@@ -133,7 +133,7 @@ static void paced(void) {
     double warm = 0;
     slices_open(options.pid, options.seconds, options.most);
     while (!window_open(&warm, options.warm_up) ||
-           !slices_done(counts.sent + counts.displays_sent,
+           !slices_done(counts.done + counts.displays_come,
                         counts.deliveries + counts.displays_come)) {
         double t = now();
         while (due(&events) <= t) held_back += !send_event(take_turn(&events));

@@ -279,9 +279,11 @@ static void event_came(struct user *u, struct app *a, struct conn *c, const uint
         counts.wrong++;
     a->got++;
     counts.deliveries++;
-    u->done = u->apps[0].got;
-    for (int i = 1; i < options.apps; i++)
-        if (u->apps[i].got < u->done) u->done = u->apps[i].got;
+    uint64_t least = a->got;
+    for (int i = 0; i < options.apps; i++)
+        if (u->apps[i].got < least) least = u->apps[i].got;
+    counts.done += least - u->done;
+    u->done = least;
 }
 
 static void app_message(struct conn *c, enum opcode opcode, const uint8_t *payload, size_t size) {
@@ -303,7 +305,9 @@ void on_message(struct conn *c, enum opcode opcode, const uint8_t *payload, size
         struct user *u = &users[c->user];
         /* The answer to a Close ends the glasses; an app that is closed answers. */
         if (opcode == CLOSE && !u->leaving)
-            fail("user %d was closed: %.*s", c->user, (int)size, payload);
+            fail("%s of user %d: closed: %d %.*s", c->role == APP ? "an app" : "glasses",
+                 c->user, size < 2 ? 1005 : payload[0] << 8 | payload[1],
+                 size < 2 ? 0 : (int)size - 2, payload + 2);
         if (opcode == CLOSE && c->role == APP) net_close(c);
     } else if (c->role == GLASSES) {
         glasses_message(c, payload, size);

@@ -42,7 +42,7 @@ struct user {
 };
 
 struct counts {
-    uint64_t sent, deliveries, displays_sent, displays_come, wrong, webhooks;
+    uint64_t sent, done, deliveries, displays_sent, displays_come, wrong, webhooks;
     int acked, ready, over;
 };
 
