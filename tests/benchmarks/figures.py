@@ -11,6 +11,9 @@ import attrs
 Run = dict[str, Any]
 LEVEL: Final = 1.1
 """Two figures are level while one is at most a tenth more than the other."""
+PACED: Final = ("W3", "W4")
+BACKLOG_S: Final = 0.25
+"""Who is so far behind at the end of a paced workload is saturated."""
 
 
 @attrs.frozen
@@ -103,6 +106,17 @@ class Figures:
         ]
         return statistics.median(found) if found else None
 
+    def saturated(self, workload: str, contestant: str) -> bool:
+        """Whether that contestant could not keep the pace, in any repetition."""
+        return any(
+            run.get("held_back") or run.get("backlog", 0) > run["events_per_s"] * BACKLOG_S
+            for run in self.runs
+            if run["workload"] == workload
+            and run["contestant"] == contestant
+            and workload in PACED
+            and "events_per_s" in run
+        )
+
     def table(self, names: dict[str, str]) -> list[list[str]]:
         """Cells: a head, and a line for each figure; in brackets how many times ours it is."""
         rows = [["", *names.values()]]
@@ -112,15 +126,16 @@ class Figures:
                 rows.append([row.label, *self._cells(row, values)])
         return rows
 
-    @staticmethod
-    def _cells(row: Row, values: dict[str, float | None]) -> Iterator[str]:
+    def _cells(self, row: Row, values: dict[str, float | None]) -> Iterator[str]:
         ours = values.get("ours")
         for key, value in values.items():
             if value is None:
                 yield "-"
                 continue
             told = f"{value * row.scale:,.{row.digits}f}"
-            yield told if key == "ours" or not ours else f"{told} ({value / ours:.2f}x)"
+            if key != "ours" and ours:
+                told += f" ({value / ours:.2f}x)"
+            yield f"saturated: {told}" if self.saturated(row.workload, key) else told
 
     def ratios(self, names: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
         """By figure: each contestant's figure divided by each other's."""

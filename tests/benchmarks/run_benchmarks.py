@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -104,9 +105,14 @@ class Bench:
                 self.cores.for_server(server.pid)
                 told = self.load.run(contestant, server, one, self._told(one))
         except RuntimeError as error:
-            told = {"error": str(error)}
+            told = {"error": f"{error} (its log: {self._keep_log(contestant, one)})"}
         print(f"  {contestant.name:22} {one.name:12} {summary(told)}", flush=True)
         return about | told
+
+    def _keep_log(self, contestant: Contestant, one: Workload) -> Path:
+        kept = ROOT / "build" / "bench" / f"failed-{contestant.key}-{one.name}.log"
+        shutil.copy(self.scratch / "server.log", kept)
+        return kept
 
     def _told(self, one: Workload) -> dict[str, float]:
         if self.options.smoke:

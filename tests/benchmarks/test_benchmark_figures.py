@@ -58,6 +58,15 @@ def test_the_table_says_how_many_times_ours_theirs_is() -> None:
     assert figures.ratios(NAMES)["W1 us_per_event"]["ws"]["ours"] == 2.5
 
 
+@pytest.mark.parametrize(
+    ("behind", "cell"),
+    [({"backlog": 1_100}, "saturated: 9.0"), ({"held_back": 1}, "saturated: 9.0"), ({}, "9.0")],
+)
+def test_who_cannot_keep_the_pace_is_saturated(behind: dict[str, float], cell: str) -> None:
+    told = run("ours", "W3", us_per_event=9, events_per_s=4_000, **behind)
+    assert Figures([told]).table({"ours": "mentra_trio"})[1][1] == cell
+
+
 def test_who_has_few_files_has_fewer_users() -> None:
     assert fitting(workload("W5b"), 20_000).options["users"] == 9_800
     assert fitting(workload("W5b"), 65_536) is workload("W5b")

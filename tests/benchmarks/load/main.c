@@ -154,18 +154,18 @@ static uint64_t drain(void) {
     return counts.sent * options.apps - counts.deliveries;
 }
 
-static void print_result(uint64_t missing, int connections) {
+static void print_result(uint64_t backlog, uint64_t missing, int connections) {
     struct result r = slices_result();
     double events = r.events ? (double)r.events : 1, per = r.seconds > 0 ? r.seconds : 1;
     printf("{\"us_per_event\":%.3f,\"events_per_s\":%.1f,\"deliveries_per_s\":%.1f,"
            "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"server_share\":%.4f,"
            "\"load_share\":%.4f,\"seconds\":%.3f,\"slices\":%d,\"clean\":%d,\"others\":%.3f,"
-           "\"steal\":%.3f,\"wrong\":%lu,\"missing\":%lu,\"held_back\":%lu,"
+           "\"steal\":%.3f,\"wrong\":%lu,\"missing\":%lu,\"held_back\":%lu,\"backlog\":%lu,"
            "\"sent\":%lu,\"displays_sent\":%lu,\"displays_come\":%lu,\"displays_missing\":%d,\"connections\":%d,"
            "\"rss_kb\":%ld,\"set_up_s\":%.3f}\n",
            r.server_cpu / events * 1e6, r.events / per, r.deliveries / per, r.p50 * 1e6,
            r.p99 * 1e6, r.p999 * 1e6, r.server_cpu / per, r.own_cpu / per, r.seconds, r.slices,
-           r.clean, r.others, r.steal, counts.wrong, missing, held_back, counts.sent,
+           r.clean, r.others, r.steal, counts.wrong, missing, held_back, backlog, counts.sent,
            counts.displays_sent, counts.displays_come, displays_missing(), connections,
            rss_kb(options.pid), set_up_seconds);
 }
@@ -177,7 +177,8 @@ static void relay(void) {
     pump(SETTLE);
     if (options.rate > 0) paced();
     else closed_loop();
-    print_result(drain(), options.users * (1 + options.apps));
+    uint64_t backlog = counts.sent - counts.done;
+    print_result(backlog, drain(), options.users * (1 + options.apps));
 }
 
 static void idle(void) {
@@ -278,7 +279,7 @@ int main(int argc, char **argv) {
         idle();
     } else if (!strcmp(options.mode, "setup")) {
         come_and_go();
-        print_result(0, 0);
+        print_result(0, 0, 0);
     } else if (!strcmp(options.mode, "sessions")) {
         sessions();
     } else {
