@@ -4,46 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final
+
+import attrs
 
 
-class contain:
-    """Stop a crash of the block here, and hand it to ``report``; nothing else.
+@attrs.frozen(eq=False, repr=False)
+class contain:  # an object, and no generator: every session has one for as long as it lives
+    """``with contain(report):`` stops a crash of the block here, and hands it over; nothing else.
 
     ``Cancelled`` and ``KeyboardInterrupt`` pass, also when they come in one group with a crash.
     A bulkhead never restarts anything, and it belongs at few doors: the root of a connection,
     of a user session, of an app session, and around one queued update of an app.
 
-    ``report`` gets the single error where there was one, else the group. A class and no
-    generator: every connection has one for as long as it lives.
+    ``report`` gets the single error where there was one, else the group.
     """
 
-    __slots__: Final = ("_report",)
-
-    def __init__(self, report: Callable[[BaseException], None]) -> None:
-        self._report = report
+    report: Callable[[BaseException], None]
 
     def __enter__(self) -> None:
-        pass
+        """The block begins."""
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> bool:
-        if error is None:
+        """Whether all that the block raised was a crash. What was none is raised on."""
+        if isinstance(error, BaseExceptionGroup):
+            crashes, others = error.split(Exception)
+            if crashes is not None:
+                self.report(single(crashes))
+            if crashes is not None and others is not None:
+                raise others
+            return others is None
+        if not isinstance(error, Exception):
             return False
-        if isinstance(error, Exception):
-            self._report(single(error))
-            return True
-        if not isinstance(error, BaseExceptionGroup):
-            return False
-        crashes, others = error.split(Exception)
-        if crashes is not None:
-            self._report(single(crashes))
-        if others is not None:
-            raise others from None
+        self.report(error)
         return True
 
 

@@ -15,13 +15,14 @@ class Milestone:
 
     _reached: bool = attrs.field(default=False, init=False)
     _awaited: trio.Event | None = attrs.field(default=None, init=False)
-    """Made for the first who waits."""
+    """There while somebody waits."""
 
     def set(self) -> None:
         """It has happened: everybody who waits goes on. Idempotent."""
         self._reached = True
         if self._awaited is not None:
             self._awaited.set()
+            self._awaited = None
 
     def is_set(self) -> bool:
         """Whether it has happened."""
@@ -34,4 +35,9 @@ class Milestone:
             return
         if self._awaited is None:
             self._awaited = trio.Event()
-        await self._awaited.wait()
+        awaited = self._awaited
+        try:
+            await awaited.wait()
+        finally:
+            if not awaited.statistics().tasks_waiting:
+                self._awaited = None

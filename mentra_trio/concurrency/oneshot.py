@@ -6,7 +6,8 @@ import enum
 from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 import attrs
-import trio
+
+from .milestone import Milestone
 
 T = TypeVar("T")
 
@@ -24,16 +25,14 @@ class OneShot(Generic[T]):
     """Settled once, awaited by many; everyone gets the same object. Safe to cancel a waiter."""
 
     _value: _Value[T] = attrs.field(default=_PENDING, init=False)
-    _awaited: trio.Event | None = attrs.field(default=None, init=False)
-    """Made for the first who waits: most results are there before anybody asks."""
+    _settled: Milestone = attrs.field(factory=Milestone, init=False)
 
     def settle(self, value: T) -> bool:
         """Record the result. ``False`` if there was one already: the first one wins."""
         if self._value is not _PENDING:
             return False
         self._value = value
-        if self._awaited is not None:
-            self._awaited.set()
+        self._settled.set()
         return True
 
     @property
@@ -47,11 +46,6 @@ class OneShot(Generic[T]):
 
     async def wait(self) -> T:
         """The result, as soon as there is one."""
-        if self.settled:
-            await trio.lowlevel.checkpoint()
-        else:
-            if self._awaited is None:
-                self._awaited = trio.Event()
-            await self._awaited.wait()
+        await self._settled.wait()
         assert self._value is not _PENDING
         return self._value

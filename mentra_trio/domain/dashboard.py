@@ -65,8 +65,8 @@ class Dashboard:
 
     mode: str = "main"
     written: Mapping[str, str] = MappingProxyType({})
-    contents: Mapping[str, Mapping[PackageName, str]] = attrs.field(
-        factory=lambda: MappingProxyType({mode: MappingProxyType({}) for mode in APP_MODES})
+    contents: Mapping[str, Mapping[PackageName, str]] = MappingProxyType(
+        {mode: MappingProxyType({}) for mode in APP_MODES}
     )
 
     @property
@@ -78,6 +78,10 @@ class Dashboard:
     def authors(self) -> frozenset[PackageName]:
         """The apps whose texts are on it."""
         return frozenset(package for texts in self.contents.values() for package in texts)
+
+
+NOTHING_WRITTEN: Final = Dashboard()
+"""What every dashboard begins as."""
 
 
 def write_section(dashboard: Dashboard, section: str, text: str) -> Dashboard:

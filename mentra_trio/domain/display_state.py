@@ -197,9 +197,7 @@ class DisplayState:
     booting: Mapping[PackageName, Booting] = MappingProxyType({})
     boot: Frame | None = None
     """The boot screen as it is, or was last."""
-    views: Mapping[str, View] = attrs.field(
-        factory=lambda: MappingProxyType({view: View() for view in VIEWS})
-    )
+    views: Mapping[str, View] = MappingProxyType({view: View() for view in VIEWS})
     serial: int = 0
 
     @property

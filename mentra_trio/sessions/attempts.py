@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
@@ -40,26 +39,25 @@ class Attempt:
 class AttemptBook:
     """Which attempt a socket belongs to: the token in its URL names it (protocol.md 1.7)."""
 
-    _tokens: OrderedDict[str, tuple[PackageName, int]] = attrs.field(
-        factory=OrderedDict, init=False
-    )
-    _serials: Counter[PackageName] = attrs.field(factory=Counter, init=False)
+    _tokens: dict[str, tuple[PackageName, int]] = attrs.field(factory=dict, init=False)
+    """The oldest first."""
+    _serials: dict[PackageName, int] = attrs.field(factory=dict, init=False)
 
     def newest(self, package: PackageName) -> int:
         """The serial number of the newest attempt of ``package``; 0 where there was none."""
-        return self._serials[package]
+        return self._serials.get(package, 0)
 
     def note(self, token: str, package: PackageName) -> int:
         """Enter a new attempt; returns its serial number."""
-        self._serials[package] += 1
-        self._enter(token, package, self._serials[package])
-        return self._serials[package]
+        serial = self._serials[package] = self.newest(package) + 1
+        self._enter(token, package, serial)
+        return serial
 
     def restore(self, package: PackageName, tokens: Iterable[tuple[str, int]], newest: int) -> None:
         """Enter the attempts that a server before this one made."""
         for token, serial in tokens:
             self._enter(token, package, serial)
-        self._serials[package] = max(self._serials[package], newest)
+        self._serials[package] = max(self.newest(package), newest)
 
     def find(self, token: str) -> tuple[PackageName, int] | None:
         """The app and the serial number that ``token`` stands for, if it is known."""
@@ -79,4 +77,4 @@ class AttemptBook:
     def _enter(self, token: str, package: PackageName, serial: int) -> None:
         self._tokens[token] = (package, serial)
         while len(self._tokens) > TOKENS_REMEMBERED:
-            self._tokens.popitem(last=False)
+            del self._tokens[next(iter(self._tokens))]

@@ -46,7 +46,7 @@ class Dashboard(Subsystem):
     whenever another minute begins while glasses are there.
     """
 
-    _board: rules.Dashboard = attrs.field(factory=rules.Dashboard, init=False)
+    _board: rules.Dashboard = attrs.field(default=rules.NOTHING_WRITTEN, init=False)
     _notes: tuple[Note, ...] = attrs.field(default=(), init=False)
     _entries: tuple[Entry, ...] = attrs.field(default=(), init=False)
     _zone: tzinfo | None = attrs.field(default=None, init=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 import trio
@@ -38,9 +39,13 @@ class Errands:
         Nothing is begun before the session is open, or once it is over.
         """
         scope = trio.CancelScope()
-        if self._nursery is not None:
-            self._nursery.start_soon(_within, scope, job, name=name)
+        self.begin_for_good(partial(_within, scope, job), name=name)
         return scope
+
+    def begin_for_good(self, job: Job, *, name: str) -> None:
+        """The same, for what need not be ended early: a scope costs as much as the task."""
+        if self._nursery is not None:
+            self._nursery.start_soon(job, name=name)
 
 
 @attrs.define(eq=False, repr=False)
@@ -60,7 +65,7 @@ class Errand:
         """Have the job run, if it does not already; as ``Errands.begin``."""
         if self.errands.are_run and not self.under_way:
             self.under_way = True
-            self.errands.begin(self._run, name=self.name)
+            self.errands.begin_for_good(self._run, name=self.name)
 
     async def _run(self) -> None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import attrs
 
@@ -31,35 +31,76 @@ GlassesHandlers: TypeAlias = Mapping[type[Message], Callable[..., Any]]
 message was for it alone, and is not relayed to the apps."""
 
 
+class Home(Protocol):
+    """The user session, as far as its subsystems know it."""
+
+    @property
+    def apps(self) -> Collection[AppSession]:
+        """See ``Workplace.apps``."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """See ``Workplace.settings``."""
+        ...
+
+    def change_settings(self, stored: Mapping[str, Any], *, by_phone: bool = False) -> None:
+        """See ``Workplace.settings_stored``."""
+        ...
+
+    def device_changed(self) -> None:
+        """See ``Workplace``."""
+        ...
+
+    def device_connected(self) -> None:
+        """See ``Workplace``."""
+        ...
+
+    def fit(self) -> None:
+        """See ``Workplace``."""
+        ...
+
+
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Workplace:
-    """What every subsystem of one user is given.
-
-    ``apps`` are the app sessions that the user has at the moment, whatever state they are in.
-    ``settings`` are the user's MentraOS settings at the moment, all of them, in the apps' names;
-    ``settings_stored`` takes over what the phone has changed of them. ``device_changed`` has
-    what is known of the glasses written down, and every subsystem told of it, as
-    ``device_connected`` does when the phone has found them; ``fit`` has those apps stopped that
-    these glasses cannot serve. ``display`` is what everybody draws on.
-    """
+    """What every subsystem of one user is given. ``display`` is what everybody draws on."""
 
     user: UserId
     surroundings: Surroundings
     eyepiece: Eyepiece
     device: Device
     errands: Errands
-    apps: Callable[[], Collection[AppSession]]
-    settings: Callable[[], Mapping[str, Any]]
-    settings_stored: Callable[[Mapping[str, Any]], None]
-    device_changed: Callable[[], None]
-    device_connected: Callable[[], None]
-    fit: Callable[[], None]
+    home: Home
     display: Display = attrs.field(init=False)
 
     @display.default
     def _make_display(self) -> Display:
         dashboard = PackageName(self.surroundings.dashboard_package)
         return Display(self.errands, self.eyepiece, dashboard, self.timestamp)
+
+    def apps(self) -> Collection[AppSession]:
+        """The app sessions that the user has at the moment, whatever state they are in."""
+        return self.home.apps
+
+    def settings(self) -> Mapping[str, Any]:
+        """The user's MentraOS settings at the moment, all of them, in the apps' names."""
+        return self.home.settings
+
+    def settings_stored(self, stored: Mapping[str, Any]) -> None:
+        """Take over what the phone has changed of the settings."""
+        self.home.change_settings(stored, by_phone=True)
+
+    def device_changed(self) -> None:
+        """Have what is known of the glasses written down, and every subsystem told of it."""
+        self.home.device_changed()
+
+    def device_connected(self) -> None:
+        """Have every subsystem told that the phone has found its glasses."""
+        self.home.device_connected()
+
+    def fit(self) -> None:
+        """Have those apps stopped that these glasses cannot serve."""
+        self.home.fit()
 
     def timestamp(self) -> str:
         """Now, as it stands in messages."""

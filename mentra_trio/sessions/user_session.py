@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from ..ports import Link, SavedUser, SessionChange
 from ..wire.codec import encode
 from ..wire.to_app import AugmentosSettingsUpdate
 from ..wire.to_glasses import AppStateChange, ConnectionAck
+from .app_session import AppSession
 from .desk import Desk
 from .device import Device
 from .errands import Errand, Errands
@@ -88,12 +88,7 @@ class UserSession:
             eyepiece=eyepiece,
             device=Device(),
             errands=errands,
-            apps=lambda: self.roster.apps.values(),
-            settings=lambda: self.settings,
-            settings_stored=partial(self.change_settings, by_phone=True),
-            device_changed=self._device_changed,
-            device_connected=lambda: self.desk.device_connected(),
-            fit=lambda: self.roster.compatibility.glasses_changed(),
+            home=self,
         )
         self.desk = Desk(
             place,
@@ -206,6 +201,26 @@ class UserSession:
         self.detach(reason)
         self.offers.refuse(reason)
 
+    # -- as its subsystems know it: see ``Workplace`` -----------------------------------
+
+    @property
+    def apps(self) -> Collection[AppSession]:
+        """The user's app sessions at the moment."""
+        return self.roster.apps.values()
+
+    def device_changed(self) -> None:
+        """See ``Workplace``."""
+        self.note()
+        self.desk.device_changed()
+
+    def device_connected(self) -> None:
+        """See ``Workplace``."""
+        self.desk.device_connected()
+
+    def fit(self) -> None:
+        """See ``Workplace``."""
+        self.roster.compatibility.glasses_changed()
+
     # -- what follows from changes ----------------------------------------------------
 
     async def _announce_soon(self) -> None:
@@ -240,10 +255,6 @@ class UserSession:
         """Have what is known of the user's glasses written down."""
         if not self.over:
             self.surroundings.keeper.note(self.user, None, self)
-
-    def _device_changed(self) -> None:
-        self.note()
-        self.desk.device_changed()
 
     def change(self) -> SessionChange:
         """See ``keeper.Remembered``."""

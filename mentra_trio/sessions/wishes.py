@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from functools import partial
 from typing import Final
 
@@ -34,15 +33,18 @@ class Wishes:
     user: UserId
     surroundings: Surroundings
     queue: UpdateQueue = attrs.field(init=False)
-    wanted: set[PackageName] = attrs.field(factory=set, init=False)
-    """What the user wants, as far as it was said in this session."""
-    _last: OrderedDict[PackageName, tuple[bool, Written]] = attrs.field(
-        factory=OrderedDict, init=False
-    )
+    _wanted: dict[PackageName, None] = attrs.field(factory=dict, init=False)
+    _last: dict[PackageName, tuple[bool, Written]] = attrs.field(factory=dict, init=False)
+    """The command about each app, the latest one last."""
 
     def __attrs_post_init__(self) -> None:
         report = partial(report_store_trouble, self.surroundings, self.user)
         self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report, outlives=True)
+
+    @property
+    def wanted(self) -> Set[PackageName]:
+        """What the user wants, as far as it was said in this session."""
+        return self._wanted.keys()
 
     def note(
         self, package: PackageName, *, wanted: bool, instead_of: Collection[PackageName] = ()
@@ -97,11 +99,13 @@ class Wishes:
             await trio.sleep(SAVE_AGAIN_S)
 
     def _remember(self, package: PackageName, wanted: bool, written: Written) -> None:
-        (self.wanted.add if wanted else self.wanted.discard)(package)
+        self._wanted.pop(package, None)
+        if wanted:
+            self._wanted[package] = None
+        self._last.pop(package, None)
         self._last[package] = (wanted, written)
-        self._last.move_to_end(package)
         while len(self._last) > WISHES_REMEMBERED:
-            self._last.popitem(last=False)
+            del self._last[next(iter(self._last))]
 
     async def _write(
         self, package: PackageName, others: Collection[PackageName], *, wanted: bool
@@ -111,7 +115,7 @@ class Wishes:
         if not wanted or await store.app(package) is not None:
             await store.set_wanted(self.user, package, wanted=wanted)
         else:
-            self.wanted.discard(package)  # no such app, whoever invented its name
+            self._wanted.pop(package, None)  # no such app, whoever invented its name
         for other in others:
             await store.set_wanted(self.user, other, wanted=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -31,7 +31,9 @@ class _Entry:
     fact: Fact
 
 
-_Timelines: TypeAlias = "OrderedDict[UserId, deque[_Entry]]"
+_Timeline: TypeAlias = list[_Entry]
+"""Short, and one for every user: an empty ``deque`` is larger than what is mostly in it."""
+_Timelines: TypeAlias = "OrderedDict[UserId, _Timeline]"
 
 
 @attrs.define(eq=False)
@@ -68,15 +70,14 @@ class Journal:
             return
         timeline = self._timeline(user, fact)
         timeline.append(entry)
-        while len(timeline) > self._share:
-            timeline.popleft()
+        del timeline[: -self._share]
 
-    def _timeline(self, user: UserId, fact: Fact) -> deque[_Entry]:
+    def _timeline(self, user: UserId, fact: Fact) -> _Timeline:
         """Where facts of ``user`` are kept from now on, with room for ``fact`` made."""
         over = user in self._ended
         if isinstance(fact, f.UserStateChanged):
             over = fact.new is None
-        timeline = self._timelines.pop(user, None) or self._ended.pop(user, None) or deque()
+        timeline = self._timelines.pop(user, None) or self._ended.pop(user, None) or []
         (self._ended if over else self._timelines)[user] = timeline
         for timelines, most in ((self._ended, self.users), (self._timelines, self.facts)):
             if len(timelines) > most:
@@ -88,8 +89,7 @@ class Journal:
         share = max(1, min(self.per_user, self.facts // max(1, len(self._timelines))))
         if share < self._share:  # seldom: the more users there are, the less changes with one more
             for timeline in self._timelines.values():
-                while len(timeline) > share:
-                    timeline.popleft()
+                del timeline[:-share]
         self._share = share
 
     @contextmanager
@@ -111,11 +111,11 @@ class Journal:
 
     def entries(self, user: UserId, limit: int) -> list[dict[str, Any]]:
         """The latest ``limit`` facts of ``user`` as JSON objects, newest last."""
-        timeline = list(self._of(user))
+        timeline = self._of(user)
         return [_as_json(entry) for entry in timeline[max(0, len(timeline) - limit) :]]
 
-    def _of(self, user: UserId) -> deque[_Entry]:
-        return self._timelines.get(user) or self._ended.get(user) or deque()
+    def _of(self, user: UserId) -> _Timeline:
+        return self._timelines.get(user) or self._ended.get(user) or []
 
     def story(self, user: UserId, package: PackageName) -> list[str]:
         """What has led an app of ``user`` to its state, and how it came into it; newest last.
