@@ -6,8 +6,10 @@ an app says here closes its link, with one exception: a flood of updates (protoc
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 import trio
 
@@ -53,17 +55,27 @@ def handle_app_frame(app: AppSession, frame: str | bytes) -> CloseReason | None:
 
 def act(app: AppSession, message: FromApp | Unrecognized) -> None:
     """What a message that needs no turn in a queue means."""
-    match message:
-        case Ping():
-            app.send(encode(Pong(timestamp=app.surroundings.environment.timestamp())))
-        case OwnershipRelease():
-            app.released = message.reason or UNSAID  # it will go away by itself (2.10)
-        case Unrecognized():
-            ignore(app, "a message of a type that is not known here")
-        case _ if app.desk.app_says(app, message):
-            pass  # one of the subsystems has taken it
-        case _:
-            ignore(app, f"{type(message).__name__} is of no use here")
+    own = _ACTS.get(type(message))
+    if own is not None:
+        own(app, message)
+    elif isinstance(message, Unrecognized):
+        ignore(app, "a message of a type that is not known here")
+    elif not app.desk.app_says(app, message):
+        ignore(app, f"{type(message).__name__} is of no use here")
+
+
+def _answer(app: AppSession, message: Ping) -> None:
+    app.send(encode(Pong(timestamp=app.surroundings.environment.timestamp())))
+
+
+def _release(app: AppSession, message: OwnershipRelease) -> None:
+    app.released = message.reason or UNSAID  # it will go away by itself (2.10)
+
+
+_ACTS: Final[Mapping[type, Callable[[AppSession, Any], None]]] = MappingProxyType(
+    {Ping: _answer, OwnershipRelease: _release}
+)
+"""What is done here with a message; all others are for the subsystems."""
 
 
 def subscription_update(app: AppSession, message: SubscriptionUpdate) -> CloseReason | None:

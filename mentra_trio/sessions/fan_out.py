@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..domain.streams import StreamEvent
 from ..environment import Environment
@@ -11,10 +11,12 @@ from ..wire.frames import Sound
 from ..wire.spliced import ENDING, OPENING
 from .delivery import free_link, keep
 from .routes import routes_of
-from .sending import send_sound
+from .sending import tell_dropped
 
 if TYPE_CHECKING:
     from .app_session import AppSession
+
+LAGS: Final = "audio for a peer that lags"
 
 
 def fan_out(
@@ -51,6 +53,6 @@ def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> None:
     for app in apps:
         link = app.link
         if link is not None and routes_of(app).listens:
-            if sound is None:
-                sound = Sound(frame)
-            send_sound(app.surroundings.telemetry, "app", link, sound)
+            sound = sound or Sound(frame)
+            if not link.push_audio(sound):
+                tell_dropped(app.surroundings.telemetry, "app", link, LAGS)

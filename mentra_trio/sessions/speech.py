@@ -49,6 +49,8 @@ class Speech(Subsystem):
     _urgent: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set when somebody speaks: what has changed is not to settle first."""
     _following: Errand = attrs.field(init=False)
+    _latest: StreamEvent | None = attrs.field(default=None, init=False)
+    """The transcription that was delivered last, as apps match it."""
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1), init=False)
 
     @classmethod
@@ -178,12 +180,17 @@ class Speech(Subsystem):
             self._deliver_translation(_translation(heard, language), identified=identified)
 
     def _deliver(self, speech: Transcription, *, identified: bool | None) -> None:
-        event = StreamEvent(
-            stream=TRANSCRIPTION, language=speech.transcribe_language, identified=identified
-        )
-        self._fan_out(event, speech)
+        self._fan_out(self._event_of(speech.transcribe_language, identified), speech)
         if speech.is_final and speech.text:
             self.transcripts.add(self._segment(speech))
+
+    def _event_of(self, language: str, identified: bool | None) -> StreamEvent:
+        """The same object for as long as the same language is spoken: words come quickly."""
+        event = self._latest
+        if event is None or event.language != language or event.identified is not identified:
+            event = StreamEvent(stream=TRANSCRIPTION, language=language, identified=identified)
+            self._latest = event
+        return event
 
     def _deliver_translation(self, speech: TranslatedSpeech, *, identified: bool | None) -> None:
         event = StreamEvent(

@@ -22,6 +22,8 @@ from ..ports import Telemetry
 SLOW_S: Final = 0.05
 BOUNDS_S: Final = (0.000_1, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
+QUICK_S: Final = BOUNDS_S[0]
+
 
 @attrs.define(eq=False)
 class SlowTasks(trio.abc.Instrument):
@@ -34,6 +36,9 @@ class SlowTasks(trio.abc.Instrument):
     )
     """When the step began that runs now, or the measuring, which begins amid a step."""
     _counts: list[int] = attrs.field(factory=lambda: [0] * (len(BOUNDS_S) + 1), init=False)
+    """Of the steps that were not quick, by the bound that they are within."""
+    _quick: int = attrs.field(default=0, init=False)
+    """How many steps were within the first bound: nearly all."""
     _sum_s: float = attrs.field(default=0.0, init=False)
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
@@ -44,13 +49,19 @@ class SlowTasks(trio.abc.Instrument):
         """See ``trio.abc.Instrument``."""
         seconds = self.clock() - self._began
         self._sum_s += seconds
+        if seconds <= QUICK_S:
+            self._quick += 1
+        else:
+            self._count(task, seconds)
+
+    def _count(self, task: trio.lowlevel.Task, seconds: float) -> None:
         self._counts[bisect_left(BOUNDS_S, seconds)] += 1
         if seconds > SLOW_S:
             self.telemetry.emit(SlowStep(function=_function_of(task), seconds=seconds))
 
     def collect(self) -> Iterator[Metric]:
         """See ``prometheus_client``."""
-        totals = list(accumulate(self._counts))
+        totals = list(accumulate([self._quick, *self._counts[1:]]))
         bounds = [*map(str, BOUNDS_S), "+Inf"]
         yield HistogramMetricFamily(
             "mentra_task_step_seconds",
