@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final, TextIO
@@ -32,6 +32,7 @@ _STREAM_NAME: Final = re.compile(r"\*|[A-Za-z_]+(:[A-Za-z_-]+)?")
 STREAMS_SHOWN: Final = 5
 STREAM_CHARACTERS_MAX: Final = 40
 
+_EMPTY: Final[tuple[object, ...]] = (None, "", [])
 _RENAMED: Final = MappingProxyType({"event": "trigger"})
 """structlog's own ``event`` is the name of the line."""
 
@@ -103,6 +104,7 @@ LINES: Final[Mapping[type[Fact], tuple[str, Callable[[Any], str]]]] = MappingPro
 """Event name of every fact, and its level."""
 
 
+LEVELS: Final = ("debug", "info", "warning", "error")
 NOISY: Final = (
     f.ConnectionRefused,
     f.FrameIgnored,
@@ -130,14 +132,21 @@ class LogLines:
     _logger: structlog.typing.FilteringBoundLogger
     user_ids_as_given: bool = attrs.field(default=False, kw_only=True)
     environment: Environment = attrs.field(factory=Environment, kw_only=True)
+    _written: frozenset[str] = attrs.field(init=False)
+    """The levels that are written."""
     _second: int = attrs.field(default=0, init=False)
     _noise: int = attrs.field(default=0, init=False)
+
+    @_written.default
+    def _levels_written(self) -> frozenset[str]:
+        numbers = logging.getLevelNamesMapping()
+        return frozenset(one for one in LEVELS if self._logger.is_enabled_for(numbers[one.upper()]))
 
     def emit(self, fact: Fact) -> None:
         """See ``ports.Telemetry``. A log that cannot be written is given up silently."""
         event, level_of = LINES[type(fact)]
         level = level_of(fact)
-        if not self._is_written(level):
+        if level not in self._written:
             return
         self._begin_second()
         if isinstance(fact, NOISY):
@@ -150,9 +159,6 @@ class LogLines:
         if not self.user_ids_as_given:
             fields = _without_names(fact, fields)
         self._write(level, event, fields)
-
-    def _is_written(self, level: str) -> bool:
-        return self._logger.is_enabled_for(logging.getLevelNamesMapping()[level.upper()])
 
     def _begin_second(self) -> None:
         second = int(self.environment.utcnow().timestamp())
@@ -176,15 +182,7 @@ def make_logger(stream: TextIO, level: str) -> structlog.typing.FilteringBoundLo
     """
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _without_empty,
-            _on_one_line,
-            structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "event"], drop_missing=True
-            ),
-        ],
+        processors=[structlog.processors.TimeStamper(fmt="iso", utc=True), _line],
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
@@ -199,18 +197,31 @@ def user_hash(user: str) -> str:
     return "u:" + hashlib.sha256(user.encode()).hexdigest()[:12]
 
 
-def _without_empty(_: object, __: str, event: Any) -> Any:
-    """A field that says nothing is left out; ``0`` and ``False`` do say something."""
-    return {key: value for key, value in event.items() if value not in (None, "", [])}
+def _line(_: object, level: str, event: MutableMapping[str, Any]) -> str:
+    """``event`` as logfmt, in one go: structlog's own renderer looks at every letter of it.
+
+    A field that says nothing is left out; ``0`` and ``False`` do say something.
+    """
+    words = [f"timestamp={event.pop('timestamp')}", f"level={level}"]
+    words.append(f"event={_quoted(event.pop('event'))}")
+    for name, value in event.items():
+        if value is True:
+            words.append(name)
+        elif value is False:
+            words.append(f"{name}=false")
+        elif value not in _EMPTY:
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            words.append(f"{name}={_quoted(text)}")
+    return " ".join(words)
 
 
-def _on_one_line(_: object, __: str, event: Any) -> Any:
-    """Whatever a peer sent, it cannot forge a second line or colour the terminal."""
-    for key, value in event.items():
-        text = ",".join(value) if isinstance(value, list) else value
-        if isinstance(text, str):
-            event[key] = printable(text)
-    return event
+def _quoted(text: str) -> str:
+    """Whatever a peer sent, it cannot forge a second line or field, or colour the terminal."""
+    text = printable(text)
+    if " " in text or "=" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    return text
 
 
 def _without_names(fact: Fact, fields: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any, Final
 
-import attrs
-
 from ..domain import close_reasons
 from ..domain.close_reasons import CloseReason
 from ..domain.facts import Fact
@@ -31,11 +29,12 @@ def plain_fields(fact: Fact) -> dict[str, Any]:
     Long texts and lists are cut. An exception is told by its type and place alone, because its
     message may quote what it stumbled over.
     """
-    fields = attrs.fields(type(fact))
-    return {field.name: _plain(getattr(fact, field.name)) for field in fields}
+    return {field.name: _plain(getattr(fact, field.name)) for field in fact.__attrs_attrs__}
 
 
 def _plain(value: object) -> Any:
+    if type(value) is str:  # nearly all are
+        return value[:TEXT_MAX]
     match value:
         case None | bool() | int():
             return value

@@ -9,6 +9,10 @@ from typing import Any
 
 import attrs
 import pytest
+import structlog
+from hypothesis import example as for_instance
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mentra_trio.domain import facts
 from mentra_trio.domain.attachment import UserState
@@ -16,6 +20,7 @@ from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.facts import Fact
 from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
+from mentra_trio.domain.wording import printable
 from mentra_trio.environment import Environment
 from mentra_trio.telemetry.log_lines import LINES, LogLines, make_logger, user_hash
 
@@ -253,3 +258,36 @@ def test_a_log_that_is_gone_hurts_nobody() -> None:
     sink = LogLines(make_logger(stream, "info"))
     stream.close()
     sink.emit(facts.ServerDraining())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["who", "problem", "peer", "count", "ok", "streams"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+        | st.lists(st.text(), max_size=3),
+    ),
+    st.sampled_from(["link ended", "crashed", 'a "word"']),
+)  # fmt: skip
+@for_instance({"problem": 'a "b" \\ = c\n\r\x1b', "peer": "\\n", "who": "\\", "ok": False}, "x")
+def test_a_line_is_what_structlog_makes_of_it(fields: dict[str, Any], event: str) -> None:
+    ours, theirs = io.StringIO(), io.StringIO()
+    make_logger(ours, "info").info(event, **fields)
+    plain = {
+        name: printable(",".join(value) if isinstance(value, list) else value)
+        if isinstance(value, str | list)
+        else value
+        for name, value in fields.items()
+        if value not in (None, "", [])
+    }
+    structlog.wrap_logger(
+        structlog.WriteLogger(theirs),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        context_class=dict,
+    ).info(event, **plain)
+    stamp, _, rest = ours.getvalue().partition(" ")
+    assert stamp.startswith("timestamp=20")
+    assert rest == theirs.getvalue()
