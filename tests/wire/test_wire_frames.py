@@ -24,6 +24,7 @@ from mentra_trio.wire.frames import (
     PONG,
     TEXT,
     FrameReader,
+    Sound,
     encode_close,
     encode_frame,
     encode_message,
@@ -239,6 +240,16 @@ def test_a_big_message_takes_no_more_memory_than_it_must() -> None:
     finally:
         tracemalloc.stop()
     assert attrs.asdict(reader, recurse=False)["_held"] is None
+
+
+def test_nothing_of_a_payload_is_shown() -> None:
+    reader = FrameReader(100, 100)
+    reads(reader, frame(PING, b"secret"), frame(TEXT, b"secret", fin=False))
+    reads(reader, frame(CONTINUATION, b"secret", key=bytes(4))[:-1])
+    assert "secret" not in repr(reader)
+    sound = Sound(b"secret")
+    assert sound.encoded
+    assert "secret" not in repr(sound)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
