@@ -72,6 +72,10 @@ VIOLATIONS: Final = {
     "bad code and text in a close": (frame(CLOSE, close_payload(999, b"\xff")), 1002),
     "too big": (frame(TEXT, claims=1_001), 1009),
     "too big, 64-bit": (frame(BINARY, claims=(1 << 63) - 1, length_bytes=8), 1009),
+    "far too big, with something there": (
+        frame(BINARY, b"x" * 300, claims=126 << 48, length_bytes=8),
+        1009,
+    ),
     "too big with its fragments": (
         frame(BINARY, b"x" * 600, fin=False) + frame(PING, b"p") + frame(0, claims=401),
         1009,
@@ -113,6 +117,14 @@ def test_a_header_is_refused_before_there_is_a_payload(wrong: bytes, shown: int)
     assert reader.failure is None
     reader.feed(wrong[shown - 1 : shown], 9)
     assert reader.failure is not None
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_message_inside_another_is_refused_in_a_read_of_its_own(opcode: int) -> None:
+    reader = FrameReader(100, 100)
+    assert reader.feed(BEGUN, 9) == []
+    assert reader.feed(frame(opcode, b"x" * 20), 9) == []
+    assert reader.failure == CloseReason(1002, "Protocol error")
 
 
 def test_bad_text_is_refused_with_its_fragment() -> None:
