@@ -88,9 +88,9 @@ FRAME_MUTANTS: Final = (
         "long if long > _SMALL_MAX else _NOT_SIMPLE",
     ),
     misread(
-        "a_close_may_have_one_byte",
-        "len(payload) == 1 or not _may_be_sent",
-        "not _may_be_sent",
+        "a_peer_may_close_with_any_code",
+        'elif not _may_be_sent(code := int.from_bytes(payload[:2], "big")):',
+        'elif (code := int.from_bytes(payload[:2], "big")) < 1000:',
     ),
     misread(
         "a_peer_may_close_with_1006",
@@ -217,7 +217,7 @@ FRAME_MUTANTS: Final = (
     ),
     misread(
         "what_was_held_is_kept_for_ever",
-        "        if self.over or at == len(source):\n",
+        "        if self.close is not None or self.failure is not None:\n            self._held = self._fragments = None\n        elif at == len(source):\n",
         "        if at == len(source):\n",
     ),
     # -- masks and pings -----------------------------------------------------------------------
