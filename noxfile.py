@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,6 +36,9 @@ BENCH_PACKAGES = ("attrs>=25", "uvloop==0.23.0", "websockets==17.4")
 BENCH_BIN = ROOT / ".nox" / "bench" / BIN.name
 """For the relay that the server is measured beside: no test needs uvloop."""
 BENCH_NODE_PROJECT = ROOT / "tests" / "benchmarks" / "relays"
+AUTOBAHN = "autobahntestsuite==25.10.1"
+AUTOBAHN_PACKAGES = ROOT / ".nox" / "autobahn"
+"""For Python 2.7: it knows no later one."""
 NODE_PROJECT = ROOT / "tests" / "conformance" / "node"
 SOURCES = ["mentra_trio", "tests", "examples", "noxfile.py"]
 FORMATTED = [*SOURCES, "docs"]
@@ -160,6 +164,57 @@ def fuzz(session: nox.Session) -> None:
     program = FUZZER_BIN / "schemathesis"
     session.run(
         str(BIN / "python"), "tests/fuzz/run_fuzz.py", str(program), *session.posargs, external=True
+    )
+
+
+@nox.session
+def fuzz_frames(session: nox.Session) -> None:
+    """A million random streams of bytes against the parser of WebSocket frames.
+
+    ``-- --seed N`` repeats a run, ``-- --inputs N`` bounds it.
+    """
+    prepare(session)
+    session.run(str(BIN / "python"), "tests/fuzz/fuzz_frames.py", *session.posargs, external=True)
+
+
+def python2() -> str | None:
+    """A Python 2.7 that works: the one on the PATH, which may be a dead shim, or pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for program in ("python2.7", *map(str, pyenv.glob("versions/2.7*/bin/python2.7"))):
+        if shutil.which(program) and not subprocess.call(
+            [program, "-c", ""], stderr=subprocess.DEVNULL
+        ):
+            return program
+    return None
+
+
+@nox.session
+def autobahn(session: nox.Session) -> None:
+    """The Autobahn test suite against an echo over our transport; all cases but compression.
+
+    ``-- CASE...`` has only some of them run, such as ``9.*``.
+    """
+    python = python2()
+    if python is None:
+        reason = "the Autobahn test suite needs Python 2.7, which is neither here nor in pyenv"
+        if IN_CI:
+            session.error(reason)
+        session.skip(reason)
+    prepare(session)
+    stamp = AUTOBAHN_PACKAGES / ".installed"
+    if not stamp.exists() or stamp.read_text() != AUTOBAHN:
+        pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        session.run(
+            python, *pip, "--upgrade", "--target", str(AUTOBAHN_PACKAGES), AUTOBAHN, external=True
+        )
+        stamp.write_text(AUTOBAHN)
+    session.run(
+        str(BIN / "python"),
+        "tests/autobahn/run_autobahn.py",
+        python,
+        str(AUTOBAHN_PACKAGES),
+        *session.posargs,
+        external=True,
     )
 
 

@@ -216,7 +216,9 @@ class FrameReader:
             at = self._parse(source, frames_max, messages)
         except UnicodeDecodeError:
             self.failure = NOT_UTF8
-        if self.over or at == len(source):
+        if self.close is not None or self.failure is not None:
+            self._held = self._fragments = None
+        elif at == len(source):
             self._held = None
         elif held is not None:
             del held[:at]
@@ -337,7 +339,7 @@ class FrameReader:
         elif opcode == CLOSE:
             if not payload:
                 self.close = _NO_CODE
-            elif len(payload) == 1 or not _may_be_sent(code := int.from_bytes(payload[:2], "big")):
+            elif not _may_be_sent(code := int.from_bytes(payload[:2], "big")):  # nor half a code
                 self.failure = PROTOCOL_ERROR
             else:
                 self.close = CloseReason(code, payload[2:].decode())

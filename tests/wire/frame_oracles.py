@@ -53,6 +53,7 @@ def our_verdict(
     for piece in pieces:
         verdict.messages += reader.feed(piece, frames_max)
         while reader.has_more:
+            assert not reader.over, "it goes on after the end"
             verdict.messages += reader.feed(b"", frames_max)
     verdict.pings = reader.pings
     if reader.close is not None:

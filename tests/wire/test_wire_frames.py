@@ -24,6 +24,7 @@ from mentra_trio.wire.frames import (
     PONG,
     TEXT,
     FrameReader,
+    Sound,
     encode_close,
     encode_frame,
     encode_message,
@@ -71,6 +72,10 @@ VIOLATIONS: Final = {
     "bad code and text in a close": (frame(CLOSE, close_payload(999, b"\xff")), 1002),
     "too big": (frame(TEXT, claims=1_001), 1009),
     "too big, 64-bit": (frame(BINARY, claims=(1 << 63) - 1, length_bytes=8), 1009),
+    "far too big, with something there": (
+        frame(BINARY, b"x" * 300, claims=126 << 48, length_bytes=8),
+        1009,
+    ),
     "too big with its fragments": (
         frame(BINARY, b"x" * 600, fin=False) + frame(PING, b"p") + frame(0, claims=401),
         1009,
@@ -112,6 +117,14 @@ def test_a_header_is_refused_before_there_is_a_payload(wrong: bytes, shown: int)
     assert reader.failure is None
     reader.feed(wrong[shown - 1 : shown], 9)
     assert reader.failure is not None
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_message_inside_another_is_refused_in_a_read_of_its_own(opcode: int) -> None:
+    reader = FrameReader(100, 100)
+    assert reader.feed(BEGUN, 9) == []
+    assert reader.feed(frame(opcode, b"x" * 20), 9) == []
+    assert reader.failure == CloseReason(1002, "Protocol error")
 
 
 def test_bad_text_is_refused_with_its_fragment() -> None:
@@ -239,6 +252,16 @@ def test_a_big_message_takes_no_more_memory_than_it_must() -> None:
     finally:
         tracemalloc.stop()
     assert attrs.asdict(reader, recurse=False)["_held"] is None
+
+
+def test_nothing_of_a_payload_is_shown() -> None:
+    reader = FrameReader(100, 100)
+    reads(reader, frame(PING, b"secret"), frame(TEXT, b"secret", fin=False))
+    reads(reader, frame(CONTINUATION, b"secret", key=bytes(4))[:-1])
+    assert "secret" not in repr(reader)
+    sound = Sound(b"secret")
+    assert sound.encoded
+    assert "secret" not in repr(sound)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
