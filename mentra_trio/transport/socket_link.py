@@ -67,6 +67,11 @@ class SocketLink(WebSocketLink):
             self._note()
         return True
 
+    def _has_room(self, size: int) -> bool:
+        limits = self.limits
+        fits = self.unsent_bytes + size <= limits.outbox_bytes
+        return fits and len(self._frames) < limits.outbox_frames
+
     def _note(self) -> None:
         """See to it that what waits is sent before this turn of the event loop is over."""
         self._noted = True

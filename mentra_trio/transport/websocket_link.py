@@ -83,6 +83,10 @@ class WebSocketLink(ABC):
         """Have ``frame`` sent after those before it; ``False`` if it will not be."""
 
     @abstractmethod
+    def _has_room(self, size: int) -> bool:
+        """Whether a frame of ``size`` bytes more would stay within the limits."""
+
+    @abstractmethod
     def _finish(self, last: bytes | None) -> None:
         """Have nothing sent after ``last``. Only the first call counts."""
 
@@ -217,15 +221,17 @@ class WebSocketLink(ABC):
 
     def push_audio(self, sound: Sound) -> bool:
         """Queue a sound unless much waits already; see ``ports.Link``."""
-        if self.unsent_bytes > self.limits.audio_backlog_bytes:
+        frame = sound.encoded
+        if self.unsent_bytes > self.limits.audio_backlog_bytes or not self._has_room(len(frame)):
             return False
-        queued = self._queue(sound.encoded)
+        queued = self._queue(frame)
         self.counts.sent += queued
         return queued
 
     def ping(self) -> None:
         """Queue a ping, unless the outbox is full: then the peer is slow, which is known anyway."""
-        self._queue(PING_FRAME)
+        if self._has_room(len(PING_FRAME)):
+            self._queue(PING_FRAME)
 
     def _fail(self, reason: CloseReason) -> None:
         """Nothing can be sent any more: whoever listens shall know."""
