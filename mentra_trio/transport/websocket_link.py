@@ -289,6 +289,13 @@ class WebSocketLink(ABC):
         if self._farewell is not None:
             return
         self._failure = self._failure or LINK_LOST  # what a session still sees of it
-        if not isinstance(error, trio.Cancelled):
+        if not _is_cancellation(error):
             with trio.CancelScope(shield=True):
                 await self.close(CRASHED)
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
+    """Whether ``error`` says nothing but that the task, or those in its nurseries, shall end."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)
