@@ -7,6 +7,8 @@ it: the connection's own, which has nothing else to do while the link is lent.
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -142,11 +144,13 @@ class SocketLink(WebSocketLink):
             self._frames[0] = self._frames[0][sent:]
 
     def _break(self) -> None:
-        """The connection takes nothing any more."""
+        """The connection takes nothing any more. What the peer said before is still heard."""
         self._broken = True
         self._frames.clear()
         self.unsent_bytes = 0
-        self._fail(LINK_LOST)
+        self._failure = self._failure or LINK_LOST
+        with suppress(OSError):  # it may be shut down already
+            self._socket.sock.shutdown(socket.SHUT_RDWR)  # reading comes to an end in any case
 
     async def __aenter__(self) -> WebSocketLink:
         self.flush()

@@ -58,7 +58,7 @@ class WebSocketLink(ABC):
     _unheard: list[str | bytes] = attrs.field(factory=list, init=False)
     """Messages that came and that nobody has taken yet."""
     _end: CloseReason | None = attrs.field(default=None, init=False)
-    """Why nothing more is received."""
+    """Why nobody listens any more: nothing comes, or it does not matter."""
     _failure: CloseReason | None = attrs.field(default=None, init=False)
     """Why nothing more may be pushed."""
     _farewell: CloseReason | None = attrs.field(default=None, init=False)
@@ -113,7 +113,7 @@ class WebSocketLink(ABC):
                 self._listening = None
                 if self._left is not None:
                     self._left.set()
-        return self._failure
+        return self._end
 
     def wake(self) -> None:
         """Have ``listen`` return; see ``ports.Link``."""
@@ -123,7 +123,7 @@ class WebSocketLink(ABC):
     async def _read(self, handle: Handle) -> CloseReason | None:
         data: bytes | None = b""
         while True:
-            verdict = self._act(data, handle) or self._end or self._failure
+            verdict = self._act(data, handle) or self._end
             if verdict is not None:
                 return verdict
             data = await self._next_bytes()
@@ -148,8 +148,8 @@ class WebSocketLink(ABC):
         """
         self.flush()
         while not self._unheard:
-            if (over := self._end or self._failure) is not None:
-                raise LinkClosed(over)
+            if self._end is not None:
+                raise LinkClosed(self._end)
             self._unheard = self._take(await self._work_and_read())
             self.flush()
         return self._unheard.pop(0)
@@ -157,12 +157,12 @@ class WebSocketLink(ABC):
     async def until_gone(self) -> CloseReason:
         """Wait for the end of the link; of what the peer says meanwhile, a little is kept."""
         self.flush()
-        while (over := self._end or self._failure) is None:
+        while self._end is None:
             if len(self._unheard) >= FRAMES_AT_ONCE:
                 await trio.sleep_forever()
             self._unheard = self._take(await self._work_and_read())
             self.flush()
-        return over
+        return self._end
 
     async def _work_and_read(self) -> bytes | None:
         """As ``_next_bytes``, for the connection's task: meanwhile it does what it has to do."""
@@ -179,7 +179,6 @@ class WebSocketLink(ABC):
         """The messages in ``data``, after those that nobody has taken yet."""
         reader = self._reader
         if data is None:
-            self._end = self._failure or LINK_LOST
             self._fail(LINK_LOST)
             return self._unheard
         if data:
@@ -234,9 +233,10 @@ class WebSocketLink(ABC):
             self._queue(PING_FRAME)
 
     def _fail(self, reason: CloseReason) -> None:
-        """Nothing can be sent any more: whoever listens shall know."""
-        if self._failure is None:
-            self._failure = reason
+        """The link is over: nothing is sent any more, and whoever listens shall know."""
+        self._failure = self._failure or reason
+        if self._end is None:
+            self._end = self._failure
             self.wake()
 
     # -- the end ---------------------------------------------------------------------------
@@ -250,7 +250,7 @@ class WebSocketLink(ABC):
         if self._farewell is not None:
             return
         self._farewell = reason
-        self._failure = self._failure or reason
+        self._fail(reason)
         with trio.move_on_after(self.limits.close_s):
             await self._until_nobody_listens()
             last = encode_close(reason)
@@ -261,7 +261,6 @@ class WebSocketLink(ABC):
     async def _until_nobody_listens(self) -> None:
         if self._listening is not None:
             self._left = trio.Event()
-            self.wake()
             await self._left.wait()
 
     async def _until_peer_is_done(self) -> None:
@@ -288,7 +287,7 @@ class WebSocketLink(ABC):
     ) -> None:
         if self._farewell is not None:
             return
-        self._failure = self._failure or LINK_LOST  # what a session still sees of it
+        self._fail(LINK_LOST)  # what a session still sees of it
         if not _is_cancellation(error):
             with trio.CancelScope(shield=True):
                 await self.close(CRASHED)

@@ -228,7 +228,7 @@ class Rig:
     limits: Limits = attrs.field(factory=Limits)
     wire: Callable[[], Wire] = MemoryWire
     open_connections: int = 0
-    wires: list[Wire] = attrs.field(factory=list)
+    wires: list[Any] = attrs.field(factory=list)
     """Of every connection so far."""
 
     def port(self) -> Port:

@@ -20,7 +20,7 @@ from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.wire.frames import Sound
 
-from .carriers import WIRES, SocketWire, Wire
+from .carriers import WIRES, Wire
 from .linked_peer import Linked, linked
 from .raw_peer import TEXT, Facts, Rig, close_frame, frame
 
@@ -118,20 +118,19 @@ async def test_who_listens_learns_that_the_connection_is_cancelled(
 ) -> None:
     reasons: list[CloseReason | None] = []
 
-    async with trio.open_nursery() as sessions:
-        async with trio.open_nursery() as connections:
-            of_its_own = Rig(connections, rig.facts, wire=rig.wire, wires=rig.wires)
-            async with linked(of_its_own) as it:
+    async with trio.open_nursery() as sessions, trio.open_nursery() as connections:
+        of_its_own = Rig(connections, rig.facts, wire=rig.wire, wires=rig.wires)
+        async with linked(of_its_own) as it:
 
-                async def use() -> None:
-                    reasons.append(await it.until_failed())
-                    assert not it.link.push("too late")
-                    reasons.append(await it.until_failed())
+            async def use() -> None:
+                reasons.append(await it.until_failed())
+                assert not it.link.push("too late")
+                reasons.append(await it.until_failed())
 
-                sessions.start_soon(use)
-                await trio.testing.wait_all_tasks_blocked()
-                connections.cancel_scope.cancel()
-                await trio.sleep(1)
+            sessions.start_soon(use)
+            await trio.testing.wait_all_tasks_blocked()
+            connections.cancel_scope.cancel()
+            await trio.sleep(1)
     assert reasons == [LINK_LOST, LINK_LOST]
 
 
@@ -196,30 +195,3 @@ async def test_pushing_to_links_that_are_over(rig: Rig, autojump_clock: Any) -> 
         await it.peer.send(frame(TEXT, b"x") * 50)
         assert await it.link.listen(handle, trio.current_time() + 60) == SLOW_CONSUMER
         assert taken in ([True] * 20 + [False] * 30, [True] * 19 + [False] * 31)
-
-
-# -- who is still heard -----------------------------------------------------------------------
-
-
-async def test_last_words_are_heard_although_nothing_can_be_sent_any_more(
-    rig: Rig, nursery: trio.Nursery, autojump_clock: Any
-) -> None:
-    rig.wire = SocketWire
-    heard: list[str | bytes] = []
-    reasons: list[CloseReason | None] = []
-    async with linked(rig) as it:
-
-        async def use() -> None:
-            reasons.append(await it.link.listen(heard.append, trio.current_time() + 60))
-
-        nursery.start_soon(use)
-        await trio.testing.wait_all_tasks_blocked()
-        assert isinstance(it.wire, SocketWire)
-        it.wire.client.sock.send(frame(TEXT, b"last words") + close_frame(1000, "bye"))
-        it.wire.client.close()
-        it.link.push("to nobody")
-        it.link.flush()  # in the same turn: the socket is broken before anybody could read
-        assert not it.link.push("x")
-        await trio.testing.wait_all_tasks_blocked()
-        assert heard == ["last words"]
-        assert reasons == [CloseReason(1000, "bye")]
