@@ -7,6 +7,8 @@ it: the connection's own, which has nothing else to do while the link is lent.
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -55,7 +57,7 @@ class SocketLink(WebSocketLink):
             return await super()._read(handle)
         fd, read = self._socket.sock.fileno(), partial(self._read_once, handle)
         while True:
-            verdict = self._act(b"", handle) or self._end or self._failure
+            verdict = self._act(b"", handle) or self._end
             if verdict is not None:
                 return verdict
             if self._reader.has_more:
@@ -73,7 +75,7 @@ class SocketLink(WebSocketLink):
             return None
         except OSError:
             data = b""
-        verdict = self._act(data or None, handle) or self._end or self._failure
+        verdict = self._act(data or None, handle) or self._end
         return _MORE if verdict is None and self._reader.has_more else verdict
 
     async def _more(self) -> bytes:
@@ -99,6 +101,11 @@ class SocketLink(WebSocketLink):
         if not self._noted:
             self._note()
         return True
+
+    def _has_room(self, size: int) -> bool:
+        limits = self.limits
+        fits = self.unsent_bytes + size <= limits.outbox_bytes
+        return fits and len(self._frames) < limits.outbox_frames
 
     def _note(self) -> None:
         """See to it that what waits is sent before this turn of the event loop is over."""
@@ -170,11 +177,13 @@ class SocketLink(WebSocketLink):
             self._frames[0] = self._frames[0][sent:]
 
     def _break(self) -> None:
-        """The connection takes nothing any more."""
+        """The connection takes nothing any more. What the peer said before is still heard."""
         self._broken = True
         self._frames.clear()
         self.unsent_bytes = 0
-        self._fail(LINK_LOST)
+        self._failure = self._failure or LINK_LOST
+        with suppress(OSError):  # it may be shut down already
+            self._socket.sock.shutdown(socket.SHUT_RDWR)  # reading comes to an end in any case
 
     async def __aenter__(self) -> WebSocketLink:
         self.flush()

@@ -46,6 +46,9 @@ class StreamLink(WebSocketLink):
         self._fail(SLOW_CONSUMER)
         return False
 
+    def _has_room(self, size: int) -> bool:
+        return self._outbox.has_room(size)
+
     def _finish(self, last: bytes | None) -> None:
         self._outbox.finish(last)
 

@@ -58,7 +58,7 @@ class WebSocketLink(ABC):
     _unheard: list[str | bytes] = attrs.field(factory=list, init=False)
     """Messages that came and that nobody has taken yet."""
     _end: CloseReason | None = attrs.field(default=None, init=False)
-    """Why nothing more is received."""
+    """Why nobody listens any more: nothing comes, or it does not matter."""
     _failure: CloseReason | None = attrs.field(default=None, init=False)
     """Why nothing more may be pushed."""
     _farewell: CloseReason | None = attrs.field(default=None, init=False)
@@ -81,6 +81,10 @@ class WebSocketLink(ABC):
     @abstractmethod
     def _queue(self, frame: bytes) -> bool:
         """Have ``frame`` sent after those before it; ``False`` if it will not be."""
+
+    @abstractmethod
+    def _has_room(self, size: int) -> bool:
+        """Whether a frame of ``size`` bytes more would stay within the limits."""
 
     @abstractmethod
     def _finish(self, last: bytes | None) -> None:
@@ -109,7 +113,7 @@ class WebSocketLink(ABC):
                 self._listening = None
                 if self._left is not None:
                     self._left.set()
-        return self._failure
+        return self._end
 
     def wake(self) -> None:
         """Have ``listen`` return; see ``ports.Link``."""
@@ -119,7 +123,7 @@ class WebSocketLink(ABC):
     async def _read(self, handle: Handle) -> CloseReason | None:
         data: bytes | None = b""
         while True:
-            verdict = self._act(data, handle) or self._end or self._failure
+            verdict = self._act(data, handle) or self._end
             if verdict is not None:
                 return verdict
             data = await self._next_bytes()
@@ -144,8 +148,8 @@ class WebSocketLink(ABC):
         """
         self.flush()
         while not self._unheard:
-            if (over := self._end or self._failure) is not None:
-                raise LinkClosed(over)
+            if self._end is not None:
+                raise LinkClosed(self._end)
             self._unheard = self._take(await self._work_and_read())
             self.flush()
         return self._unheard.pop(0)
@@ -153,12 +157,12 @@ class WebSocketLink(ABC):
     async def until_gone(self) -> CloseReason:
         """Wait for the end of the link; of what the peer says meanwhile, a little is kept."""
         self.flush()
-        while (over := self._end or self._failure) is None:
+        while self._end is None:
             if len(self._unheard) >= FRAMES_AT_ONCE:
                 await trio.sleep_forever()
             self._unheard = self._take(await self._work_and_read())
             self.flush()
-        return over
+        return self._end
 
     async def _work_and_read(self) -> bytes | None:
         """As ``_next_bytes``, for the connection's task: meanwhile it does what it has to do."""
@@ -175,7 +179,6 @@ class WebSocketLink(ABC):
         """The messages in ``data``, after those that nobody has taken yet."""
         reader = self._reader
         if data is None:
-            self._end = self._failure or LINK_LOST
             self._fail(LINK_LOST)
             return self._unheard
         if data:
@@ -217,20 +220,23 @@ class WebSocketLink(ABC):
 
     def push_audio(self, sound: Sound) -> bool:
         """Queue a sound unless much waits already; see ``ports.Link``."""
-        if self.unsent_bytes > self.limits.audio_backlog_bytes:
+        frame = sound.encoded
+        if self.unsent_bytes > self.limits.audio_backlog_bytes or not self._has_room(len(frame)):
             return False
-        queued = self._queue(sound.encoded)
+        queued = self._queue(frame)
         self.counts.sent += queued
         return queued
 
     def ping(self) -> None:
         """Queue a ping, unless the outbox is full: then the peer is slow, which is known anyway."""
-        self._queue(PING_FRAME)
+        if self._has_room(len(PING_FRAME)):
+            self._queue(PING_FRAME)
 
     def _fail(self, reason: CloseReason) -> None:
-        """Nothing can be sent any more: whoever listens shall know."""
-        if self._failure is None:
-            self._failure = reason
+        """The link is over: nothing is sent any more, and whoever listens shall know."""
+        self._failure = self._failure or reason
+        if self._end is None:
+            self._end = self._failure
             self.wake()
 
     # -- the end ---------------------------------------------------------------------------
@@ -244,7 +250,7 @@ class WebSocketLink(ABC):
         if self._farewell is not None:
             return
         self._farewell = reason
-        self._failure = self._failure or reason
+        self._fail(reason)
         with trio.move_on_after(self.limits.close_s):
             await self._until_nobody_listens()
             last = encode_close(reason)
@@ -255,7 +261,6 @@ class WebSocketLink(ABC):
     async def _until_nobody_listens(self) -> None:
         if self._listening is not None:
             self._left = trio.Event()
-            self.wake()
             await self._left.wait()
 
     async def _until_peer_is_done(self) -> None:
@@ -282,7 +287,14 @@ class WebSocketLink(ABC):
     ) -> None:
         if self._farewell is not None:
             return
-        self._failure = self._failure or LINK_LOST  # what a session still sees of it
-        if not isinstance(error, trio.Cancelled):
+        self._fail(LINK_LOST)  # what a session still sees of it
+        if not _is_cancellation(error):
             with trio.CancelScope(shield=True):
                 await self.close(CRASHED)
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
+    """Whether ``error`` says nothing but that the task, or those in its nurseries, shall end."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(trio.Cancelled)[1] is None
+    return isinstance(error, trio.Cancelled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
 import pytest
@@ -13,6 +13,7 @@ from mentra_trio.ports import Store
 from mentra_trio.sessions.directory import Directory
 from mentra_trio.transport.admission import Admission
 
+from .carriers import MemoryWire, Wire
 from .doorman import NOW, SECRET, Doorman, OneAppStore
 from .raw_peer import Facts, Rig, facts_without_crashes
 
@@ -24,8 +25,16 @@ def facts() -> Iterator[Facts]:
 
 
 @pytest.fixture
-async def rig(nursery: trio.Nursery, facts: Facts) -> Rig:
-    return Rig(nursery, facts)
+def wire() -> Callable[[], Wire]:
+    """What carries connections; modules whose tests run over every kind have one of their own."""
+    return MemoryWire
+
+
+@pytest.fixture
+async def rig(nursery: trio.Nursery, facts: Facts, wire: Callable[[], Wire]) -> AsyncIterator[Rig]:
+    rig = Rig(nursery, facts, wire=wire)
+    yield rig
+    rig.discard()
 
 
 @pytest.fixture

@@ -10,12 +10,13 @@ from typing import Any
 import attrs
 import h11
 import trio
-import trio.testing
 
 from mentra_trio.domain.facts import Crashed, Fact
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
+
+from .carriers import FILLER, MemoryWire, Wire
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 MASK = b"\x01\x02\x03\x04"
@@ -131,6 +132,12 @@ class Peer:
             (size,) = struct.unpack("!Q", await self.exactly(8))
         return first & 0x0F, await self.exactly(size)
 
+    async def unfilled(self) -> tuple[int, bytes]:
+        """As ``frame``, without what only filled the wire."""
+        while (read := await self.frame()) == (PING, FILLER):
+            pass
+        return read
+
     async def close_code(self) -> tuple[int, str]:
         """Skip to the server's close frame."""
         while True:
@@ -212,25 +219,31 @@ async def no_websockets(upgrade: Upgrade) -> None:
 
 @attrs.define(eq=False)
 class Rig:
-    """A port and the means to connect to it in memory."""
+    """A port and the means to connect to it, in memory or over ``wire``s of another kind."""
 
     nursery: trio.Nursery
     facts: Facts
     app: Any = hello_app
     websockets: Callable[[Upgrade], Awaitable[None]] = no_websockets
     limits: Limits = attrs.field(factory=Limits)
+    wire: Callable[[], Wire] = MemoryWire
     open_connections: int = 0
-    server_end: Any = None
-    """The server's end of the newest connection."""
+    wires: list[Any] = attrs.field(factory=list)
+    """Of every connection so far."""
 
     def port(self) -> Port:
         return Port(self.app, self.websockets, self.limits, self.facts)
 
     def connect(self, port: Port | None = None) -> Peer:
-        client, server = trio.testing.memory_stream_pair()
-        self.server_end = server
-        self.nursery.start_soon(self._serve, port or self.port(), server)
-        return Peer(client)
+        wire = self.wire()
+        self.wires.append(wire)
+        self.nursery.start_soon(self._serve, port or self.port(), wire.server)
+        return Peer(wire.client)
+
+    def discard(self) -> None:
+        """End of the test."""
+        for wire in self.wires:
+            wire.discard()
 
     async def _serve(self, port: Port, server: trio.abc.Stream) -> None:
         self.open_connections += 1

@@ -273,7 +273,7 @@ NETWORKS = ("10.0.0.0/8", "2001:db8::/32", "::1/128")
 
 def from_address(rig: Rig, peer: str) -> Peer:
     connected = rig.connect()
-    rig.server_end.peer = peer  # what `peer_of` shows of streams that are no sockets
+    rig.wires[-1].server.peer = peer  # what `peer_of` shows of streams that are no sockets
     return connected
 
 

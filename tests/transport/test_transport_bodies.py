@@ -121,7 +121,7 @@ async def test_a_response_that_nobody_takes_ends_the_connection(
 ) -> None:
     peer = rig.connect()
     await trio.testing.wait_all_tasks_blocked()
-    rig.server_end.send_stream.send_all_hook = trio.sleep_forever
+    rig.wires[-1].server.send_stream.send_all_hook = trio.sleep_forever
     await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     await trio.sleep(29)
     assert rig.open_connections == 1
