@@ -10,7 +10,7 @@ from typing import Any, Final
 import trio
 
 from ..domain.attachment import UserEvent, UserState
-from ..domain.close_reasons import GLASSES_SILENT, CloseReason
+from ..domain.close_reasons import GLASSES_SILENT
 from ..domain.errors import StoreFailed
 from ..domain.ids import PackageName
 from ..domain.lifecycle import StopCause
@@ -71,7 +71,7 @@ async def attached(user: UserSession) -> UserEvent:
     beat = user.surroundings.heartbeat
     reason = await use_link(
         link,
-        handle=partial(_handle, user),
+        handle=partial(handle_glasses_frame, user),
         interval=beat.interval_s,
         silence=beat.glasses_pong_s,
         silent=GLASSES_SILENT,
@@ -137,8 +137,3 @@ async def _start_wanted_after_ack(user: UserSession) -> None:
     """Ack first, apps afterwards (protocol.md 2.15)."""
     await user.acknowledged.wait()
     await user.roster.returns.start_wanted()
-
-
-def _handle(user: UserSession, frame: str | bytes) -> CloseReason | None:
-    handle_glasses_frame(user, frame)
-    return None

@@ -19,22 +19,20 @@ class Flushable(Protocol):
 class Outbound:
     """The links of one port that have something to send.
 
-    Whoever reads frames and acts on them does it between ``gather`` and ``release``, without any
-    ``await``. Then every link that was pushed to sends all of it in one piece.
+    Whoever reads frames and acts on them sets ``gathering`` before and calls ``release`` after it,
+    without any ``await`` in between. Then every link that was pushed to sends all of it in one
+    piece.
     """
 
     gathering: bool = attrs.field(default=False, init=False)
-    """Whether somebody will release what is pushed now."""
+    """Whether somebody will release what is pushed now. A link is written to only then."""
     links: list[Flushable] = attrs.field(factory=list, init=False)
     """Whoever has something to send adds itself, once, while ``gathering``."""
 
-    def gather(self) -> None:
-        """From now on links are written to in ``release`` only."""
-        self.gathering = True
-
     def release(self) -> None:
-        """Have every link send what it was given since ``gather``."""
+        """Have every link send what it was given since ``gathering`` was set."""
         self.gathering = False
-        links, self.links = self.links, []
-        for link in links:
-            link.flush()
+        if self.links:
+            links, self.links = self.links, []
+            for link in links:
+                link.flush()

@@ -51,7 +51,7 @@ class _Watch:
     """A task that sleeps until ``call`` has something to say to it."""
 
     task: Task
-    call: Callable[[], object]
+    call: Callable[[float], object]
     error: BaseException | None = None
     """What ``call`` raised after it had the task woken."""
 
@@ -72,8 +72,10 @@ class Pump(trio.abc.Instrument):
     _gap: float = attrs.field(default=GAP_MAX_S, init=False)
     """The average interval between two times at which something came, in seconds."""
 
-    async def watch(self, fd: int, call: Callable[[], T | None]) -> T:
+    async def watch(self, fd: int, call: Callable[[float], T | None]) -> T:
         """Call ``call`` each time that ``fd`` is readable, until it returns a result.
+
+        It gets the Trio time of that.
 
         Nothing else may run between the calls but other calls, so each must be quick. Safe to
         cancel. ``fd`` must stay open.
@@ -136,7 +138,7 @@ class Pump(trio.abc.Instrument):
         watch = self._watches.get(fd)
         if watch is None:
             return  # forgotten in this very turn
-        result = outcome.capture(watch.call)
+        result = outcome.capture(watch.call, self._last)
         if isinstance(result, outcome.Value) and result.value is None:
             return
         if self._watches.get(fd) is watch:

@@ -57,7 +57,7 @@ class SocketLink(WebSocketLink):
             return await super()._read(handle)
         fd, read = self._socket.sock.fileno(), partial(self._read_once, handle)
         while True:
-            verdict = self._act(b"", handle) or self._end
+            verdict = self._act(b"", trio.current_time(), handle)
             if verdict is not None:
                 return verdict
             if self._reader.has_more:
@@ -67,7 +67,7 @@ class SocketLink(WebSocketLink):
                 if watched is not _MORE:
                     return watched
 
-    def _read_once(self, handle: Handle) -> CloseReason | None:
+    def _read_once(self, handle: Handle, now: float) -> CloseReason | None:
         """What the pump does when something has come; ``_MORE`` if that was a great deal."""
         try:
             data = self._socket.sock.recv(RECEIVE_BYTES)
@@ -75,7 +75,7 @@ class SocketLink(WebSocketLink):
             return None
         except OSError:
             data = b""
-        verdict = self._act(data or None, handle) or self._end
+        verdict = self._act(data or None, now, handle)
         return _MORE if verdict is None and self._reader.has_more else verdict
 
     async def _more(self) -> bytes:

@@ -123,22 +123,26 @@ class WebSocketLink(ABC):
     async def _read(self, handle: Handle) -> CloseReason | None:
         data: bytes | None = b""
         while True:
-            verdict = self._act(data, handle) or self._end
+            verdict = self._act(data, trio.current_time(), handle)
             if verdict is not None:
                 return verdict
             data = await self._next_bytes()
 
-    def _act(self, data: bytes | None, handle: Handle) -> CloseReason | None:
-        """Have what the peer says acted on, and then everything sent that follows from it."""
-        self._outbound.gather()
+    def _act(self, data: bytes | None, now: float, handle: Handle) -> CloseReason | None:
+        """Have what the peer says acted on, and then everything sent that follows from it.
+
+        Returns why the link is over, if it is.
+        """
+        outbound = self._outbound
+        outbound.gathering = True
         try:
-            for message in self._take(data):
+            for message in self._take(data, now):
                 verdict = handle(message)
                 if verdict is not None:
                     return verdict
         finally:
-            self._outbound.release()
-        return None
+            outbound.release()
+        return self._end
 
     async def receive(self) -> str | bytes:
         """The next message, for the connection's task before it lends the link. Safe to cancel.
@@ -150,7 +154,7 @@ class WebSocketLink(ABC):
         while not self._unheard:
             if self._end is not None:
                 raise LinkClosed(self._end)
-            self._unheard = self._take(await self._work_and_read())
+            self._unheard = self._take(await self._work_and_read(), trio.current_time())
             self.flush()
         return self._unheard.pop(0)
 
@@ -160,7 +164,7 @@ class WebSocketLink(ABC):
         while self._end is None:
             if len(self._unheard) >= FRAMES_AT_ONCE:
                 await trio.sleep_forever()
-            self._unheard = self._take(await self._work_and_read())
+            self._unheard = self._take(await self._work_and_read(), trio.current_time())
             self.flush()
         return self._end
 
@@ -175,16 +179,16 @@ class WebSocketLink(ABC):
             return b""
         return await self._more() or None
 
-    def _take(self, data: bytes | None) -> list[str | bytes]:
-        """The messages in ``data``, after those that nobody has taken yet."""
+    def _take(self, data: bytes | None, now: float) -> list[str | bytes]:
+        """The messages in ``data``, after those that nobody has taken yet; it came ``now``."""
         reader = self._reader
         if data is None:
             self._fail(LINK_LOST)
             return self._unheard
         if data:
-            self.last_heard = trio.current_time()
+            self.last_heard = now
         messages = reader.feed(data, FRAMES_AT_ONCE)
-        if reader.attention:
+        if reader.pings or reader.close is not None or reader.failure is not None:
             self._attend_to_control(reader)
         self.counts.received += len(messages)
         if self._unheard:

@@ -26,6 +26,8 @@ _SHALLOW_SIZE: Final = 2 * DEPTH_MAX
 """Text that is no longer cannot be too deep: each object and array opens and closes."""
 
 _ENCODER: Final = msgspec.json.Encoder()
+_TYPE_FIRST: Final = '{"type":"'
+_TYPE_AT: Final = len(_TYPE_FIRST)
 _plain: Final = msgspec.json.Decoder().decode
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
 _WHERE: Final = re.compile(r"^(?P<what>.*) - at `(?P<path>\$[^`]*)`$", re.DOTALL)
@@ -60,7 +62,9 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
         try:
             if isinstance(data, bytes):
                 data = data.decode()  # msgspec does not look into text that it skips
-            message = read(data)
+            message = _HEAD.decode(data) if _is_unknown(data, known) else read(data)
+            if type(message) is Unrecognized and message.type in known:
+                message = read(data)
         except UnicodeError as error:
             _refuse(error)
         except _UNREADABLE as error:
@@ -70,6 +74,14 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
         return message
 
     return decode
+
+
+def _is_unknown(data: str, known: frozenset[object]) -> bool:
+    """Whether ``data`` says in its first words that it is of a type that is not ``known``.
+
+    It only saves the failure of reading it as one of them: who writes it otherwise is read, too.
+    """
+    return data.startswith(_TYPE_FIRST) and data[_TYPE_AT : data.find('"', _TYPE_AT)] not in known
 
 
 def _head(data: str | bytes, known: frozenset[object], problem: Exception) -> Unrecognized:

@@ -203,7 +203,7 @@ class FrameReader:
         a ``failure``. Nothing that a client can send raises.
         """
         messages: list[str | bytes] = []
-        if self.over:
+        if self.close is not None or self.failure is not None:
             return messages
         held = self._held
         source: bytes | bytearray = data

@@ -212,7 +212,7 @@ FRAME_MUTANTS: Final = (
     ),
     misread(
         "what_is_fed_after_a_close_is_read",
-        "        if self.over:\n            return messages\n",
+        "        if self.close is not None or self.failure is not None:\n            return messages\n",
         "        if self.failure is not None:\n            return messages\n",
     ),
     misread(
