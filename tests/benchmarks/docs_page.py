@@ -10,7 +10,7 @@ import chart
 import growth
 import machine
 from contestants import ROOT
-from figures import Figures, goal_lines
+from figures import FOOTNOTE, Figures, goal_lines
 
 PAGE: Final = ROOT / "docs" / "explanation" / "performance.md"
 PICTURE: Final = PAGE.with_name("growth.svg")
@@ -42,9 +42,10 @@ def table_section(results: dict[str, Any]) -> list[str]:
     lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     about = results["machine"]
     return [
-        f"Measured {machine.sentence(about)}. Medians of "
-        f"{1 + max(run['repetition'] for run in results['runs'])} repetitions; "
-        f"{figures.disturbed()}.",
+        f"Measured {machine.sentence(about)}. Repetitions, of which these are the medians: "
+        f"{1 + max(run['repetition'] for run in results['runs'])}; {figures.disturbed()}.",
+        "",
+        FOOTNOTE,
         "",
         *("| " + " | ".join(cells) + " |" for cells in lines),
         "",

@@ -14,6 +14,10 @@ LEVEL: Final = 1.1
 PACED: Final = ("W3", "W4")
 BACKLOG_S: Final = 0.25
 """Who is so far behind at the end of a paced workload is saturated."""
+FOOTNOTE: Final = (
+    "In brackets: how many times ours it is. *: could not keep the pace; what comes in lots costs "
+    "less, so this is the least that an event costs."
+)
 
 
 @attrs.frozen
@@ -135,7 +139,7 @@ class Figures:
             told = f"{value * row.scale:,.{row.digits}f}"
             if key != "ours" and ours:
                 told += f" ({value / ours:.2f}x)"
-            yield f"saturated: {told}" if self.saturated(row.workload, key) else told
+            yield f"{told}*" if self.saturated(row.workload, key) else told
 
     def ratios(self, names: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
         """By figure: each contestant's figure divided by each other's."""
@@ -159,8 +163,9 @@ class Figures:
                 yield goal, mine * goal.scale, mine * goal.scale <= goal.times
                 continue
             theirs = self.of(goal.workload, goal.rival, goal.figure)
-            if theirs is not None and mine > 0:
-                yield goal, theirs / mine, theirs / mine >= goal.times
+            if theirs and mine:
+                came = mine / theirs if goal.times < 1 else theirs / mine
+                yield goal, came, theirs / mine >= goal.times
 
     def disturbed(self) -> str:
         """How far other programs were in the way, in words."""

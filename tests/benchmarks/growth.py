@@ -14,24 +14,23 @@ from workloads import Workload, fitting, growing
 
 USERS: Final = (10, 100, 1_000, 10_000)
 EVENTS_PER_S: Final = 2_000.0
-REPETITIONS: Final = 3
 FLAT: Final = 0.2
 """No figure is further than this part from the mean of the smallest and the largest."""
 
 
 def measure(
-    run: Callable[[Contestant, Workload, int], Run], contestants: list[Contestant], files: int
+    run: Callable[[Contestant, Workload, int], Run],
+    contestants: list[Contestant],
+    turns: list[tuple[int, int]],
+    files: int,
 ) -> dict[str, Any]:
-    """Median cost by contestant and users."""
+    """Median cost by contestant and users; ``turns``: repetition and users of each measurement."""
     runs: list[Run] = []
-    for repetition in range(REPETITIONS):
-        for users in USERS:
-            one = fitting(growing(users, EVENTS_PER_S), files)
-            if (fits := int(one.options["users"])) != users:
-                one = growing(fits, EVENTS_PER_S)
-            runs.extend(
-                run(contestant, one, repetition) | {"users": fits} for contestant in contestants
-            )
+    for repetition, users in turns:
+        fits = int(fitting(growing(users, EVENTS_PER_S), files).options["users"])
+        one = growing(fits, EVENTS_PER_S)
+        order = contestants if repetition % 2 == 0 else contestants[::-1]
+        runs.extend(run(contestant, one, repetition) | {"users": fits} for contestant in order)
     lines = {contestant.name: _line(runs, contestant.key) for contestant in contestants}
     return {"events_per_s": EVENTS_PER_S, "lines": lines, "runs": runs}
 

@@ -22,7 +22,7 @@ import docs_page
 import growth
 import machine
 from contestants import BEFORE, ROOT, Contestant, before, ours, relays, running
-from figures import Figures, Run, goal_lines, lines_of
+from figures import FOOTNOTE, Figures, Run, goal_lines, lines_of
 from load_program import FLOOR, LOAD, TOKENS, Load, built, write_tokens
 from workloads import WORKLOADS, Workload, fitting, workload
 
@@ -153,14 +153,20 @@ def measure(bench: Bench, contestants: list[Contestant]) -> Run:
     options, about = bench.options, machine.described()
     names = {contestant.key: contestant.name for contestant in contestants}
     if options.growth:
-        return {"machine": about, "growth": growth.measure(bench.run, contestants, bench.files)}
+        sizes = growth.USERS[:2] if options.smoke else growth.USERS
+        turns = [(number, users) for number in range(options.repetitions) for users in sizes]
+        return {
+            "machine": about,
+            "growth": growth.measure(bench.run, contestants, turns, bench.files),
+        }
     runs = [
         bench.run(contestant, one, repetition)
         for repetition, one, contestant in bench.turns(contestants)
     ]
     figures = Figures(runs)
     print("\n" + "\n".join(lines_of(figures.table(names))))
-    print(f"\n{figures.disturbed()}; load of the machine at the start {about['load_at_start']:.2f}")
+    print(f"{FOOTNOTE}\n\n{figures.disturbed()}.")
+    print(f"Load of the machine at the start: {about['load_at_start']:.2f}.")
     if not options.smoke:
         print("\n".join(goal_lines(figures)))
     return {"machine": about, "names": names, "runs": runs, "ratios": figures.ratios(names)}
