@@ -10,6 +10,7 @@ from client_mutants import CLIENT_MUTANTS
 from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
+from door_mutants import DOOR_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 
@@ -22,4 +23,5 @@ MUTANTS: Final = (
     *SPEECH_MUTANTS,
     *CAMERA_MUTANTS,
     *CLIENT_MUTANTS,
+    *DOOR_MUTANTS,
 )
