@@ -11,6 +11,7 @@ from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from frame_mutants import FRAME_MUTANTS
+from door_mutants import DOOR_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 
@@ -24,4 +25,5 @@ MUTANTS: Final = (
     *CAMERA_MUTANTS,
     *CLIENT_MUTANTS,
     *FRAME_MUTANTS,
+    *DOOR_MUTANTS,
 )

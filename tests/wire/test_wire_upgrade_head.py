@@ -99,6 +99,7 @@ NOT_FOR_HERE: dict[str, bytes] = {
     "an empty line first": b"\r\n" + head(),
     "lines without CR": head().replace(b"\r\n", b"\n"),
     "one line without CR": head().replace(b"\r\nUpgrade", b"\nUpgrade"),
+    "a LF in a value": head({"X": "a\nY: b"}),
     "a CR in a value": head({"X": "a\rb"}),
     "a NUL in a value": head({"X": "a\0b"}),
     "a value that is not ASCII": head({"X": "\xe9"}),
