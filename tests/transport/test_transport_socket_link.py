@@ -177,8 +177,8 @@ async def test_a_frame_that_was_cut_is_completed_before_the_next(
             it.link.push(text)
         it.link.flush()
         assert it.link.unsent_bytes == max(0, 17 - first)
-        for text in (b"one", b"two", b"three"):
-            assert await it.peer.frame() == (TEXT, text)
+        for said in (b"one", b"two", b"three"):
+            assert await it.peer.frame() == (TEXT, said)
         assert it.link.unsent_bytes == 0
 
 
@@ -273,7 +273,11 @@ async def test_a_blocked_link_costs_nothing_while_its_peer_does_not_read(
     one, other = (rig.port() for _ in range(2))
     async with linked(rig, one) as it, linked(rig, one if ports == 1 else other) as glasses:
         it.stall()
-        nursery.start_soon(use, glasses, lambda message: it.link.push("x") and None)
+
+        def pass_on(message: str | bytes) -> None:
+            it.link.push("x")
+
+        nursery.start_soon(use, glasses, pass_on)
         await trio.testing.wait_all_tasks_blocked()
         sends(it)
         for _ in range(10):
@@ -330,6 +334,35 @@ async def test_one_that_waits_to_be_lent_is_heard_although_it_does_not_read(
     await peer.send(close_frame(4_000, "enough"))
     assert await peer.close_code() == (4_000, "enough")
     assert gone == [CloseReason(4_000, "enough")]
+
+
+async def test_one_that_waits_to_be_lent_does_not_fill_the_memory(
+    rig: Rig, nursery: trio.Nursery, autojump_clock: Any
+) -> None:
+    rig.limits = Limits(message_bytes=100_000)
+
+    async def serve(upgrade: Upgrade) -> None:
+        async with upgrade.accept() as link:
+            with trio.move_on_after(30):
+                await link.until_gone()
+            for _ in range(20):
+                assert await link.receive() == b"x" * 99_000
+            await link.close(APP_STOPPED)
+
+    async def flood() -> None:
+        nonlocal sent
+        for _ in range(20):
+            await peer.send(frame(BINARY, b"x" * 99_000))
+            sent += 1
+
+    sent = 0
+    rig.websockets = serve
+    peer = rig.connect()
+    await peer.open()
+    nursery.start_soon(flood)
+    await trio.sleep(20)
+    assert sent <= 6, "two are kept here, others wait in the kernel"
+    assert await peer.close_code() == (1000, "App stopped")
 
 
 async def test_a_slow_consumer_is_told_before_all_that_it_has_not_read(
