@@ -71,6 +71,7 @@ class Liveness:
     def _proved(self, now: float, heard: float) -> bool:
         """``False`` where there was a doubt, and nothing was heard since."""
         if self.doubt is None or not self.doubt.raised:
+            self._doubted_at = None
             return True
         if self._doubted_at is None:
             self._doubted_at = now

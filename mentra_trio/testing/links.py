@@ -87,7 +87,7 @@ class MemoryLink:
                 return closed.reason
             finally:
                 self._listening = None
-        return self._unsendable.peek()
+        return None if self._over.settled else self._unsendable.peek()
 
     def wake(self) -> None:
         """Have ``listen`` return."""

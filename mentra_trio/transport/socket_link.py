@@ -108,11 +108,11 @@ class SocketLink(WebSocketLink):
         return fits and len(self._frames) < limits.outbox_frames
 
     def _note(self) -> None:
-        """See to it that what waits is sent before this turn of the event loop is over."""
+        """See to it that what waits is sent as soon as the peer takes it."""
         self._noted = True
         if self._outbound.gathering:
             self._outbound.links.append(self)
-        else:
+        elif not self._blocked:
             self._stir()
 
     def _make_room(self, frame: bytes) -> bool:

@@ -162,7 +162,8 @@ class WebSocketLink(ABC):
         """Wait for the end of the link; of what the peer says meanwhile, a little is kept."""
         self.flush()
         while self._end is None:
-            if len(self._unheard) >= FRAMES_AT_ONCE:
+            kept = sum(map(len, self._unheard))
+            if len(self._unheard) >= FRAMES_AT_ONCE or kept > self.limits.message_bytes:
                 await trio.sleep_forever()
             self._unheard = self._take(await self._work_and_read(), trio.current_time())
             self.flush()

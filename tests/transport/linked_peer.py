@@ -16,6 +16,7 @@ from mentra_trio.domain.close_reasons import (
     CloseReason,
 )
 from mentra_trio.domain.errors import LinkClosed
+from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.transport.websocket_link import WebSocketLink
 
@@ -68,7 +69,9 @@ class Linked:
 
 
 @asynccontextmanager
-async def linked(rig: Rig, *, first: int | None = None) -> AsyncIterator[Linked]:
+async def linked(
+    rig: Rig, port: Port | None = None, *, first: int | None = None
+) -> AsyncIterator[Linked]:
     ended = trio.Event()
     loans: list[Loan[WebSocketLink, CloseReason]] = []
 
@@ -79,7 +82,7 @@ async def linked(rig: Rig, *, first: int | None = None) -> AsyncIterator[Linked]
         ended.set()
 
     rig.websockets = serve
-    peer = rig.connect()
+    peer = rig.connect(port)
     await peer.open()
     yield Linked(peer, loans[0].resource, rig.wires[-1], loans[0], ended)
     loans[0].give_back(APP_STOPPED)

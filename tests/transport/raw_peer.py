@@ -232,7 +232,10 @@ class Rig:
     """Of every connection so far."""
 
     def port(self) -> Port:
-        return Port(self.app, self.websockets, self.limits, self.facts)
+        async def websockets(upgrade: Upgrade) -> None:
+            await self.websockets(upgrade)
+
+        return Port(self.app, websockets, self.limits, self.facts)
 
     def connect(self, port: Port | None = None) -> Peer:
         wire = self.wire()
