@@ -72,8 +72,8 @@ class Link(Protocol):
         """
         ...
 
-    def push_text(self, *parts: bytes) -> bool:
-        """As ``push``, of one text frame that comes as consecutive pieces of its UTF-8."""
+    def push_encoded(self, frame: bytes) -> bool:
+        """As ``push``, of a text that is a whole frame already, see ``wire.frames``."""
         ...
 
     def push_audio(self, sound: Sound) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..domain.streams import StreamEvent
 from ..environment import Environment
-from ..wire.frames import Sound
+from ..wire.frames import Sound, payload_of, text_header
 from ..wire.spliced import ENDING, OPENING
 from .delivery import free_link, keep
 from .routes import routes_of
@@ -29,7 +29,7 @@ def fan_out(
     every event: nothing in it is written, encoded or looked up twice.
     """
     beginning = end = b""
-    key = event.key
+    key, common = event.key, 0
     for app in apps:
         routes = routes_of(app)
         ways = routes.known.get(key)
@@ -39,9 +39,11 @@ def fan_out(
             if not end:
                 beginning = OPENING + environment.stamp().encoded
                 end = body.encode() + ENDING
+                common = len(beginning) + len(end)
+            frame = b"".join((text_header(common + len(address)), beginning, address, end))
             link = free_link(app)
-            if link is None or not link.push_text(beginning, address, end):
-                keep(app, stream, (beginning + address + end).decode())
+            if link is None or not link.push_encoded(frame):
+                keep(app, stream, payload_of(frame).decode())
 
 
 def fan_out_audio(apps: Iterable[AppSession], frame: bytes) -> None:

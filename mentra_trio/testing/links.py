@@ -16,7 +16,7 @@ from ..domain.close_reasons import CRASHED, LINK_LOST, SLOW_CONSUMER, CloseReaso
 from ..domain.errors import InitRefused, LinkClosed, WebhookFailed
 from ..domain.facts import Crashed, Fact
 from ..ports import AppAnswer, AppCall, Handle, SessionCall, StopCall
-from ..wire.frames import Sound
+from ..wire.frames import Sound, payload_of
 from .ledger import current_ledger
 
 F = TypeVar("F", bound=Fact)
@@ -109,9 +109,9 @@ class MemoryLink:
         self._record(frame)
         return True
 
-    def push_text(self, *parts: bytes) -> bool:
-        """Record the frame that they are the pieces of, as ``push`` does."""
-        return self.push(b"".join(parts).decode())
+    def push_encoded(self, frame: bytes) -> bool:
+        """Record what ``frame`` says, as ``push`` does."""
+        return self.push(payload_of(frame).decode())
 
     def push_audio(self, sound: Sound) -> bool:
         """Record what ``sound`` holds if there is room."""

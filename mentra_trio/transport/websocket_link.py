@@ -24,13 +24,11 @@ from ..wire.frames import (
     CLOSE,
     PING_FRAME,
     PONG,
-    TEXT,
     FrameReader,
     Sound,
     encode_close,
     encode_frame,
     encode_message,
-    header,
 )
 from .outbound import Outbound
 
@@ -217,9 +215,9 @@ class WebSocketLink(ABC):
         self.counts.sent += queued
         return queued
 
-    def push_text(self, *parts: bytes) -> bool:
-        """Queue a text message that is encoded already; see ``ports.Link``."""
-        queued = self._queue(b"".join((header(TEXT, sum(map(len, parts))), *parts)))
+    def push_encoded(self, frame: bytes) -> bool:
+        """Queue a text message that is a frame already; see ``ports.Link``."""
+        queued = self._queue(frame)
         self.counts.sent += queued
         return queued
 

@@ -49,6 +49,14 @@ _SMALL_HEADERS: Final = tuple(
     for opcode in range(PONG + 1)
 )
 
+_TEXT_HEADERS: Final = tuple(
+    bytes((_FIN | TEXT, size))
+    if size <= _SMALL_MAX
+    else bytes((_FIN | TEXT, _LENGTH_16, size >> 8, size & 0xFF))
+    for size in range(4_096)
+)
+"""Of texts of the usual sizes."""
+
 _Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
@@ -59,6 +67,17 @@ def header(opcode: int, size: int) -> bytes:
     if size < 1 << 16:
         return bytes((_FIN | opcode, _LENGTH_16, size >> 8, size & 0xFF))
     return bytes((_FIN | opcode, _LENGTH_64)) + size.to_bytes(8, "big")
+
+
+def text_header(size: int) -> bytes:
+    """As ``header``, of a text: what is made most often."""
+    return _TEXT_HEADERS[size] if size < len(_TEXT_HEADERS) else header(TEXT, size)
+
+
+def payload_of(frame: bytes) -> bytes:
+    """What ``header`` was put before."""
+    size = frame[1]
+    return frame[2 + {_LENGTH_16: 2, _LENGTH_64: 8}.get(size, 0) :]
 
 
 def encode_frame(opcode: int, payload: bytes) -> bytes:

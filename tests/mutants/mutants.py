@@ -10,8 +10,8 @@ from client_mutants import CLIENT_MUTANTS
 from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
-from frame_mutants import FRAME_MUTANTS
 from door_mutants import DOOR_MUTANTS
+from frame_mutants import FRAME_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 

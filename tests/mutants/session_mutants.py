@@ -506,8 +506,8 @@ MESSAGES: Final = (
     bug(
         "what_a_link_does_not_take_is_lost",
         "fan_out",
-        "            if link is None or not link.push_text(beginning, address, end):\n",
-        "            if link is None or link.push_text(beginning, address, end) is None:\n",
+        "            if link is None or not link.push_encoded(frame):\n",
+        "            if link is None or link.push_encoded(frame) is None:\n",
         "routes",
         "kept_messages",
         "streams_to_apps",

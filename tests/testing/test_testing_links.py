@@ -19,7 +19,7 @@ from mentra_trio.domain.facts import Crashed, ServerDraining, ServerStarted
 from mentra_trio.domain.ids import AppSessionId, package_name, user_id
 from mentra_trio.ports import Link, SessionCall, StopCall, Telemetry, Webhooks
 from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
-from mentra_trio.wire.frames import Sound
+from mentra_trio.wire.frames import Sound, encode_message
 from mentra_trio.wire.from_glasses import HeadPosition
 
 APP = package_name("com.t.a")
@@ -93,7 +93,7 @@ async def test_what_is_pushed_can_be_looked_at(autojump_clock: object) -> None:
     link = MemoryLink()
     assert link.push('{"type":"a","n":1}')
     assert link.push('{"type":"b"}')
-    assert link.push_text(b'{"type":', b'"a","n', b'":2}')
+    assert link.push_encoded(encode_message('{"type":"a","n":2}'))
     assert link.push_audio(Sound(b"\1\2"))
     assert link.audio == [b"\1\2"]
     assert [one["n"] for one in link.of_type("a")] == [1, 2]

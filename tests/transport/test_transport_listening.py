@@ -18,6 +18,7 @@ from mentra_trio.domain.close_reasons import APP_STOPPED, LINK_LOST, CloseReason
 from mentra_trio.ports import Link
 from mentra_trio.testing.links import MemoryLink
 from mentra_trio.testing.schedule import seeded_schedule
+from mentra_trio.wire.frames import encode_message
 
 from .carriers import WIRES
 from .linked_peer import Linked, linked
@@ -140,7 +141,7 @@ async def test_what_was_said_before_the_end_comes_before_the_reason(
         assert await listen(talk, heard) == BYE
         assert heard == ["one"]
         assert not talk.link.push("too late")
-        assert not talk.link.push_text(b"too late")
+        assert not talk.link.push_encoded(encode_message("too late"))
         talk.link.ping()
 
 

@@ -23,7 +23,7 @@ from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.socket_link import BATCH_BYTES
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.transport.websocket_link import FRAMES_AT_ONCE
-from mentra_trio.wire.frames import Sound
+from mentra_trio.wire.frames import Sound, encode_frame, encode_message
 
 from .carriers import SocketWire, Wire
 from .linked_peer import Linked, linked
@@ -72,7 +72,7 @@ async def test_what_follows_from_one_read_leaves_in_one_piece_per_link(
         def fan_out(message: str | bytes) -> None:
             glasses.link.push("yes")
             for app in apps:
-                app.link.push_text(b"it said ", str(message).encode())
+                app.link.push_encoded(encode_message(f"it said {message!s}"))
                 app.link.push_audio(Sound(b"sound"))
 
         nursery.start_soon(use, glasses, fan_out)
@@ -136,7 +136,7 @@ async def test_a_heap_is_sent_in_batches(rig: Rig, autojump_clock: Any) -> None:
         sends(it)
         texts = [b"%d" % n * 20_000 for n in range(1, 10)] * 4
         for text in texts:
-            it.link.push_text(text)
+            it.link.push_encoded(encode_frame(TEXT, text))
         for text in texts:
             assert await it.peer.frame() == (TEXT, text)
         sizes = sends(it)

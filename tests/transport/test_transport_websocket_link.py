@@ -16,7 +16,7 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.upgrade import Upgrade
-from mentra_trio.wire.frames import Sound
+from mentra_trio.wire.frames import Sound, encode_message
 
 from .carriers import WIRES, Wire
 from .linked_peer import linked
@@ -45,7 +45,7 @@ async def test_frames_both_ways_in_order(rig: Rig, autojump_clock: Any) -> None:
         assert [await it.receive() for _ in range(3)] == ["one", b"\x00\x01", ""]
         assert it.link.push("eins")
         assert it.link.push(b"\x02")
-        assert it.link.push_text(b"z", b"w", b"ei")
+        assert it.link.push_encoded(encode_message("zwei"))
         assert it.link.push_audio(Sound(b"\x03\x04"))
         assert await it.peer.frame() == (TEXT, b"eins")
         assert await it.peer.frame() == (BINARY, b"\x02")
