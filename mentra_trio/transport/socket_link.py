@@ -242,6 +242,11 @@ class SocketLink(WebSocketLink):
             await self._send_more()
         return not self._broken
 
+    async def _send_eof(self) -> None:
+        await checkpoint()
+        with suppress(OSError):  # it is gone already
+            self._socket.sock.shutdown(socket.SHUT_WR)
+
     async def _send_more(self) -> None:
         await wait_writable(self._socket.sock)
         self._blocked = False

@@ -7,7 +7,7 @@ goes on being used: half a frame would be on its way.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import attrs
@@ -61,6 +61,11 @@ class StreamLink(WebSocketLink):
 
     async def _until_sent(self) -> bool:
         return await self._outbox.until_over()
+
+    async def _send_eof(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await self._stream.send_eof()
 
     async def write(self) -> None:
         """Send batches of frames until the outbox is finished or the stream broken."""

@@ -100,6 +100,10 @@ class WebSocketLink(ABC):
     async def _until_sent(self) -> bool:
         """Send all that waits; ``False`` if the peer cannot get it any more."""
 
+    @abstractmethod
+    async def _send_eof(self) -> None:
+        """Tell the peer that no more follows, where that can be told."""
+
     # -- reading ---------------------------------------------------------------------------
 
     async def listen(self, handle: Handle, until: float) -> CloseReason | None:
@@ -259,6 +263,7 @@ class WebSocketLink(ABC):
             last = encode_close(reason)
             self._finish(last)
             if await self._until_sent() and last is not None:
+                await self._send_eof()  # who waits for our end of TCP after a Close sees it
                 await self._until_peer_is_done()
 
     async def _until_nobody_listens(self) -> None:

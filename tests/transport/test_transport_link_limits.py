@@ -191,7 +191,9 @@ async def test_a_peer_that_never_answers_the_close(rig: Rig, autojump_clock: Any
     async with linked(rig) as it:
         began = trio.current_time()
         await it.close(APP_STOPPED)
-        await it.peer.rest()
+        assert (await it.peer.rest())[2:] == b"\x03\xe8App stopped", "our end comes at once"
+        assert trio.current_time() == began
+        await it.ended.wait()
         assert trio.current_time() - began == pytest.approx(5)
 
 
