@@ -228,6 +228,7 @@ async def test_a_bug_in_the_block_gives_1011_and_is_contained(
     assert await peer.close_code() == (CRASHED.code, CRASHED.text)
     await peer.send(close_frame(1011))
     assert await peer.rest() == b""
+    await trio.testing.wait_all_tasks_blocked()
     (fact,) = facts.crashes
     assert isinstance(fact.error, ValueError)
     facts.all.clear()
