@@ -66,6 +66,6 @@ def growth_section(results: dict[str, Any]) -> list[str]:
         f"The same {results['growth']['events_per_s']:,.0f} events/s for ever more users; "
         f"measured {machine.sentence(results['machine'])}.",
         "",
-        *(f"- {line}" for line in growth.said(lines)),
+        *(f"- {line}" for line in growth.said(results["growth"])),
         "",
     ]

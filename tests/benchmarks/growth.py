@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import chart
 from contestants import Contestant
-from figures import Run
+from figures import Run, falls_behind
 from workloads import Workload, fitting, growing
 
 USERS: Final = (10, 100, 1_000, 10_000)
@@ -32,7 +32,13 @@ def measure(
         order = contestants if repetition % 2 == 0 else contestants[::-1]
         runs.extend(run(contestant, one, repetition) | {"users": fits} for contestant in order)
     lines = {contestant.name: _line(runs, contestant.key) for contestant in contestants}
-    return {"events_per_s": EVENTS_PER_S, "lines": lines, "runs": runs}
+    behind = {
+        contestant.name: sorted(
+            {r["users"] for r in runs if r["contestant"] == contestant.key and falls_behind(r)}
+        )
+        for contestant in contestants
+    }
+    return {"events_per_s": EVENTS_PER_S, "lines": lines, "behind": behind, "runs": runs}
 
 
 def _line(runs: list[Run], key: str) -> dict[str, float]:
@@ -50,23 +56,24 @@ def flat(line: dict[str, float]) -> tuple[bool, float]:
     return (most - middle) / middle <= FLAT, (most - middle) / middle
 
 
-def said(lines: dict[str, dict[str, float]]) -> list[str]:
+def said(grown: dict[str, Any]) -> list[str]:
     """A sentence for each contestant."""
     told = []
-    for name, line in lines.items():
+    for name, line in grown["lines"].items():
         if not line:
             continue
         is_flat, strays = flat(line)
         points = ", ".join(f"{int(users):,}: {cost:.1f}" for users, cost in line.items())
         word = "flat" if is_flat else "NOT flat"
-        told.append(f"{name}: µs/event by users {points}; {word} (within {strays:.0%}).")
+        behind = ", ".join(f"{users:,}" for users in grown["behind"][name])
+        rest = f"; could not keep the pace with {behind}" if behind else ""
+        told.append(f"{name}: µs/event by users {points}; {word} (within {strays:.0%}){rest}.")
     return told
 
 
 def report(results: dict[str, Any], target: Path) -> None:
     """Print the figures, and draw them beside the JSON file."""
-    lines = results["growth"]["lines"]
-    print("\n".join(said(lines)))
+    print("\n".join(said(results["growth"])))
     picture = target.with_suffix(".svg")
-    picture.write_text(chart.drawn(lines))
+    picture.write_text(chart.drawn(results["growth"]["lines"]))
     print(f"the chart: {picture}")

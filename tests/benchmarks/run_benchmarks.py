@@ -22,7 +22,7 @@ import docs_page
 import growth
 import machine
 from contestants import BEFORE, ROOT, Contestant, before, ours, relays, running
-from figures import FOOTNOTE, Figures, Run, goal_lines, lines_of
+from figures import FOOTNOTE, Figures, Run, for_all, goal_lines, lines_of
 from load_program import FLOOR, LOAD, TOKENS, Load, built, write_tokens
 from workloads import WORKLOADS, Workload, fitting, workload
 
@@ -107,6 +107,8 @@ class Bench:
         except RuntimeError as error:
             told = {"error": f"{error} (its log: {self._keep_log(contestant, one)})"}
         print(f"  {contestant.name:22} {one.name:12} {summary(told)}", flush=True)
+        if one.mode == "idle":
+            told |= for_all(told, workload(one.name))
         return about | told
 
     def _keep_log(self, contestant: Contestant, one: Workload) -> Path:
