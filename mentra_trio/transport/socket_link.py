@@ -225,15 +225,11 @@ class SocketLink(WebSocketLink):
         self._resting = None
         return reason
 
-    async def _work_and_read(self) -> bytes | None:
-        read: list[bytes | None] = []
-
-        async def read_once() -> None:
-            read.append(await self._next_bytes())
-
-        while self._blocked and not read:
-            await race(read_once, self._send_more)
-        return read[0] if read else await self._next_bytes()
+    async def _hear(self) -> None:
+        if self._blocked:
+            await race(super()._hear, self._send_more)
+        else:
+            await super()._hear()
 
     async def _until_sent(self) -> bool:
         self._blocked = False

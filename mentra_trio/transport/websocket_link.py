@@ -156,7 +156,7 @@ class WebSocketLink(ABC):
         while not self._unheard:
             if self._end is not None:
                 raise LinkClosed(self._end)
-            self._unheard = self._take(await self._work_and_read(), trio.current_time())
+            await self._hear()
             self.flush()
         return self._unheard.pop(0)
 
@@ -167,13 +167,15 @@ class WebSocketLink(ABC):
             kept = sum(map(len, self._unheard))
             if len(self._unheard) >= FRAMES_AT_ONCE or kept > self.limits.message_bytes:
                 await trio.sleep_forever()
-            self._unheard = self._take(await self._work_and_read(), trio.current_time())
+            await self._hear()
             self.flush()
         return self._end
 
-    async def _work_and_read(self) -> bytes | None:
-        """As ``_next_bytes``, for the connection's task: meanwhile it does what it has to do."""
-        return await self._next_bytes()
+    async def _hear(self) -> None:
+        """Take what comes next. For the connection's task, which may have something else to do
+        meanwhile: so it may return without having heard anything. Safe to cancel."""
+        data = await self._next_bytes()
+        self._unheard = self._take(data, trio.current_time())
 
     async def _next_bytes(self) -> bytes | None:
         """What there is to be taken; ``None`` at the peer's end. Safe to cancel."""

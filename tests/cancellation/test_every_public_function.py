@@ -46,6 +46,14 @@ EXCEPTIONS: Final = {
         ("testing.links.MemoryLink.attend", "transport.stream_link.StreamLink.attend"),
         "one line around Loan.returned, which is cancelled",
     ),
+    **dict.fromkeys(
+        (
+            "transport.socket_link.SocketLink.__aenter__",
+            "transport.websocket_link.WebSocketLink.__aenter__",
+        ),
+        "waits for nothing: what can be sent at once is sent",
+    ),
+    "transport.websocket_link.WebSocketLink.attend": "has no body: each kind of link has its own",
     "transport.port.Port.until_quiet": "one line around Watched.until, which is cancelled",
     "transport.upgrade.read_upgrade": "the head is there already: it waits only for a body that"
     " an upgrade must not have, in HttpConnection.next_body_event, which is cancelled",
