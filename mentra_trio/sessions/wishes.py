@@ -39,9 +39,7 @@ class Wishes:
 
     def __attrs_post_init__(self) -> None:
         report = partial(report_store_trouble, self.surroundings, self.user)
-        self.queue = UpdateQueue(
-            self.surroundings.limits.updates_waiting, report, outlives=True
-        )
+        self.queue = UpdateQueue(self.surroundings.limits.updates_waiting, report, outlives=True)
 
     @property
     def wanted(self) -> Set[PackageName]:
