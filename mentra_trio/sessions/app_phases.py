@@ -20,7 +20,7 @@ from ..concurrency.race import race
 from ..domain.breaker import Sign
 from ..domain.close_reasons import APP_SILENT, NO_SETTINGS, NOT_YET, CloseReason
 from ..domain.facts import FalseResurrection, OwnershipReleased
-from ..domain.lifecycle import OVER, RESTING, AppEvent, AppState, StopCause
+from ..domain.lifecycle import ENDED, OVER, RESTING, AppEvent, AppState, StopCause
 from ..domain.starting import STARTED
 from ..domain.stopping import FAREWELLS
 from ..domain.timings import CROWD_MOST_S
@@ -49,7 +49,7 @@ async def run_app(app: AppSession) -> None:
     """Live until stopped or at rest, then wind down within a bound. Leaves nothing behind."""
     try:
         async with trio.open_nursery() as nursery:
-            app.live_in(nursery)
+            _live_in(app, nursery)
             if app.state is not AppState.CONNECTING:
                 await _go_on(app)
             while app.state not in OVER:
@@ -150,6 +150,14 @@ async def _while_crowded(app: AppSession) -> None:
 
 
 # -- parts of the phases ------------------------------------------------------------
+
+
+def _live_in(app: AppSession, nursery: trio.Nursery) -> None:
+    """Whoever stops the app cancels ``nursery``, also if that was before this."""
+    app.living = nursery.cancel_scope
+    app.updates.open(nursery)
+    if app.state in ENDED:
+        nursery.cancel_scope.cancel("stopped before it began")
 
 
 async def _go_on(app: AppSession) -> None:

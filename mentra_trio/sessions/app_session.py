@@ -134,7 +134,7 @@ class AppSession:
     """Set, and replaced, when a list of subscriptions has been applied."""
     ended: Milestone = attrs.field(factory=Milestone, init=False)
     living: trio.CancelScope | None = attrs.field(default=None, init=False)
-    """That of the nursery in which everything of this session runs; see ``live_in``."""
+    """That of the nursery in which everything of this session runs."""
     updates: UpdateQueue = attrs.field(init=False)
     unsaved_from: int = attrs.field(default=1, init=False)
     _loan: AppLoan | None = attrs.field(default=None, init=False)
@@ -196,13 +196,6 @@ class AppSession:
             self.advance(AppEvent.STOP_REQUESTED, cause, because=because)
         if self.living is not None:
             self.living.cancel(cause.value)
-
-    def live_in(self, nursery: trio.Nursery) -> None:
-        """Live until ``nursery`` is over; ``stop`` cancels it, also one that came before this."""
-        self.living = nursery.cancel_scope
-        self.updates.open(nursery)
-        if self.state in ENDED:
-            self.living.cancel("stopped before it began")
 
     def advance(
         self, event: AppEvent, cause: StopCause | None = None, *, because: str = ""

@@ -121,12 +121,12 @@ class UserSession:
         return link
 
     def detach(self, reason: CloseReason) -> None:
-        """Give the glasses' link back with ``reason``."""
-        self.desk.eyepiece.detach()
-        self.desk.glasses_detached()
+        """Give the glasses' link back with ``reason``, if there is one."""
         if self._loan is None:
             return
         loan, self._loan = self._loan, None
+        self.desk.eyepiece.detach()
+        self.desk.glasses_detached()
         loan.give_back(reason)
         self.surroundings.telemetry.emit(
             LinkEnded(

@@ -174,10 +174,9 @@ async def test_who_waits_for_a_queue_that_is_cancelled_is_told(autojump_clock: M
         work, told = world
         await wait_all_tasks_blocked()
         if not work.done and not told:  # it was never run
-            with trio.CancelScope() as scope:
-                scope.cancel()
-                async with trio.open_nursery() as nursery:
-                    work.queue.open(nursery)
+            async with trio.open_nursery() as nursery:
+                nursery.cancel_scope.cancel()
+                work.queue.open(nursery)
         await trio.sleep(1)
         assert len(told) == 3
 
