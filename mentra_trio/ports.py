@@ -57,6 +57,10 @@ class Link(Protocol):
         """Have ``listen`` return, if somebody is in it."""
         ...
 
+    def prolong(self, until: float) -> None:
+        """Have the ``listen`` under way, if there is one, last until this Trio time."""
+        ...
+
     async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
         """Do what the link's owner has to do until ``loan`` is given back; why that was.
 

@@ -129,6 +129,9 @@ class Limits:
     """Between two requests on one connection."""
 
 
+PING_SLACK_S: Final = 0.05
+"""A ping may be sent so much before its time, together with others."""
+
 DISPLAY_THROTTLE_S: Final = 0.3
 """At most one frame per this time and view, the last one wins (protocol.md 5.3)."""
 

@@ -178,6 +178,7 @@ async def _use(app: AppSession, link: Link) -> CloseReason:
         silence=beat.app_pong_s,
         silent=APP_SILENT,
         offers=app.offers,
+        pulse=app.surroundings.pulse,
         doubt=RestartOfServer(app),
     )
 

@@ -308,6 +308,7 @@ class Directory:
     async def run(self) -> None:
         """Keep what sessions are, bring back those of before, and watch app servers, for ever."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.surroundings.pulse.run, name="pulse")
             nursery.start_soon(self.surroundings.keeper.run, name="keeper")
             nursery.start_soon(watch_health, self.surroundings, self.packages, name="health")
             nursery.start_soon(self._begin_recalled, name="recalled sessions")

@@ -11,6 +11,7 @@ from ..concurrency.offers import Offers
 from ..domain.close_reasons import CloseReason
 from ..domain.timings import PROOF_S
 from ..ports import Handle, Link
+from .pulse import Pulse
 
 
 class Doubt(Protocol):
@@ -33,7 +34,7 @@ class Doubt(Protocol):
 class Liveness:
     """Asks a peer for signs of life, and notices when there are none (protocol.md 3.5, 7.1).
 
-    Any frame of the peer is one, not only pongs.
+    Any frame of the peer is one, not only pongs. Its time to ask comes from the ``Pulse``.
 
     Attributes:
         interval: seconds between two pings.
@@ -44,29 +45,25 @@ class Liveness:
     interval: float
     silence: float
     doubt: Doubt | None
-    _ping_at: float = attrs.field(init=False)
     _doubted_at: float | None = attrs.field(default=None, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._ping_at = trio.current_time() + self.interval
 
     @property
     def look_at(self) -> float:
-        """When ``alive`` is to be asked next: Trio time."""
+        """When ``alive`` is to be asked next: Trio time. It is put off by signs of life."""
         dead_at = self.link.last_heard + self.silence
         if self._doubted_at is not None:
             dead_at = min(dead_at, self._doubted_at + PROOF_S)
-        return min(self._ping_at, dead_at)
+        return dead_at
+
+    def ask(self) -> None:
+        """Ask for a sign of life; put off the next look, as far as there was one."""
+        self.link.ping()
+        self.link.prolong(self.look_at)
 
     def alive(self) -> bool:
-        """Whether the peer counts as alive at this moment; asks it when it is time for that."""
+        """Whether the peer counts as alive at this moment."""
         now, heard = trio.current_time(), self.link.last_heard
-        if now >= heard + self.silence or not self._proved(now, heard):
-            return False
-        if now >= self._ping_at:
-            self._ping_at = now + self.interval
-            self.link.ping()
-        return True
+        return now < heard + self.silence and self._proved(now, heard)
 
     def _proved(self, now: float, heard: float) -> bool:
         """``False`` where there was a doubt, and nothing was heard since."""
@@ -92,6 +89,7 @@ async def use_link(
     silence: float,
     silent: CloseReason,
     offers: Offers[Any, CloseReason],
+    pulse: Pulse,
     doubt: Doubt | None = None,
 ) -> CloseReason:
     """Read ``link`` and watch its life until it ends, fails, or a newer one is offered.
@@ -103,6 +101,7 @@ async def use_link(
         interval, silence: of the heartbeat, in seconds.
         silent: the reason if the peer was silent for so long.
         offers: where a newer link would be offered.
+        pulse: has the peer pinged.
         doubt: where something else may say that the link is dead.
 
     Returns:
@@ -110,6 +109,7 @@ async def use_link(
         ``offers.replaced``, whatever else was the case.
     """
     liveness = Liveness(link=link, interval=interval, silence=silence, doubt=doubt)
+    beat = pulse.begin(liveness)
     offers.told = link.wake
     reason = None
     try:
@@ -120,4 +120,5 @@ async def use_link(
                 reason = silent
     finally:
         offers.told = None
+        pulse.end(beat)
     return offers.replaced if reason is None or offers.waiting else reason

@@ -14,6 +14,7 @@ from ..ports import Store, Telemetry, Webhooks
 from .endpoint import Endpoints
 from .keeper import Keeper
 from .neighbours import Neighbours
+from .pulse import Pulse
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -25,7 +26,7 @@ class Surroundings:
     ``live_streams`` is the streaming engine, where there is one.
     ``transcriber`` recognises speech; without one only phones do.
     ``endpoints`` are the app servers, ``keeper`` writes down what sessions are, ``neighbours``
-    are the users of each app who have it running.
+    are the users of each app who have it running, ``pulse`` has links pinged.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class Surroundings:
     endpoints: Endpoints = attrs.field(init=False)
     keeper: Keeper = attrs.field(init=False)
     neighbours: Neighbours = attrs.field(factory=Neighbours, init=False)
+    pulse: Pulse = attrs.field(factory=Pulse, init=False)
 
     @endpoints.default
     def _make_endpoints(self) -> Endpoints:

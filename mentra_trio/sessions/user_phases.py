@@ -76,6 +76,7 @@ async def attached(user: UserSession) -> UserEvent:
         silence=beat.glasses_pong_s,
         silent=GLASSES_SILENT,
         offers=user.offers,
+        pulse=user.surroundings.pulse,
     )
     user.detach(reason)
     return UserEvent.GLASSES_REPLACED if user.offers.waiting else UserEvent.GLASSES_LOST

@@ -94,6 +94,11 @@ class MemoryLink:
         if self._listening is not None:
             self._listening.cancel("woken")
 
+    def prolong(self, until: float) -> None:
+        """Put off the end of ``listen``."""
+        if self._listening is not None:
+            self._listening.deadline = until
+
     async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
         """Wait: a link in memory needs no work."""
         return await loan.returned()

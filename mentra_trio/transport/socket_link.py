@@ -46,8 +46,10 @@ class SocketLink(WebSocketLink):
     """Whether the peer takes no more now: then only the connection's task writes."""
     _finished: bool = attrs.field(default=False, init=False)
     _broken: bool = attrs.field(default=False, init=False)
-    _resting: trio.CancelScope | None = attrs.field(default=None, init=False)
-    """In which the connection's task has nothing to do."""
+    _work: trio.Event | None = attrs.field(default=None, init=False)
+    """Set when the connection's task, while it is lent, has something to do."""
+    _sending: trio.CancelScope | None = attrs.field(default=None, init=False)
+    """In which that task waits until the peer takes more."""
 
     def __attrs_post_init__(self) -> None:
         self.unsent_bytes = sum(map(len, self._frames))
@@ -77,6 +79,10 @@ class SocketLink(WebSocketLink):
             data = b""
         verdict = self._act(data or None, now, handle)
         return _MORE if verdict is None and self._reader.has_more else verdict
+
+    def _last_look(self, handle: Handle) -> CloseReason | None:
+        verdict = self._read_once(handle, trio.current_time())
+        return None if verdict is _MORE else verdict
 
     async def _more(self) -> bytes:
         sock = self._socket.sock
@@ -122,6 +128,12 @@ class SocketLink(WebSocketLink):
         limits = self.limits
         fits = self.unsent_bytes + size <= limits.outbox_bytes
         return fits and len(self._frames) < limits.outbox_frames
+
+    def ping(self) -> None:
+        """See ``ports.Link``. Many links are pinged, and nothing else is sent with it."""
+        super().ping()
+        if not self._outbound.gathering:
+            self.flush()
 
     def _note(self) -> None:
         """See to it that what waits is sent as soon as the peer takes it."""
@@ -208,8 +220,10 @@ class SocketLink(WebSocketLink):
     # -- the connection's task -------------------------------------------------------------
 
     def _stir(self) -> None:
-        if self._resting is not None:
-            self._resting.cancel("work to do")
+        if self._work is not None:
+            self._work.set()
+        if self._sending is not None:
+            self._sending.cancel("something else to do")
 
     async def attend(self, loan: Loan[Any, CloseReason]) -> CloseReason:
         """Send what the peer did not take at once, and what is pushed while nobody reads."""
@@ -217,12 +231,14 @@ class SocketLink(WebSocketLink):
         while (reason := loan.reason) is None:
             self._blocked = False
             self.flush()
-            with trio.CancelScope() as self._resting:
-                if self._blocked:
+            if self._blocked:
+                with trio.CancelScope() as self._sending:
                     await wait_writable(self._socket.sock)
-                else:
-                    await trio.sleep_forever()
-        self._resting = None
+                self._sending = None
+            else:
+                self._work = trio.Event()
+                await self._work.wait()
+        self._work = None
         return reason
 
     async def _hear(self) -> None:

@@ -115,7 +115,16 @@ class WebSocketLink(ABC):
                 self._listening = None
                 if self._left is not None:
                     self._left.set()
-        return self._end
+        return self._end or self._last_look(handle)
+
+    def _last_look(self, handle: Handle) -> CloseReason | None:
+        """Have acted on what came while we had no time to see it: it is no silence."""
+        return None
+
+    def prolong(self, until: float) -> None:
+        """Put off the end of ``listen``; see ``ports.Link``."""
+        if self._listening is not None:
+            self._listening.deadline = until
 
     def wake(self) -> None:
         """Have ``listen`` return; see ``ports.Link``."""
@@ -260,11 +269,14 @@ class WebSocketLink(ABC):
             return
         self._farewell = reason
         self._fail(reason)
+        self.flush()
+        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:
+            return  # the peer said the last word, and has been answered
         with trio.move_on_after(self.limits.close_s):
             await self._until_nobody_listens()
             last = encode_close(reason)
             self._finish(last)
-            if await self._until_sent() and last is not None:
+            if await self._until_sent() and last is not None and self._reader.close is None:
                 await self._send_eof()  # who waits for our end of TCP after a Close sees it
                 await self._until_peer_is_done()
 

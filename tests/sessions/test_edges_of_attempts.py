@@ -19,6 +19,7 @@ from mentra_trio.ports import SessionCall
 from mentra_trio.sessions.directory import AppClaim
 from mentra_trio.sessions.endpoint import Endpoint
 from mentra_trio.sessions.link_service import use_link
+from mentra_trio.sessions.pulse import Pulse
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import (
     APP,
@@ -149,6 +150,7 @@ async def test_a_link_that_ends_in_the_turn_in_which_a_newer_one_comes_was_repla
                 silence=20,
                 silent=APP_SILENT,
                 offers=offers,
+                pulse=Pulse(),
             )
         assert reason == SUPERSEDED
 

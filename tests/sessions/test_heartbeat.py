@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.domain.close_reasons import SUPERSEDED, CloseReason
 from mentra_trio.sessions.link_service import use_link
+from mentra_trio.sessions.pulse import Pulse
 from mentra_trio.testing.links import MemoryLink
 
 DEAD = CloseReason(1011, "silent")
@@ -16,14 +17,20 @@ DEAD = CloseReason(1011, "silent")
 
 async def beat(link: MemoryLink, interval: float, silence: float) -> CloseReason:
     offers: Offers[object, CloseReason] = Offers(SUPERSEDED)
-    return await use_link(
-        link,
-        handle=lambda frame: None,
-        interval=interval,
-        silence=silence,
-        silent=DEAD,
-        offers=offers,
-    )
+    pulse = Pulse()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pulse.run)
+        reason = await use_link(
+            link,
+            handle=lambda frame: None,
+            interval=interval,
+            silence=silence,
+            silent=DEAD,
+            offers=offers,
+            pulse=pulse,
+        )
+        nursery.cancel_scope.cancel()
+    return reason
 
 
 @pytest.mark.parametrize(("interval", "silence"), [(10, 20), (7, 20), (10, 3), (1, 0.5)])

@@ -23,6 +23,7 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.timings import PROOF_S
 from mentra_trio.sessions.link_service import use_link
+from mentra_trio.sessions.pulse import Pulse
 from mentra_trio.testing.links import MemoryLink
 
 DEAD: Final = CloseReason(1011, "silent")
@@ -63,15 +64,20 @@ class Use:
         self.rumour = Rumour(self.link)
 
     async def run(self) -> None:
-        reason = await use_link(
-            self.link,
-            handle=self.handle,
-            interval=INTERVAL_S,
-            silence=SILENCE_S,
-            silent=DEAD,
-            offers=self.offers,
-            doubt=self.rumour,
-        )
+        pulse = Pulse()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pulse.run)
+            reason = await use_link(
+                self.link,
+                handle=self.handle,
+                interval=INTERVAL_S,
+                silence=SILENCE_S,
+                silent=DEAD,
+                offers=self.offers,
+                pulse=pulse,
+                doubt=self.rumour,
+            )
+            nursery.cancel_scope.cancel()
         self.outcome = reason, trio.current_time()
         self.link.close(reason)
         self.offers.refuse(APP_STOPPED)
@@ -294,7 +300,7 @@ async def test_a_crash_of_the_handler_leaves_nothing_behind(autojump_clock: Mock
 
     use = Use(handle=handle)
     use.link.say("x")
-    with pytest.raises(ValueError, match="a bug"):
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="a bug")):
         await use.run()
     assert use.offers.told is None
     use.link.cut()
