@@ -30,10 +30,15 @@ _FORESEEN: Final = (sqlite3.Error, UnicodeError, OverflowError)
 
 @attrs.frozen
 class Job:
-    """``work`` to be done; ``writes`` tells whether it may change anything."""
+    """``work`` to be done; ``writes`` tells whether it may change anything.
+
+    One that is ``brief`` reads a few rows by their key: they are in memory, as a rule, and then it
+    is quicker to read them than to have another thread do so.
+    """
 
     work: Work
     writes: bool
+    brief: bool = False
 
 
 @attrs.define(eq=False)
@@ -107,16 +112,17 @@ def open_database(path: Path) -> Database:
     return Database(path, connection)
 
 
-def open_for_reading(path: Path) -> Database:
+def open_for_reading(path: Path, *, busy_s: float = BUSY_S) -> Database:
     """A second look at a file that ``open_database`` has open; it cannot change anything.
 
-    Thanks to the write-ahead log it never waits for whoever is writing.
+    Thanks to the write-ahead log it never waits for whoever is writing; for other reasons at
+    most ``busy_s`` seconds.
 
     Raises:
         StoreFailed: as ``open_database``.
     """
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
         raise StoreFailed(f"cannot open {path}: {describe(error)}") from None

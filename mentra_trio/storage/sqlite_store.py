@@ -1,5 +1,5 @@
 """Store in one SQLite file: write-ahead log, a thread that writes and one that reads, one commit
-for many writers.
+for many writers; a few rows by their key are read in place.
 
 Nothing is cached: what another process writes, such as ``mentra-trio apps add``, is seen at the
 next look.
@@ -75,7 +75,7 @@ class SqliteStore:
 
     async def apps(self) -> Sequence[AppRegistration]:
         """See ``ports.Store``."""
-        rows = await self._read(f"SELECT {_APP_COLUMNS} FROM apps ORDER BY package")
+        rows = await self._read(f"SELECT {_APP_COLUMNS} FROM apps ORDER BY package", brief=False)
         return [_registration(row) for row in rows]
 
     async def registration(self, registration_id: str) -> AppRegistration | None:
@@ -203,11 +203,13 @@ class SqliteStore:
         texts = await self._runner.run(Job(partial(read_texts, user), writes=False))
         return saved_user(*texts)
 
-    async def _read(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+    async def _read(
+        self, query: str, *parameters: str, brief: bool = True
+    ) -> list[tuple[Any, ...]]:
         def fetch(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
             return database.execute(query, parameters).fetchall()
 
-        rows: list[tuple[Any, ...]] = await self._runner.run(Job(fetch, writes=False))
+        rows: list[tuple[Any, ...]] = await self._runner.run(Job(fetch, writes=False, brief=brief))
         return rows
 
     async def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:

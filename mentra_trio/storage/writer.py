@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
@@ -72,15 +72,22 @@ class ThreadRunner:
 
     So nobody who reads waits for a lock that another process holds. Writes that queued up during
     a commit share the next one. Each queue is bounded by the number of tasks, since each waits
-    for its own job.
+    for its own job. Brief jobs are done in the event loop, ``here``, unless that fails at once:
+    then a thread finds out why, and waits for a lock if that is the reason.
     """
 
     _writes: _Queue
     _reads: _Queue
+    _here: Database
 
     async def run(self, job: Job) -> Any:
         """See ``Runner``."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        if job.brief:
+            result = self._here.run([job])[0]
+            if isinstance(result, outcome.Value):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return result.value
         waiting = _Waiting(job, trio.lowlevel.current_task())
         (self._writes if job.writes else self._reads).put(waiting)
         await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
@@ -90,7 +97,7 @@ class ThreadRunner:
 
 @asynccontextmanager
 async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
-    """A runner with threads of its own; each has the file open for itself.
+    """A runner with threads of its own; each has the file open for itself, and so have we.
 
     Raises:
         StoreFailed: as ``open_database``.
@@ -99,7 +106,8 @@ async def thread_runner(path: Path) -> AsyncGenerator[ThreadRunner, None]:
         _thread("storage writer", partial(open_database, path)) as writes,
         _thread("storage reader", partial(open_for_reading, path)) as reads,
     ):
-        yield ThreadRunner(writes, reads)
+        with closing(open_for_reading(path, busy_s=0.0)) as here:
+            yield ThreadRunner(writes, reads, here)
 
 
 @asynccontextmanager
