@@ -85,8 +85,7 @@ class AppSession:
     began_as: AppState | None = None
     """The state that the life before ended in, where there was one at rest."""
     began_by: AppEvent | None = None
-    previous: AppState | None = attrs.field(default=None, init=False)
-    """The state before this one."""
+    previous: AppState | None = attrs.field(default=None, init=False)  # before this one
     turn: Turn | None = None
     """The turn at the endpoint that this session has now."""
     tries_out: bool = False
@@ -133,8 +132,7 @@ class AppSession:
     listed: Milestone = attrs.field(factory=Milestone, init=False)
     """Set, and replaced, when a list of subscriptions has been applied."""
     ended: Milestone = attrs.field(factory=Milestone, init=False)
-    living: trio.CancelScope | None = attrs.field(default=None, init=False)
-    """That of the nursery in which everything of this session runs."""
+    living: trio.CancelScope | None = attrs.field(default=None, init=False)  # of its nursery
     updates: UpdateQueue = attrs.field(init=False)
     unsaved_from: int = attrs.field(default=1, init=False)
     _loan: AppLoan | None = attrs.field(default=None, init=False)
