@@ -75,13 +75,6 @@ CANCELLATION_MUTANTS: Final = (
         "networks",
     ),
     slip(
-        "the_second_socket_is_closed_with_a_checkpoint",
-        "transport/accepting.py",
-        "        self._also.close()\n",
-        "        await trio.lowlevel.checkpoint()\n        self._also.close()\n",
-        "networks",
-    ),
-    slip(
         "a_stop_is_written_before_it_is_done",
         "sessions/roster.py",
         "        running = self.stop_now(package, StopCause.USER)\n"

@@ -10,12 +10,14 @@ from client_mutants import CLIENT_MUTANTS
 from device_mutants import DEVICE_MUTANTS
 from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
+from link_mutants import LINK_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
     *SESSION_MUTANTS,
+    *LINK_MUTANTS,
     *CANCELLATION_MUTANTS,
     *DEVICE_MUTANTS,
     *DISPLAY_MUTANTS,
