@@ -42,7 +42,7 @@ MAY_SPAWN = {
     "streams/ffmpeg_streams.py",
     "streams/opening.py",
     "transport/port.py",
-    "transport/websocket_link.py",
+    "transport/stream_link.py",
 }
 """Modules that own a nursery. The other ends of the wire and test programs own theirs, too."""
 SPAWN_FREELY = ("clients/", "cli/", "testing/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -12,7 +13,7 @@ BARE_PONG: Final = bytes((0x80 | PONG, 0x80)) + bytes(4)
 """A client's answer to ``PING_FRAME``; a mask over nothing may be any (RFC 6455, 5.2)."""
 
 _MASKED: Final = 0x80
-_MORE_LENGTH: Final = {126: 2, 127: 8}
+_MORE_LENGTH: Final = MappingProxyType({126: 2, 127: 8})
 """By the length in the second byte: so many further bytes hold the true one."""
 
 

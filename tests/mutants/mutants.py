@@ -12,12 +12,14 @@ from display_mutants import DISPLAY_MUTANTS
 from domain_mutants import DOMAIN_MUTANTS
 from door_mutants import DOOR_MUTANTS
 from frame_mutants import FRAME_MUTANTS
+from link_mutants import LINK_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
     *SESSION_MUTANTS,
+    *LINK_MUTANTS,
     *CANCELLATION_MUTANTS,
     *DEVICE_MUTANTS,
     *DISPLAY_MUTANTS,

@@ -133,13 +133,6 @@ LIFE_OF_AN_APP: Final = (
         realistic=True,
     ),
     bug(
-        "a_dead_link_is_believed",
-        "app_phases",
-        "        if link.last_heard < asked_at:\n            return APP_SILENT\n",
-        "",
-        "app_servers",
-    ),
-    bug(
         "an_orphan_link_is_left_by_a_stop",
         "app_session",
         "        self.detach(farewell.close)\n",
@@ -573,21 +566,6 @@ MESSAGES: Final = (
         "                pass\n",
         "microphone",
     ),
-    bug(
-        "a_zombie_link_looks_alive",
-        "heartbeat",
-        "        if now >= link.last_heard + silence:\n            return verdict\n",
-        "",
-        "heartbeat",
-        realistic=True,
-    ),
-    bug(
-        "pings_pile_up",
-        "heartbeat",
-        "            next_ping = now + interval\n",
-        "            next_ping = next_ping + interval / 2\n",
-        "heartbeat",
-    ),
 )
 
 STARTS_AND_ENDS: Final = (
@@ -922,22 +900,6 @@ USERS: Final = (
         "        pass\n",
         "microphone",
         "glasses_links",
-    ),
-    bug(
-        "a_newer_link_is_not_taken",
-        "link_service",
-        "        until_replaced,\n",
-        "",
-        "glasses_links",
-        "app_links",
-        realistic=True,
-    ),
-    bug(
-        "the_older_link_is_told_something_else",
-        "link_service",
-        "return offers.replaced if offers.waiting else reason",
-        "return reason",
-        "edges_of_attempts",
     ),
 )
 

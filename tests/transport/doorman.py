@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from mentra_trio.concurrency.loan import Loan
 from mentra_trio.domain.apps import AppRegistration, hash_api_key
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.errors import InitRefused, StoreFailed
@@ -72,8 +73,15 @@ class Doorman:
         def handle(frame: str | bytes) -> CloseReason | None:
             return self.reason if frame == "end" else None
 
-        reason = await link.listen(handle, trio.current_time() + 3600)
-        assert reason is not None
+        async def use() -> None:
+            reason = await link.listen(handle, trio.current_time() + 3600)
+            assert reason is not None
+            loan.give_back(reason)
+
+        loan: Loan[Link, CloseReason] = Loan(link)
+        async with trio.open_nursery() as session:
+            session.start_soon(use)
+            reason = await link.attend(loan)
         return reason
 
     def awaits(self, claim: AppClaim) -> bool:

@@ -159,7 +159,8 @@ async def test_close_has_who_listens_leave_first(
 
 
 async def test_a_handler_that_raises_leaves_nothing_unsent(rig: Rig, autojump_clock: Any) -> None:
-    async with linked(rig) as it, linked(rig) as other:
+    port = rig.port()
+    async with linked(rig, port) as it, linked(rig, port) as other:
 
         def handle(message: str | bytes) -> None:
             it.link.push(f"{message!s} to its own")
@@ -181,7 +182,8 @@ async def test_a_handler_that_raises_leaves_nothing_unsent(rig: Rig, autojump_cl
 
 async def test_pushing_to_links_that_are_over(rig: Rig, autojump_clock: Any) -> None:
     rig.limits = Limits(outbox_frames=20)
-    async with linked(rig) as it, linked(rig) as closing:
+    port = rig.port()
+    async with linked(rig, port) as it, linked(rig, port) as closing:
         closing.stall()
         await closing.close(APP_STOPPED)
         await trio.testing.wait_all_tasks_blocked()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from mentra_trio.domain.close_reasons import (
     APP_STOPPED,
@@ -21,8 +23,9 @@ from mentra_trio.domain.close_reasons import (
 )
 from mentra_trio.domain.errors import InitRefused
 
+from .carriers import WIRES, Wire
 from .doorman import KEY, PACKAGE, SESSION, USER, Doorman
-from .raw_peer import TEXT, Peer, Rig, frame
+from .raw_peer import PING, PONG, TEXT, Peer, Rig, close_frame, frame
 
 HEADERS = [
     f"x-user-id: {USER}",
@@ -31,6 +34,12 @@ HEADERS = [
     f"x-api-key: {KEY}",
     "x-sdk-version: 3.0.0",
 ]
+
+
+@pytest.fixture(params=WIRES)
+def wire(request: pytest.FixtureRequest) -> Callable[[], Wire]:
+    made: Callable[[], Wire] = WIRES[request.param]
+    return made
 
 
 def said(**message: object) -> bytes:
@@ -148,3 +157,39 @@ async def test_while_its_user_may_still_come_an_app_of_v3_is_parked(
     assert doorman.claims == []
     doorman.arrived.set()
     assert await peer.frame() == (TEXT, b"welcome")
+
+
+async def test_a_parked_app_is_answered_and_may_leave_early(
+    rig: Rig, doorman: Doorman, autojump_clock: Any
+) -> None:
+    doorman.here = False
+    peer = rig.connect()
+    await peer.open("/app-ws", *HEADERS)
+    await peer.send(said(type="reconnect", sessionId=SESSION))
+    assert (await heard(peer))["type"] == "reconnect_deferred"
+    for number in range(3):
+        await trio.sleep(5)
+        await peer.send(frame(PING, b"%d" % number))
+        assert await peer.frame() == (PONG, b"%d" % number)
+    await peer.send(close_frame(1000, "not waiting any longer"))
+    assert await peer.close_code() == (1000, "not waiting any longer")
+    assert await peer.rest() == b""
+    await trio.testing.wait_all_tasks_blocked()
+    assert trio.current_time() == pytest.approx(15)
+    assert rig.open_connections == 0
+    assert doorman.claims == []
+
+
+async def test_what_a_parked_app_says_is_kept_for_its_session(
+    rig: Rig, doorman: Doorman, autojump_clock: Any
+) -> None:
+    doorman.here = False
+    peer = rig.connect()
+    await peer.open("/app-ws", *HEADERS)
+    await peer.send(said(type="reconnect", sessionId=SESSION))
+    assert (await heard(peer))["type"] == "reconnect_deferred"
+    await peer.send(frame(TEXT, b"early") + frame(TEXT, b"end"))
+    await trio.sleep(1)
+    doorman.arrived.set()
+    assert await peer.frame() == (TEXT, b"welcome")
+    assert await peer.close_code() == (1000, "App stopped")

@@ -291,6 +291,39 @@ async def test_a_blocked_link_costs_nothing_while_its_peer_does_not_read(
         nursery.cancel_scope.cancel()
 
 
+async def test_more_than_a_peer_takes_at_once_is_sent_as_it_reads(
+    rig: Rig, nursery: trio.Nursery, autojump_clock: Any
+) -> None:
+    port = rig.port()
+    async with linked(rig, port) as it, linked(rig, port) as glasses:
+
+        def pass_on(message: str | bytes) -> None:
+            it.link.push("x" * 2_000_000)
+
+        nursery.start_soon(use, glasses, pass_on)
+        await glasses.peer.send(frame(TEXT, b"go"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert it.link.unsent_bytes > 0
+        assert await it.peer.frame() == (TEXT, b"x" * 2_000_000)
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_frame_that_was_begun_is_completed_for_a_slow_consumer(
+    rig: Rig, autojump_clock: Any
+) -> None:
+    rig.wire = partial(SocketWire, buffer_bytes=4_608)
+    rig.limits = Limits(outbox_bytes=150_000)
+    async with linked(rig) as it:
+        it.link.push(bytes(100_000))
+        await trio.testing.wait_all_tasks_blocked()
+        while it.link.push("x" * 1_000):
+            pass
+        assert 0 < it.link.unsent_bytes < 100_000
+        await it.close(SLOW_CONSUMER)
+        assert await it.peer.frame() == (BINARY, bytes(100_000))
+        assert await it.peer.frame() == (CLOSE, b"\x03\xf5Slow consumer")
+
+
 async def test_an_echo_of_big_messages_before_the_link_is_lent(
     rig: Rig, nursery: trio.Nursery, autojump_clock: Any
 ) -> None:
