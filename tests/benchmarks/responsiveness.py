@@ -129,7 +129,10 @@ def main() -> None:
     machine.allow_many_files()
     cores.for_load()
     os.environ |= NO_DOORMAN
-    drivers = {driver: ({"MENTRA_TRIO_SERVER_DRIVER": driver}, SERVING) for driver in options.drivers.split(",")}
+    drivers = {
+        driver: ({"MENTRA_TRIO_SERVER_DRIVER": driver}, SERVING)
+        for driver in options.drivers.split(",")
+    }
     with tempfile.TemporaryDirectory() as name:
         tokens = Path(name) / "tokens"
         write_tokens(tokens, TOKENS)
@@ -141,7 +144,9 @@ def main() -> None:
                 for driver in turn:
                     os.environ |= drivers[driver][0]
                     one = workload(workload_name)
-                    rows[driver].append(measure(load, one, options.seconds, cores, drivers[driver][1]))
+                    rows[driver].append(
+                        measure(load, one, options.seconds, cores, drivers[driver][1])
+                    )
             report(workload_name, rows)
 
 
@@ -150,7 +155,9 @@ def report(name: str, rows: dict[str, list[Row]]) -> None:
     for driver, runs in rows.items():
         parts = []
         for what in ("lateness", "livez", "start"):
-            medians = [statistics.median(run[what][key] for run in runs) for key in ("p50", "p99", "max")]
+            medians = [
+                statistics.median(run[what][key] for run in runs) for key in ("p50", "p99", "max")
+            ]
             parts.append(f"{what} " + "/".join(f"{value:.2f}" for value in medians))
         print(f"{name} {driver:6} p50/p99/max ms: {', '.join(parts)}", flush=True)
 
