@@ -47,7 +47,7 @@ class LeanServer:
         data = ["--data-dir", str(folder / "data")]
         environ = os.environ | {"MENTRA_TRIO_JWT_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
         url = f"http://127.0.0.1:{self._endpoint.server_port}"
-        told = {package: ("--type", "background", "--url", url) for package in packages}
+        told = dict.fromkeys(packages, ("--type", "background", "--url", url))
         for package, about in {**told, **(of_others or {})}.items():
             add = ["-m", "mentra_trio", "apps", "add", package, *about, "--api-key", "key", *data]
             subprocess.run(

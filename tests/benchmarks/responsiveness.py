@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import tempfile
 import threading
 import time

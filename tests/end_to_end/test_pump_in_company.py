@@ -57,6 +57,11 @@ class Flood:
     heard: bytes = b""
     connected: threading.Event = attrs.field(factory=threading.Event)
 
+    async def until(self, fact: Callable[[Flood], bool]) -> None:
+        """Look every few milliseconds whether something is so: a thread tells nobody."""
+        while not fact(self):  # noqa: ASYNC110  what happens in the thread sets no Trio event
+            await trio.sleep(0.005)
+
     def run(self) -> None:
         """Until it is told to stop or the server ends it; then all that is left is heard."""
         target = urlsplit(self.url)
@@ -193,12 +198,16 @@ async def test_servers_do_not_know_of_each_other() -> None:
             await trio.sleep(0.2)
             elsewhere.append(flood.said)
 
-    async with mentra_trio.open_server(config()) as one, mentra_trio.open_server(config()) as two:
-        async with trio.open_nursery() as nursery, flooded(one) as first, flooded(two) as second:
-            nursery.start_soon(trio.to_thread.run_sync, trio.run, other_run)
-            while not (elsewhere and first.said > 100 and second.said > 100):
-                await trio.sleep(0.01)
-            assert len(one.users()) == len(two.users()) == 1
+    async with (
+        mentra_trio.open_server(config()) as one,
+        mentra_trio.open_server(config()) as two,
+        trio.open_nursery() as nursery,
+        flooded(one) as first,
+        flooded(two) as second,
+    ):
+        nursery.start_soon(trio.to_thread.run_sync, trio.run, other_run)
+        await first.until(lambda it: bool(elsewhere) and it.said > 100 < second.said)
+        assert len(one.users()) == len(two.users()) == 1
     assert elsewhere[0] > 0
 
 
@@ -209,8 +218,7 @@ def test_a_guest_of_asyncio() -> None:
     async def guest() -> int:
         settings = mentra_trio.Config(port=0)
         async with mentra_trio.open_server(settings) as server, flooded(server) as flood:
-            while len(ticks) < 50 or flood.said < 200:
-                await trio.sleep(0.005)
+            await flood.until(lambda it: len(ticks) >= 50 and it.said >= 200)
         return flood.said
 
     async def host() -> int:
@@ -238,36 +246,33 @@ def test_a_guest_of_asyncio() -> None:
 @pytest.mark.parametrize("drain_s", [0.0, 5.0])
 async def test_drained_under_a_flood_everybody_gets_a_close(drain_s: float) -> None:
     with nothing_left_open():
-        async with trio.open_nursery() as nursery:
-            async with mentra_trio.open_server(config(drain_s=drain_s)) as server:
-                floods = [Flood(server.url, server.token(f"u-{n}@x.org")) for n in range(3)]
-                for flood in floods:
-                    nursery.start_soon(partial(trio.to_thread.run_sync, flood.run))
-                    await trio.to_thread.run_sync(flood.connected.wait)
-                await trio.sleep(0.1)
+        async with (
+            trio.open_nursery() as nursery,
+            mentra_trio.open_server(config(drain_s=drain_s)) as server,
+        ):
+            floods = [Flood(server.url, server.token(f"u-{n}@x.org")) for n in range(3)]
+            for flood in floods:
+                nursery.start_soon(partial(trio.to_thread.run_sync, flood.run))
+                await trio.to_thread.run_sync(flood.connected.wait)
+            await trio.sleep(0.1)
         if drain_s:
             assert [flood.ended for flood in floods] == [True] * 3
 
 
 @pytest.mark.parametrize("moment_ms", range(0, 60, 5))
 async def test_cancelled_at_any_moment_under_a_flood(moment_ms: int) -> None:
-    floods: list[Flood] = []
-
-    async def serve() -> None:
+    async def serve(task_status: trio.TaskStatus[Flood]) -> None:
         async with mentra_trio.open_server(config()) as server:
-            floods.append(Flood(server.url, server.token("u-1@x.org")))
+            task_status.started(Flood(server.url, server.token("u-1@x.org")))
             await trio.sleep_forever()
 
     with nothing_left_open():
-        async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as serving:
-                serving.start_soon(serve)
-                while not floods:
-                    await trio.sleep(0.001)
-                nursery.start_soon(partial(trio.to_thread.run_sync, floods[0].run))
-                await trio.to_thread.run_sync(floods[0].connected.wait)
-                await trio.sleep(moment_ms / 1000)
-                serving.cancel_scope.cancel()
+        async with trio.open_nursery() as nursery, trio.open_nursery() as serving:
+            flood = await serving.start(serve)
+            nursery.start_soon(partial(trio.to_thread.run_sync, flood.run))
+            await trio.to_thread.run_sync(flood.connected.wait)
+            await trio.sleep(moment_ms / 1000)
+            serving.cancel_scope.cancel()
 
 
 @attrs.define(eq=False)
@@ -298,11 +303,9 @@ async def test_a_crash_in_a_call_of_the_pump_ends_one_session(
     ):
         bad = Flood(server.url, server.token("bad@x.org"))
         nursery.start_soon(partial(trio.to_thread.run_sync, bad.run))
-        while not bad.ended:
-            await trio.sleep(0.01)
+        await bad.until(lambda it: it.ended)
         before = good.said
-        while good.said < before + 100:
-            await trio.sleep(0.01)
+        await good.until(lambda it: it.said >= before + 100)
         assert not good.ended
         assert [one.user for one in server.users() if one.connected] == ["good@x.org"]
     assert [(crash.bulkhead, str(crash.error)) for crash in crashes.all] == [
