@@ -43,7 +43,6 @@ PUMP_MUTANTS: Final = (
         "a_second_watcher_takes_the_place_of_the_first",
         "        if fd in self._watches:\n",
         "        if fd < 0:\n",
-        survives="the kernel refuses it as well, with a less clear error",
     ),
     slip(
         "what_cannot_be_watched_is_watched",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -446,12 +447,15 @@ async def test_it_does_not_linger_when_the_time_of_another_is_near(
 ) -> None:
     await traffic.come(100, 0.0001)
     nursery.start_soon(trio.sleep_until, traffic.clock.now + TICK_S * 0.9)
-    await trio.lowlevel.checkpoint()
-    await trio.lowlevel.checkpoint()
-    lingers = traffic.epoll.lingers
-    traffic.pair.say()
-    for _ in range(5):
-        await trio.lowlevel.checkpoint()
+    lingers, waits = traffic.epoll.lingers, len(traffic.epoll.waits)
+
+    def say_while_nobody_else_does_anything() -> None:
+        time.sleep(0.01)
+        traffic.pair.say()
+        time.sleep(0.02)
+
+    await trio.to_thread.run_sync(say_while_nobody_else_does_anything)
+    assert len(traffic.epoll.waits) > waits
     assert traffic.epoll.lingers == lingers
 
 
