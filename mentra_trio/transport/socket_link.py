@@ -55,8 +55,13 @@ class SocketLink(WebSocketLink):
         self.unsent_bytes = sum(map(len, self._frames))
 
     async def _read(self, handle: Handle) -> CloseReason | None:
-        if self._pump is None:
-            return await super()._read(handle)
+        if self._pump is not None:
+            with suppress(trio.ClosedResourceError):  # nobody reads for us any more
+                return await self._watch(self._pump, handle)
+        return await super()._read(handle)
+
+    async def _watch(self, pump: Pump, handle: Handle) -> CloseReason | None:
+        """As ``_read``, with ``pump`` as the reader."""
         fd, read = self._socket.sock.fileno(), partial(self._read_once, handle)
         while True:
             verdict = self._act(b"", trio.current_time(), handle)
@@ -65,7 +70,7 @@ class SocketLink(WebSocketLink):
             if self._reader.has_more:
                 await checkpoint()
             else:
-                watched = await self._pump.watch(fd, read)
+                watched = await pump.watch(fd, read)
                 if watched is not _MORE:
                     return watched
 

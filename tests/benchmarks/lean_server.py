@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -30,25 +31,31 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 class LeanServer:
     """A server process, pinned to the first core; the load runs on the others."""
 
-    def __init__(self, folder: Path, packages: list[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        packages: list[str],
+        *,
+        serving: tuple[str, ...] = ("-m", "mentra_trio", "serve"),
+        of_others: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """``serving`` is the program; ``of_others`` are apps that somebody else runs, by package,
+        with what ``apps add`` is told of each."""
         self.webhooks: queue.Queue[dict[str, Any]] = queue.Queue()
         self._endpoint = ThreadingHTTPServer(("127.0.0.1", 0), _webhook_handler(self.webhooks))
         threading.Thread(target=self._endpoint.serve_forever, daemon=True).start()
-        command = [sys.executable, "-m", "mentra_trio"]
         data = ["--data-dir", str(folder / "data")]
         environ = os.environ | {"MENTRA_TRIO_JWT_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
         url = f"http://127.0.0.1:{self._endpoint.server_port}"
-        for package in packages:
-            add = ["apps", "add", package, "--type", "background", "--url", url]
+        told = dict.fromkeys(packages, ("--type", "background", "--url", url))
+        for package, about in {**told, **(of_others or {})}.items():
+            add = ["-m", "mentra_trio", "apps", "add", package, *about, "--api-key", "key", *data]
             subprocess.run(
-                [*command, *add, "--api-key", "key", *data],
-                env=environ,
-                check=True,
-                stdout=subprocess.DEVNULL,
+                [sys.executable, *add], env=environ, check=True, stdout=subprocess.DEVNULL
             )
         log = folder / "server.log"
         self.process = subprocess.Popen(
-            [*command, "serve", "--port", "0", *data],
+            [sys.executable, *serving, "--port", "0", *data],
             env=environ,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ import trio
 from every_moment import cancel_at_every_moment, cancels
 
 from mentra_trio.transport.plain_socket import PlainSocket
+from mentra_trio.transport.pump import Pump
 
 Pair = tuple[PlainSocket, PlainSocket]
 
@@ -94,3 +95,22 @@ async def test_who_gives_up_does_not_block_the_next(function: Callable[..., obje
         assert await theirs.receive_some(100) == b"still here"
 
     assert await cancel_at_every_moment(pair, CALLS[function], check) >= 1
+
+
+async def watch(ends: Pair) -> None:
+    pump, (ours, theirs) = Pump(), ends
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(pump.run)
+        nursery.start_soon(theirs.send_all, b"hello")
+        assert await pump.watch(ours.sock.fileno(), lambda now: ours.receive_nowait(5)) == b"hello"
+        nursery.cancel_scope.cancel()
+
+
+@cancels(Pump.watch, Pump.run)
+async def test_whoever_watches_is_forgotten() -> None:
+    async def check(ends: Pair) -> None:
+        while ends[0].receive_nowait(65_536):
+            pass
+        await watch(ends)
+
+    assert await cancel_at_every_moment(pair, watch, check) >= 3

@@ -109,4 +109,13 @@ class SocketWire:
         self.client.close()
 
 
-WIRES: Final[dict[str, Any]] = {"memory": MemoryWire, "sockets": SocketWire}
+@attrs.define(eq=False)
+class PumpedWire(SocketWire):
+    """The same, where a ``Pump`` reads for the server's link."""
+
+
+WIRES: Final[dict[str, Any]] = {
+    "memory": MemoryWire,
+    "sockets": SocketWire,
+    "pump": PumpedWire,
+}

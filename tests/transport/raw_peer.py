@@ -14,9 +14,10 @@ import trio
 from mentra_trio.domain.facts import Crashed, Fact
 from mentra_trio.domain.timings import Limits
 from mentra_trio.transport.port import Port
+from mentra_trio.transport.pump import Pump
 from mentra_trio.transport.upgrade import Upgrade
 
-from .carriers import FILLER, MemoryWire, Wire
+from .carriers import FILLER, MemoryWire, PumpedWire, Wire
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 MASK = b"\x01\x02\x03\x04"
@@ -228,14 +229,29 @@ class Rig:
     limits: Limits = attrs.field(factory=Limits)
     wire: Callable[[], Wire] = MemoryWire
     open_connections: int = 0
+    pumped: bool = attrs.field()
+    """Whether each port has a pump."""
     wires: list[Any] = attrs.field(factory=list)
     """Of every connection so far."""
+    _pumping: list[trio.CancelScope] = attrs.field(factory=list)
+
+    @pumped.default
+    def _as_the_wire_is_called(self) -> bool:
+        return isinstance(self.wire, type) and issubclass(self.wire, PumpedWire)
 
     def port(self) -> Port:
         async def websockets(upgrade: Upgrade) -> None:
             await self.websockets(upgrade)
 
-        return Port(self.app, websockets, self.limits, self.facts)
+        pump = Pump() if self.pumped else None
+        if pump is not None:
+            self._pumping.append(trio.CancelScope())
+            self.nursery.start_soon(self._pump, pump, self._pumping[-1])
+        return Port(self.app, websockets, self.limits, self.facts, pump=pump)
+
+    async def _pump(self, pump: Pump, scope: trio.CancelScope) -> None:
+        with scope:
+            await pump.run()
 
     def connect(self, port: Port | None = None) -> Peer:
         wire = self.wire()
@@ -247,6 +263,8 @@ class Rig:
         """End of the test."""
         for wire in self.wires:
             wire.discard()
+        for scope in self._pumping:
+            scope.cancel("end of the test")
 
     async def _serve(self, port: Port, server: trio.abc.Stream) -> None:
         self.open_connections += 1

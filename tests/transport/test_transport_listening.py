@@ -197,6 +197,33 @@ async def test_a_handler_may_wake_its_own_link(kind: str, autojump_clock: MockCl
 
 
 @every_kind
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_handler_says_that_wakes_its_own_link_is_not_lost(
+    kind: str, autojump_clock: MockClock, *, fails: bool
+) -> None:
+    async with talking(kind) as talk:
+
+        def handle(message: str | bytes) -> CloseReason | None:
+            talk.link.wake()
+            if fails:
+                raise ValueError("a bug")
+            return APP_STOPPED
+
+        async def say() -> None:
+            await trio.sleep(1)
+            await talk.say("one")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(say)
+            if fails:
+                with pytest.raises(ValueError, match="a bug"):
+                    await talk.link.listen(handle, trio.current_time() + 60)
+            else:
+                assert await talk.link.listen(handle, trio.current_time() + 60) == APP_STOPPED
+        assert trio.current_time() == pytest.approx(1)
+
+
+@every_kind
 async def test_an_error_of_the_handler_goes_to_who_listens(
     kind: str, autojump_clock: MockClock
 ) -> None:
