@@ -46,9 +46,10 @@ from .sessions.surroundings import Surroundings
 from .sessions.tool_calls import ToolCalls
 from .speech.engines import open_engine
 from .storage.secrets import admin_token, jwt_secret, user_token_key
+from .telemetry.counts import HttpAnswers
 from .telemetry.fan import Telemetries
 from .telemetry.journal import Journal
-from .telemetry.metrics import HttpAnswers, Metrics
+from .telemetry.metrics import Metrics
 from .telemetry.slow_tasks import SlowTasks
 from .transport.admission import Admission, frame_counts
 from .transport.port import Port

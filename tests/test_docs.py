@@ -46,7 +46,8 @@ from mentra_trio.domain.hops import PHONE_AWAY, TOO_MANY
 from mentra_trio.domain.voices import VoiceSettings
 from mentra_trio.sessions import audio_out, messaging
 from mentra_trio.sessions.desk import SUBSYSTEMS
-from mentra_trio.telemetry.metrics import HttpAnswers, Metrics
+from mentra_trio.telemetry.counts import HttpAnswers
+from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
 from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.transport.admission import ENDPOINTS, frame_counts
@@ -155,7 +156,8 @@ class NotedRegistry(CollectorRegistry):
         super().register(collector)
         for metric in collector.collect():
             of_samples = {name for sample in metric.samples for name in sample.labels} - {"le"}
-            names = set(getattr(collector, "_labelnames", ())) | of_samples
+            of_all = getattr(collector, "_labelnames", ()) or getattr(collector, "label_names", ())
+            names = set(of_all) | of_samples
             self.labels[metric.name] = names
 
 

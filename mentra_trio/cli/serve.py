@@ -8,24 +8,20 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from typing import Final, TypeAlias
+from typing import Final
 
 import click
 import trio
-from structlog.typing import FilteringBoundLogger
 
 from ..concurrency.bulkhead import single
 from ..config import Config, is_name
 from ..domain.hosts import EVERYWHERE, authority, from_here
 from ..server import open_server
-from ..telemetry.log_lines import LogLines, make_logger
+from ..telemetry.log_lines import LogLines
+from ..telemetry.logfmt import Log
 from ..transport.tcp import bound_address, open_listeners
 
 GARBAGE_THRESHOLDS: Final = (50_000, 20, 1_000)
-
-Logger: TypeAlias = FilteringBoundLogger
-
-"""Addresses that stand for all of this machine's, and what reaches them from here."""
 
 
 def serve(config: Config) -> None:
@@ -62,30 +58,30 @@ def spare_the_garbage_collector() -> None:
 
 
 async def _serve(config: Config) -> None:
-    logger = make_logger(sys.stderr, config.log_level)
+    log = Log(sys.stderr or sys.stdout, config.log_level)  # there may be none
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as watching:
             async with AsyncExitStack() as opened:
-                ready = await _open(config, logger, opened)
+                ready = await _open(config, log, opened)
                 click.echo(ready)
                 await anext(signals)
                 watching.start_soon(_cut_short, signals, watching.cancel_scope)
             watching.cancel_scope.cancel("drained")
-    _log(logger, "info", "server closed")
+    log.write("info", "server closed")
 
 
-async def _open(config: Config, logger: Logger, opened: AsyncExitStack) -> str:
+async def _open(config: Config, log: Log, opened: AsyncExitStack) -> str:
     """Open the server, and say where it listens."""
     listeners = await open_listeners(
         config.host, config.port, tls_cert=config.tls_cert, tls_key=config.tls_key
     )
     for listener in listeners:
         opened.push_async_callback(listener.aclose)
-    log = LogLines(logger, user_ids_as_given=config.log_level == "debug")
-    await opened.enter_async_context(open_server(config, telemetry=log, listeners=listeners))
-    _log(logger, "info", f"data folder: {config.data_dir}")
+    lines = LogLines(log, user_ids_as_given=config.log_level == "debug")
+    await opened.enter_async_context(open_server(config, telemetry=lines, listeners=listeners))
+    log.write("info", f"data folder: {config.data_dir}")
     if (warning := reachable_from_here_only(config)) is not None:
-        _log(logger, "warning", warning)
+        log.write("warning", warning)
     address, port = bound_address(listeners)
     host = config.host if is_name(config.host) else address
     return ready_line(host, port, tls=config.tls_cert is not None)
@@ -106,11 +102,6 @@ def ready_line(host: str, port: int, *, tls: bool) -> str:
     here = authority(from_here(host), port)
     secure = "s" if tls else ""
     return f"mentra-trio ready on http{secure}://{here} (glasses ws{secure}://{here}/glasses-ws)"
-
-
-def _log(logger: Logger, level: str, event: str) -> None:
-    with suppress(OSError, ValueError):  # as every other line: a log that is gone stops nothing
-        getattr(logger, level)(event)
 
 
 async def _cut_short(signals: AsyncIterator[int], everything: trio.CancelScope) -> None:

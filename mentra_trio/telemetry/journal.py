@@ -25,12 +25,7 @@ STORY_LINES_MAX: Final = 5
 _NAMES: Final = MappingProxyType({"user": "userId", "package": "packageName"})
 
 
-@attrs.frozen
-class _Entry:
-    at: datetime
-    fact: Fact
-
-
+_Entry: TypeAlias = tuple[datetime, Fact]
 _Timeline: TypeAlias = list[_Entry]
 """Short, and one for every user: an empty ``deque`` is larger than what is mostly in it."""
 _Timelines: TypeAlias = "OrderedDict[UserId, _Timeline]"
@@ -63,17 +58,27 @@ class Journal:
         user: UserId | None = getattr(fact, "user", None)
         if user is None and not self._followers:
             return
-        entry = _Entry(self._environment.utcnow(), _trimmed(fact))
+        entry = (self._environment.utcnow(), _trimmed(fact))
         if self._followers:
             self._show(entry, user)
         if user is None:
             return
         timeline = self._timeline(user, fact)
         timeline.append(entry)
-        del timeline[: -self._share]
+        if len(timeline) > self._share:
+            del timeline[: -self._share]
 
     def _timeline(self, user: UserId, fact: Fact) -> _Timeline:
-        """Where facts of ``user`` are kept from now on, with room for ``fact`` made."""
+        """Where facts of ``user`` are kept from now on."""
+        over = isinstance(fact, f.UserStateChanged) and fact.new is None
+        timeline = self._timelines.get(user)
+        if timeline is None or over:
+            return self._moved(user, fact)
+        self._timelines.move_to_end(user)  # nobody comes or goes, so the shares are what they were
+        return timeline
+
+    def _moved(self, user: UserId, fact: Fact) -> _Timeline:
+        """The facts of ``user``, who has a session from now on, or none, and room made for it."""
         over = user in self._ended
         if isinstance(fact, f.UserStateChanged):
             over = fact.new is None
@@ -132,32 +137,39 @@ class Journal:
         """The state of the app's latest session, and what was before it, newest first."""
         found: list[_Entry] = []
         for entry in reversed(self._of(user)):
-            if type(entry.fact) not in _SENTENCES:
+            _, fact = entry
+            if type(fact) not in _SENTENCES:
                 continue
-            if getattr(entry.fact, "package", None) not in {None, package}:
+            if getattr(fact, "package", None) not in {None, package}:
                 continue
-            if found or isinstance(entry.fact, f.AppStateChanged | f.GaveWay):
+            if found or isinstance(fact, f.AppStateChanged | f.GaveWay):
                 found.append(entry)
-            if isinstance(entry.fact, f.AppStateChanged) and entry.fact.old is None:
+            if isinstance(fact, f.AppStateChanged) and fact.old is None:
                 break
         return found
 
 
 def _trimmed(fact: Fact) -> Fact:
-    if isinstance(fact, f.SubscriptionsChanged):
+    if isinstance(fact, f.SubscriptionsChanged) and _is_long(fact):
         return attrs.evolve(
             fact, streams=fact.streams[:ITEMS_MAX], rejected=fact.rejected[:ITEMS_MAX]
         )
     return fact
 
 
+def _is_long(fact: f.SubscriptionsChanged) -> bool:
+    return max(len(fact.streams), len(fact.rejected)) > ITEMS_MAX
+
+
 def _as_json(entry: _Entry) -> dict[str, Any]:
-    fields = {_NAMES.get(name, name): value for name, value in plain_fields(entry.fact).items()}
-    return {"at": wire_time(entry.at), "fact": type(entry.fact).__name__, **fields}
+    at, fact = entry
+    fields = {_NAMES.get(name, name): value for name, value in plain_fields(fact).items()}
+    return {"at": wire_time(at), "fact": type(fact).__name__, **fields}
 
 
 def _line(entry: _Entry) -> str:
-    return f"{wire_time(entry.at)} {_SENTENCES[type(entry.fact)](entry.fact)}"
+    at, fact = entry
+    return f"{wire_time(at)} {_SENTENCES[type(fact)](fact)}"
 
 
 def _app_state(fact: f.AppStateChanged) -> str:

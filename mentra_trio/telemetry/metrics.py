@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from functools import cache
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Metric,
-    generate_latest,
-)
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client import CollectorRegistry, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from ..domain import facts as f
@@ -24,6 +17,7 @@ from ..domain.facts import Fact
 from ..domain.frame_counts import FrameCounts
 from ..domain.lifecycle import AppEvent, AppState
 from ..domain.live_streams import OVER
+from .counts import Counts, Family, Frames, Present
 from .plain import told
 
 LABEL_VALUES_MAX: Final = 500
@@ -37,12 +31,14 @@ _SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 0.5, 1, 2, 3, 5, 8, 10, 15, 30, 60, 180
 class Labels:
     """Bounds how many values a label takes, because every value costs memory for ever."""
 
-    _seen: dict[str, set[str]] = attrs.field(factory=dict, init=False)
+    _seen: defaultdict[str, set[str]] = attrs.field(factory=lambda: defaultdict(set), init=False)
 
     def bounded(self, label: str, value: str) -> str:
         """``value``, or ``other`` when there are too many already."""
-        seen = self._seen.setdefault(label, set())
-        if value in seen or len(seen) < LABEL_VALUES_MAX:
+        seen = self._seen[label]
+        if value in seen:
+            return value
+        if len(seen) < LABEL_VALUES_MAX:
             seen.add(value)
             return value
         return "other"
@@ -62,53 +58,6 @@ class _WithoutMoments:
             yield metric
 
 
-@attrs.frozen(eq=False)
-class _Frames:
-    """Messages by endpoint, read off when somebody asks."""
-
-    counts: Mapping[str, FrameCounts]
-
-    def collect(self) -> Iterator[Metric]:
-        """See ``prometheus_client``."""
-        labels = ["endpoint", "direction"]
-        family = CounterMetricFamily("mentra_frames", "Messages over links", labels=labels)
-        for endpoint, counts in self.counts.items():
-            family.add_metric([endpoint, "in"], counts.received)
-            family.add_metric([endpoint, "out"], counts.sent)
-        yield family
-
-
-@attrs.frozen(eq=False)
-class HttpAnswers:
-    """Answers to plain requests by status, read off when somebody asks."""
-
-    counts: Mapping[int, int]
-
-    def collect(self) -> Iterator[Metric]:
-        """See ``prometheus_client``."""
-        family = CounterMetricFamily("mentra_http_answers", "Answers by status", labels=["status"])
-        for status, count in sorted(self.counts.items()):
-            family.add_metric([str(status)], count)
-        yield family
-
-
-class _Present:
-    """How many things of a kind there are now, where facts may say twice that one is there."""
-
-    def __init__(self, name: str, label: str, text: str, registry: CollectorRegistry) -> None:
-        self._gauge = Gauge(f"mentra_{name}", text, [label], registry=registry)
-        self._there: set[Hashable] = set()
-
-    def note(self, value: str, one: Hashable, *, there: bool) -> None:
-        """``one``, whose label has that ``value``, is there, or not any more."""
-        if there and one not in self._there:
-            self._there.add(one)
-            self._gauge.labels(value).inc()
-        elif not there and one in self._there:
-            self._there.remove(one)
-            self._gauge.labels(value).dec()
-
-
 class Metrics:
     """Implements ``ports.Telemetry``; ``render`` gives the text for a scrape.
 
@@ -121,7 +70,7 @@ class Metrics:
         frames: Mapping[str, FrameCounts] | None = None,
     ) -> None:
         self._registry = registry or CollectorRegistry()
-        self._registry.register(_Frames(frames or {}))
+        self._registry.register(Frames(frames or {}))
         self._labels = Labels()
         self._make_session_metrics()
         self._make_call_metrics()
@@ -169,19 +118,23 @@ class Metrics:
         """
         return generate_latest(_WithoutMoments(self._registry))
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"mentra_{name}", text, labels, registry=self._registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Counts:
+        return self._counts(CounterMetricFamily, name, text, labels)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Counts:
+        return self._counts(GaugeMetricFamily, name, text, labels)
+
+    def _counts(self, family: Family, name: str, text: str, labels: tuple[str, ...]) -> Counts:
+        counts = Counts(family, f"mentra_{name}", text, labels)
+        self._registry.register(counts)
+        return counts
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(f"mentra_{name}", text, registry=self._registry, buckets=_SECONDS)
 
     def _make_session_metrics(self) -> None:
-        users = Gauge(
-            "mentra_user_sessions", "User sessions now", ["state"], registry=self._registry
-        )
-        apps = Gauge("mentra_app_sessions", "App sessions now", ["state"], registry=self._registry)
-        # Every connection moves these: the library's own look-up takes longer than the counting.
-        self._users_in, self._apps_in = cache(users.labels), cache(apps.labels)
+        self._users = self._gauge("user_sessions", "User sessions now", "state")
+        self._apps = self._gauge("app_sessions", "App sessions now", "state")
         self._reconnects = self._counter(
             "reconnects_total", "Lost app links: came back, or not", "package", "result"
         )
@@ -211,11 +164,8 @@ class Metrics:
         self._health = self._counter(
             "health_checks_total", "Health checks of app servers", "package", "result"
         )
-        self._endpoints_down = Gauge(
-            "mentra_endpoint_down",
-            "Whether an app server does not answer",
-            ["package"],
-            registry=self._registry,
+        self._endpoints_down = self._gauge(
+            "endpoint_down", "Whether an app server does not answer", "package"
         )
         self._joined = self._counter(
             "starts_joined_total", "Callers who waited for a start under way", "package"
@@ -235,10 +185,10 @@ class Metrics:
         self._recogniser_changes = self._counter(
             "recogniser_changes_total", "Recognisers opened, failed, closed", "language", "now"
         )
-        self._recognisers = _Present(
-            "recognisers", "language", "Recognisers of speech now", self._registry
+        self._recognisers = Present(
+            self._gauge("recognisers", "Recognisers of speech now", "language")
         )
-        self._streams = _Present("streams", "kind", "Camera streams now", self._registry)
+        self._streams = Present(self._gauge("streams", "Camera streams now", "kind"))
         self._stream_changes = self._counter(
             "stream_changes_total", "Camera streams that came to be so", "kind", "status"
         )
@@ -253,107 +203,107 @@ class Metrics:
 
     def _user_state_changed(self, fact: f.UserStateChanged) -> None:
         if fact.old is not None:
-            self._users_in(fact.old.value).dec()
+            self._users.add(fact.old.value, by=-1)
         if fact.new is not None:
-            self._users_in(fact.new.value).inc()
+            self._users.add(fact.new.value)
 
     def _app_state_changed(self, fact: f.AppStateChanged) -> None:
         package = self._package(fact)
         if fact.old is not None:
-            self._apps_in(fact.old.value).dec()
+            self._apps.add(fact.old.value, by=-1)
         if fact.new is not AppState.STOPPED:
-            self._apps_in(fact.new.value).inc()
+            self._apps.add(fact.new.value)
         self._count_return(fact, package)
 
     def _count_return(self, fact: f.AppStateChanged, package: str) -> None:
         match fact.old, fact.event:
             case AppState.GRACE_PERIOD, AppEvent.LINK_ATTACHED:
-                self._reconnects.labels(package, "in_grace").inc()
+                self._reconnects.add(package, "in_grace")
                 self._reconnect_s.observe(fact.seconds)
             case AppState.GRACE_PERIOD, AppEvent.GRACE_EXPIRED | AppEvent.USER_LEFT:
-                self._reconnects.labels(package, "too_late").inc()
+                self._reconnects.add(package, "too_late")
             case (
                 AppState.DISCONNECTED | AppState.BACKOFF | AppState.DORMANT | AppState.EVICTED,
                 AppEvent.LINK_ATTACHED,
             ):
-                self._reconnects.labels(package, "after_grace").inc()
+                self._reconnects.add(package, "after_grace")
             case AppState.RESURRECTING, AppEvent.LINK_ATTACHED:
-                self._resurrections.labels(package, "ok").inc()
+                self._resurrections.add(package, "ok")
             case AppState.RESURRECTING, AppEvent.ATTEMPT_FAILED:
-                self._resurrections.labels(package, "failed").inc()
+                self._resurrections.add(package, "failed")
             case AppState.BACKOFF, AppEvent.BUDGET_SPENT:
-                self._resurrections.labels(package, "evicted").inc()
+                self._resurrections.add(package, "evicted")
 
     def _fresh_session(self, fact: f.FreshSession) -> None:
         cause = self._labels.bounded("cause", fact.cause.partition(":")[0])
-        self._fresh.labels(self._package(fact), cause).inc()
+        self._fresh.add(self._package(fact), cause)
 
     def _false_resurrection(self, fact: f.FalseResurrection) -> None:
-        self._false_resurrections.labels(self._package(fact)).inc()
+        self._false_resurrections.add(self._package(fact))
 
     def _messages_missed(self, fact: f.MessagesMissed) -> None:
-        self._missed.labels(self._package(fact)).inc(fact.count)
+        self._missed.add(self._package(fact), by=fact.count)
 
     def _endpoint_changed(self, fact: f.EndpointChanged) -> None:
-        self._endpoints_down.labels(self._package(fact)).set(int(not fact.answers))
+        self._endpoints_down.put(self._package(fact), now=int(not fact.answers))
 
     def _health_checked(self, fact: f.HealthChecked) -> None:
-        self._health.labels(self._package(fact), fact.result).inc()
+        self._health.add(self._package(fact), fact.result)
 
     def _recogniser_changed(self, fact: f.RecogniserChanged) -> None:
         language = self._labels.bounded("language", fact.language)
-        self._recogniser_changes.labels(language, fact.now).inc()
+        self._recogniser_changes.add(language, fact.now)
         self._recognisers.note(language, (fact.user, fact.language), there=fact.now == "opened")
 
     def _photo_ended(self, fact: f.PhotoEnded) -> None:
         result = self._labels.bounded("photo", fact.problem.lower() or "ok")
-        self._photos.labels(self._package(fact), result).inc()
+        self._photos.add(self._package(fact), result)
         if not fact.problem:
             self._photo_s.observe(fact.seconds)
 
     def _sound_answered(self, fact: f.SoundAnswered) -> None:
-        self._sounds.labels(self._package(fact), fact.problem.lower() or "ok").inc()
+        self._sounds.add(self._package(fact), fact.problem.lower() or "ok")
 
     def _stream_changed(self, fact: f.StreamChanged) -> None:
-        self._stream_changes.labels(fact.kind, fact.status).inc()
+        self._stream_changes.add(fact.kind, fact.status)
         there = fact.status not in _STREAM_OVER
         self._streams.note(fact.kind, (fact.user, fact.package, fact.kind), there=there)
 
     def _message_refused(self, fact: f.MessageRefused) -> None:
-        self._unsent.labels(self._package(fact), fact.problem.lower()).inc()
+        self._unsent.add(self._package(fact), fact.problem.lower())
 
     def _store_trouble(self, fact: f.StoreTrouble) -> None:
-        self._store_troubles.inc()
+        self._store_troubles.add()
 
     def _voice_trouble(self, fact: f.VoiceTrouble) -> None:
-        self._voice_troubles.inc()
+        self._voice_troubles.add()
 
     def _start_answered(self, fact: f.StartAnswered) -> None:
         self._start_s.observe(fact.seconds)
 
     def _link_ended(self, fact: f.LinkEnded) -> None:
         reason = self._labels.bounded("close", _reason_label(fact.reason))
-        self._closed.labels(self._endpoint(fact), reason).inc()
+        self._closed.add(self._endpoint(fact), reason)
 
     def _connection_refused(self, fact: f.ConnectionRefused) -> None:
-        self._refused.labels(self._endpoint(fact)).inc()
+        self._refused.add(self._endpoint(fact))
 
     def _frame_ignored(self, fact: f.FrameIgnored) -> None:
-        self._ignored.labels(self._endpoint(fact)).inc()
+        self._ignored.add(self._endpoint(fact))
 
     def _frame_dropped(self, fact: f.FrameDropped) -> None:
         reason = self._labels.bounded("reason", fact.reason)
-        self._dropped.labels(self._endpoint(fact), reason).inc()
+        self._dropped.add(self._endpoint(fact), reason)
 
     def _webhook_called(self, fact: f.WebhookCalled) -> None:
-        self._webhooks.labels(self._package(fact), fact.kind, fact.result).inc()
+        self._webhooks.add(self._package(fact), fact.kind, fact.result)
         self._webhook_s.observe(fact.seconds)
 
     def _start_joined(self, fact: f.StartJoined) -> None:
-        self._joined.labels(self._package(fact)).inc()
+        self._joined.add(self._package(fact))
 
     def _crashed(self, fact: f.Crashed) -> None:
-        self._crashes.labels(fact.bulkhead).inc()
+        self._crashes.add(fact.bulkhead)
 
     def _package(self, fact: Any) -> str:
         return self._labels.bounded("package", fact.package)
@@ -363,4 +313,5 @@ class Metrics:
 
 
 def _reason_label(reason: CloseReason) -> str:
-    return told(reason) if reason.code < 3000 or told(reason) == str(reason) else "other"
+    text = told(reason)
+    return text if reason.code < 3000 or text == str(reason) else "other"

@@ -6,6 +6,7 @@ import enum
 import traceback
 from collections.abc import Iterator
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Final
 
 from ..domain import close_reasons
@@ -18,8 +19,12 @@ FRAMES_MAX: Final = 8
 DIGITS: Final = 3
 """Of seconds, after the point."""
 
-_OURS: Final = frozenset(
-    reason for reason in vars(close_reasons).values() if isinstance(reason, CloseReason)
+_OURS: Final = MappingProxyType(
+    {
+        reason: str(reason)
+        for reason in vars(close_reasons).values()
+        if isinstance(reason, CloseReason)
+    }
 )
 
 
@@ -29,32 +34,35 @@ def plain_fields(fact: Fact) -> dict[str, Any]:
     Long texts and lists are cut. An exception is told by its type and place alone, because its
     message may quote what it stumbled over.
     """
-    return {field.name: _plain(getattr(fact, field.name)) for field in fact.__attrs_attrs__}
+    return {field.name: plain(getattr(fact, field.name)) for field in fact.__attrs_attrs__}
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
+    """``value`` as a text, a number, ``None``, or a list of texts; see ``plain_fields``."""
     if type(value) is str:  # nearly all are
         return value[:TEXT_MAX]
+    if value is None:
+        return None
     match value:
-        case None | bool() | int():
+        case enum.Enum():
+            return value.value
+        case bool() | int():
             return value
         case float():
             return round(value, DIGITS)
-        case enum.Enum():
-            return value.value
         case CloseReason():
             return told(value)
         case BaseException():
             return place_of(value)
         case tuple():
-            return [_plain(item) for item in value[:ITEMS_MAX]]
+            return [plain(item) for item in value[:ITEMS_MAX]]
         case _:
             return str(value)[:TEXT_MAX]
 
 
 def told(reason: CloseReason) -> str:
     """``reason`` as it may be shown: the text only if it is one of ours, not a peer's."""
-    return str(reason) if reason in _OURS else str(reason.code)
+    return _OURS.get(reason) or str(reason.code)
 
 
 def place_of(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from mentra_trio.clients.app import App
 from mentra_trio.clients.app_session import AppSession
 from mentra_trio.clients.dialing import open_websocket, verbatim
 from mentra_trio.environment import Environment
-from mentra_trio.telemetry.log_lines import LogLines, make_logger
+from mentra_trio.telemetry.log_lines import LogLines
+from mentra_trio.telemetry.logfmt import Log
 from mentra_trio.testing.world import ADMIN_TOKEN, JWT_SECRET, USER, World, open_world
 
 KEY = "canary-api-key-0123456789"
@@ -55,7 +56,7 @@ async def test_no_canary_in_any_log_line(autojump_clock: MockClock) -> None:
     log = io.StringIO()
     moments = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in count())
     unhurried = Environment(utcnow=partial(next, moments))  # no line is left out
-    lines = LogLines(make_logger(log, "debug"), user_ids_as_given=False, environment=unhurried)
+    lines = LogLines(Log(log, "debug"), user_ids_as_given=False, environment=unhurried)
     async with open_world() as world:
         process = await world.add(app, permissions=())
         async with world.glasses() as glasses:

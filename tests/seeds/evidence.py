@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from prometheus_client.parser import text_string_to_metric_families
 
 from mentra_trio.domain.facts import Fact
-from mentra_trio.telemetry.log_lines import LogLines, make_logger
+from mentra_trio.telemetry.log_lines import LogLines
+from mentra_trio.telemetry.logfmt import Log
 from mentra_trio.telemetry.metrics import Metrics
 
 Line = dict[str, str]
@@ -18,7 +19,7 @@ Line = dict[str, str]
 def log_of(facts: Iterable[Fact], level: str = "info") -> list[Line]:
     """The log down to ``level``, one mapping of fields per line, as ``serve`` would write it."""
     stream = io.StringIO()
-    sink = LogLines(make_logger(stream, level), user_ids_as_given=True)
+    sink = LogLines(Log(stream, level), user_ids_as_given=True)
     for fact in facts:
         sink.emit(fact)
     return [_fields(line) for line in stream.getvalue().splitlines()]

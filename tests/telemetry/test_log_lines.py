@@ -22,7 +22,9 @@ from mentra_trio.domain.ids import package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
 from mentra_trio.domain.wording import printable
 from mentra_trio.environment import Environment
-from mentra_trio.telemetry.log_lines import LINES, LogLines, make_logger, user_hash
+from mentra_trio.telemetry.log_fields import user_hash
+from mentra_trio.telemetry.log_lines import LINES, LogLines
+from mentra_trio.telemetry.logfmt import Log
 
 USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
 
@@ -57,7 +59,7 @@ def example(cls: type[Fact]) -> Fact:
 
 def lines_of(*emitted: Fact, level: str = "info", as_given: bool = False) -> list[str]:
     stream = io.StringIO()
-    sink = LogLines(make_logger(stream, level), user_ids_as_given=as_given)
+    sink = LogLines(Log(stream, level), user_ids_as_given=as_given)
     for fact in emitted:
         sink.emit(fact)
     return stream.getvalue().splitlines()
@@ -226,7 +228,7 @@ class Clock:
 @pytest.mark.parametrize("step", [1, -1, 3600])
 def test_noise_is_limited_and_the_rest_counted(step: int) -> None:
     stream, clock = io.StringIO(), Clock()
-    sink = LogLines(make_logger(stream, "info"), environment=Environment(utcnow=clock))
+    sink = LogLines(Log(stream, "info"), environment=Environment(utcnow=clock))
     for n in range(300):
         sink.emit(example((facts.ConnectionRefused, facts.FrameIgnored, facts.FrameDropped)[n % 3]))
     sink.emit(example(facts.LinkAttached))
@@ -246,7 +248,7 @@ def test_noise_is_limited_and_the_rest_counted(step: int) -> None:
 
 def test_little_noise_is_written_and_nothing_said_of_it() -> None:
     stream, clock = io.StringIO(), Clock()
-    sink = LogLines(make_logger(stream, "debug"), environment=Environment(utcnow=clock))
+    sink = LogLines(Log(stream, "debug"), environment=Environment(utcnow=clock))
     for _ in range(40):
         sink.emit(example(facts.FrameDropped))
         clock.move(0.25)
@@ -255,7 +257,7 @@ def test_little_noise_is_written_and_nothing_said_of_it() -> None:
 
 def test_a_log_that_is_gone_hurts_nobody() -> None:
     stream = io.StringIO()
-    sink = LogLines(make_logger(stream, "info"))
+    sink = LogLines(Log(stream, "info"))
     stream.close()
     sink.emit(facts.ServerDraining())
 
@@ -271,7 +273,7 @@ def test_a_log_that_is_gone_hurts_nobody() -> None:
 @for_instance({"problem": 'a "b" \\ = c\n\r\x1b', "peer": "\\n", "who": "\\", "ok": False}, "x")
 def test_a_line_is_what_structlog_makes_of_it(fields: dict[str, Any], event: str) -> None:
     ours, theirs = io.StringIO(), io.StringIO()
-    make_logger(ours, "info").info(event, **fields)
+    Log(ours, "info").write("info", event, **fields)
     plain = {
         name: printable(",".join(value) if isinstance(value, list) else value)
         if isinstance(value, str | list)

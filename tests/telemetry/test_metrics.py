@@ -14,8 +14,9 @@ from mentra_trio.domain.breaker import Sign
 from mentra_trio.domain.close_reasons import APP_STOPPED, CloseReason
 from mentra_trio.domain.ids import PackageName, package_name, user_id
 from mentra_trio.domain.lifecycle import AppEvent, AppState
+from mentra_trio.telemetry.counts import HttpAnswers
 from mentra_trio.telemetry.fan import Telemetries
-from mentra_trio.telemetry.metrics import LABEL_VALUES_MAX, HttpAnswers, Metrics
+from mentra_trio.telemetry.metrics import LABEL_VALUES_MAX, Metrics
 
 USER, PACKAGE = user_id("ann@example.com"), package_name("com.example.captions")
 S, E = AppState, AppEvent
