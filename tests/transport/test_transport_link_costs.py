@@ -17,7 +17,8 @@ import trio.testing
 from mentra_trio.concurrency.offers import Offers
 from mentra_trio.domain.close_reasons import SUPERSEDED, CloseReason
 from mentra_trio.sessions.link_service import use_link
-from mentra_trio.wire.frames import Sound
+from mentra_trio.sessions.pulse import Pulse
+from mentra_trio.wire.frames import Sound, encode_message
 
 from .carriers import SocketWire, Wire
 from .linked_peer import Linked, linked
@@ -63,7 +64,13 @@ def counted() -> Iterator[Costs]:
 async def use(it: Linked, handle: Callable[[str | bytes], None]) -> None:
     offers: Offers[object, CloseReason] = Offers(SUPERSEDED)
     await use_link(
-        it.link, handle=handle, interval=10, silence=20, silent=SUPERSEDED, offers=offers
+        it.link,
+        handle=handle,
+        interval=10,
+        silence=20,
+        silent=SUPERSEDED,
+        offers=offers,
+        pulse=Pulse(),
     )
 
 
@@ -75,7 +82,7 @@ async def test_many_frames_cost_the_event_loop_no_more_than_one(
 
         def fan_out(message: str | bytes) -> None:
             for app in (one, two):
-                app.link.push_text(b"it said ", str(message).encode())
+                app.link.push_encoded(encode_message(f"it said {message!s}"))
                 app.link.push_audio(Sound(b"sound"))
 
         nursery.start_soon(use, glasses, fan_out)
