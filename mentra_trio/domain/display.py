@@ -65,6 +65,8 @@ def decide(now: float, state: DisplayState, request: Request) -> Decision:
     ``wake_at`` is always later than ``now``. For any schedule what was sent last to a view is,
     once no ``wake_at`` is left, what ``winner`` says.
     """
+    if state.is_bare and isinstance(request, Attached | Detached):
+        return Decision(state=_after(now, state, request), send=(), wake_at=None)
     state = _settled(now, _after(now, state, request))
     sending: list[Sending] = []
     for name in VIEWS:

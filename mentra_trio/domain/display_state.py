@@ -205,6 +205,14 @@ class DisplayState:
         """The main view."""
         return self.views[MAIN]
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nobody shows or has shown anything that could still be seen, or wants to."""
+        views = self.views.values()
+        return not (
+            self.booting or self.lock or any(one.frames or one.sent or one.seen for one in views)
+        )
+
     def with_view(self, name: str, view: View) -> DisplayState:
         """The state with that view changed, if it is another one."""
         if view is self.views[name]:

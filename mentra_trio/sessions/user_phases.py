@@ -57,6 +57,8 @@ async def run_user(user: UserSession) -> None:
 
 async def waiting(user: UserSession) -> UserEvent:
     """CONNECTING and DISCONNECTED: wait for glasses. This scope *is* the user's grace timer."""
+    if user.offers.waiting:
+        return UserEvent.GLASSES_ATTACHED  # those for which the session was begun
     with trio.move_on_after(user.surroundings.lifecycle.user_grace_s):
         await user.offers.until_offered()
         return UserEvent.GLASSES_ATTACHED

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mentra_trio.domain.display import Sending, decide, winner
+from mentra_trio.domain.display import Decision, Sending, decide, winner
 from mentra_trio.domain.display_state import (
     DASHBOARD,
     DURATION_MOST_MS,
@@ -388,3 +388,10 @@ def test_glasses_that_come_are_told_what_is_left_of_its_time() -> None:
     assert [one.duration_ms for _, one in display.sent] == [10_000, 6_000]
     display.wait(6.1)
     assert display.seen() is None
+
+
+def test_glasses_that_come_and_go_before_anything_is_shown_cost_no_decision() -> None:
+    bare = DisplayState(dashboard=BOARD)
+    there = decide(3.0, bare, Attached())
+    assert there == Decision(state=attrs.evolve(bare, attached=True), send=(), wake_at=None)
+    assert decide(4.0, there.state, Detached()).state == bare
