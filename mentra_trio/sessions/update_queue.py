@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -26,12 +27,27 @@ class _Job(Generic[T]):
 
 @attrs.define(eq=False, repr=False)
 class _Work:
-    """What there is while there is something to do: the channel, and the worker's scope."""
+    """What there is while there is something to do: what waits, and the worker's scope."""
 
-    sender: trio.MemorySendChannel[_Job[object]]
-    receiver: trio.MemoryReceiveChannel[_Job[object]]
-    scope: trio.CancelScope
+    scope: trio.CancelScope | None
+    """Only of a worker that outlives its nursery: the others end with that."""
+    sender: trio.MemorySendChannel[_Job[object]] | None = attrs.field(default=None, init=False)
+    receiver: trio.MemoryReceiveChannel[_Job[object]] | None = attrs.field(default=None, init=False)
+    """The channel is made for the first that has to wait: mostly none has to."""
     over: Milestone = attrs.field(factory=Milestone, init=False)
+
+    def put(self, job: _Job[object], capacity: int) -> None:
+        """Have ``job`` wait; raises ``trio.WouldBlock`` if ``capacity`` others do."""
+        if self.sender is None:
+            self.sender, self.receiver = trio.open_memory_channel[_Job[object]](capacity)
+        self.sender.send_nowait(job)
+
+    def next(self) -> _Job[object] | None:
+        """The job that has waited longest; ``None`` if none waits."""
+        try:
+            return self.receiver.receive_nowait() if self.receiver is not None else None
+        except trio.WouldBlock:
+            return None
 
 
 @attrs.define(eq=False, repr=False)
@@ -87,13 +103,12 @@ class UpdateQueue:
         if self._ended:
             raise SessionEnded("the session has ended")
         if self._work is None:
-            channel = trio.open_memory_channel[_Job[object]](self.capacity)
-            self._work = _Work(*channel, trio.CancelScope(shield=self.outlives))
+            self._work = _Work(trio.CancelScope(shield=True) if self.outlives else None)
             if self._nursery is not None:  # the first one does not wait: it is at work at once
                 self._nursery.start_soon(self._run, self._work, job, name="updates")
                 return
         try:
-            self._work.sender.send_nowait(job)
+            self._work.put(job, self.capacity)
         except trio.WouldBlock:
             raise UpdatesOverflow(f"more than {self.capacity} updates wait") from None
 
@@ -104,20 +119,21 @@ class UpdateQueue:
     async def finish(self, within: float) -> None:
         """Take no more operations, and return when those that wait are done.
 
-        After ``within`` seconds what is not done is given up. Waits for the worker in any case:
-        the next one shall not begin beside it.
+        After ``within`` seconds what is not done is given up, if the worker ``outlives`` its
+        nursery. Waits for the worker in any case: the next one shall not begin beside it.
         """
         self._ended = True
         if self._work is not None:
-            self._work.scope.deadline = trio.current_time() + within
+            if self._work.scope is not None:
+                self._work.scope.deadline = trio.current_time() + within
             await self._work.over.wait()
 
     async def _run(self, work: _Work, job: _Job[object] | None) -> None:
         """Work until nothing waits any more. A failing operation does not block the next."""
         done = False
         try:
-            with work.scope:
-                while job is not None or (job := _next_of(work)) is not None:
+            with work.scope or nullcontext():
+                while job is not None or (job := work.next()) is not None:
                     await self._apply(job)
                     job = None
                 done = True
@@ -139,17 +155,8 @@ class UpdateQueue:
         self.report(error)
 
 
-def _next_of(work: _Work) -> _Job[object] | None:
-    try:
-        return work.receiver.receive_nowait()
-    except trio.WouldBlock:
-        return None
-
-
 def _refuse(job: _Job[object] | None, work: _Work) -> None:
     """Tell those whose operations will not be done; nobody, if all are."""
-    while job is not None or (job := _next_of(work)) is not None:
+    while job is not None or (job := work.next()) is not None:
         job.result.settle(outcome.Error(SessionEnded("the session has ended")))
         job = None
-    work.sender.close()
-    work.receiver.close()

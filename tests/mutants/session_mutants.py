@@ -86,8 +86,8 @@ LIFE_OF_AN_APP: Final = (
     bug(
         "two_workers_apply_updates",
         "update_queue",
-        "        if self._work is None:\n            channel",
-        "        if self._work is None or self._nursery is not None:\n            channel",
+        "        if self._work is None:\n            self._work",
+        "        if self._work is None or self._nursery is not None:\n            self._work",
         "subscription_updates",
         realistic=True,
     ),
