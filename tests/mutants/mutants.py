@@ -14,6 +14,7 @@ from door_mutants import DOOR_MUTANTS
 from frame_mutants import FRAME_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
+from telling_mutants import TELLING_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
@@ -26,4 +27,5 @@ MUTANTS: Final = (
     *CLIENT_MUTANTS,
     *FRAME_MUTANTS,
     *DOOR_MUTANTS,
+    *TELLING_MUTANTS,
 )
