@@ -41,15 +41,15 @@ _Writer: TypeAlias = Callable[[str, Any, str], str]
 class FieldWords:
     """How the fields of one kind of fact are written: found out once, not for every line."""
 
-    _writers: tuple[tuple[str, str, _Writer], ...]
-    """Of every field the name, the name in the log, and who writes it."""
+    _fields: tuple[tuple[str, str, _Writer], ...]
+    """Of each the name, the name in the log, and who writes it."""
 
     def __call__(self, fact: Fact) -> str:
         """All fields of ``fact``, each with a space before it."""
-        user = getattr(fact, "user", "")
-        return "".join(
-            [write(word, getattr(fact, name), user) for name, word, write in self._writers]
-        )
+        user, text = getattr(fact, "user", ""), ""
+        for name, shown, write in self._fields:
+            text += write(shown, getattr(fact, name), user)
+        return text
 
 
 def words_for(kind: type[Fact], *, user_ids_as_given: bool) -> FieldWords:
@@ -73,6 +73,8 @@ def _writer(name: str, as_given: bool) -> _Writer:
 
 
 def _fixed(name: str, value: object, _: str) -> str:
+    if value is None:
+        return ""
     shown = plain(value)
     return known_word(name, shown) if type(shown) is str else word(name, shown)
 
@@ -86,7 +88,7 @@ def _streams(name: str, value: object, _: str) -> str:
 
 
 def _user(name: str, value: str, _: str) -> str:
-    return text_word(name, user_hash(value))
+    return f" {name}={user_hash(value)}"
 
 
 def _peer(name: str, value: object, _: str) -> str:

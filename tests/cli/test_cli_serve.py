@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -75,6 +76,22 @@ def test_an_app_that_is_added_while_it_runs_is_seen(tmp_path: Path) -> None:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert "com.example.a" in answer.read().decode()
+
+
+def test_without_standard_error_the_log_is_on_standard_output(tmp_path: Path) -> None:
+    call = shlex.join(command("serve", "--port", 0, "--data-dir", tmp_path))
+    shell = ["sh", "-c", f"exec {call} 2>&-"]
+    with subprocess.Popen(shell, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(3)]
+            assert 'event="server started"' in lines[0]
+            assert READY.fullmatch(lines[2])
+            process.terminate()
+            assert 'event="server closed"' in process.communicate(timeout=15)[0]
+        finally:
+            process.kill()
+    assert process.returncode == 0
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from link_mutants import LINK_MUTANTS
 from pump_mutants import PUMP_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
+from telling_mutants import TELLING_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
@@ -30,4 +31,5 @@ MUTANTS: Final = (
     *FRAME_MUTANTS,
     *DOOR_MUTANTS,
     *PUMP_MUTANTS,
+    *TELLING_MUTANTS,
 )

@@ -166,6 +166,23 @@ def test_even_those_with_a_session_are_bounded() -> None:
     assert lengths(kept, "u0", "u3", "u4", "u8") == [0, 0, 1, 1]
 
 
+def test_of_those_with_a_session_too_the_one_who_was_quiet_longest_is_forgotten() -> None:
+    kept = journal(facts=3)
+    for name in ("ann", "bob", "cid", "ann", "dan"):
+        kept.emit(trouble(name))
+    assert lengths(kept, "ann", "bob", "cid", "dan") == [1, 0, 1, 1]
+
+
+def test_a_list_of_usual_length_is_kept_as_it_is() -> None:
+    kept = journal()
+    for number in (20, 21):
+        names = tuple(f"s{one}" for one in range(number))
+        kept.emit(
+            facts.SubscriptionsChanged(user=USER, package=PACKAGE, streams=(), rejected=names)
+        )
+        assert kept.entries(USER, 1)[0]["rejected"] == list(names[:20])
+
+
 def test_long_lists_are_cut() -> None:
     kept = journal()
     streams = tuple(f"s{number}" for number in range(200))

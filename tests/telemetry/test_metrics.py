@@ -287,6 +287,22 @@ def test_the_moments_at_which_counters_were_made_are_left_out() -> None:
     assert b"x_created" in generate_latest(other)
 
 
+def test_what_is_counted_in_plain_numbers_is_shown_as_ever() -> None:
+    metrics = Metrics()
+    page = metrics.render().decode()
+    assert "# TYPE mentra_user_sessions gauge\n" in page
+    assert "# TYPE mentra_store_troubles_total counter\nmentra_store_troubles_total 0.0\n" in page
+    for answers, down in ((False, 1), (True, 0), (True, 0), (False, 1)):
+        changed = facts.EndpointChanged(package=PACKAGE, answers=answers, sign=Sign.AWAY, waiting=0)
+        metrics.emit(changed)
+        line = f'mentra_endpoint_down{{package="{PACKAGE}"}} {down}.0\n'
+        assert line in metrics.render().decode()
+    metrics.emit(facts.MessagesMissed(user=USER, package=PACKAGE, count=3, reasons=()))
+    metrics.emit(facts.MessagesMissed(user=USER, package=PACKAGE, count=4, reasons=()))
+    line = f'mentra_messages_missed_total{{package="{PACKAGE}"}} 7.0\n'
+    assert line in metrics.render().decode()
+
+
 def test_two_servers_count_for_themselves() -> None:
     first, second = Metrics(), Metrics()
     first.emit(facts.StartJoined(user=USER, package=PACKAGE))
