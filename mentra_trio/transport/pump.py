@@ -3,7 +3,7 @@
 A task that waits for its socket costs, for every message, a turn of Trio's event loop and two
 calls to the kernel. Here all sockets stand in one epoll of our own, which Trio watches as a
 whole. While messages come in quick succession the task does not go back to Trio in between: for
-two milliseconds at a time, and not when some other task has something to do. See decision 0033.
+three milliseconds at a time, and not when some other task has something to do. See decision 0033.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from trio.lowlevel import (
 
 T = TypeVar("T")
 
-STRETCH_S: Final = 0.002
+STRETCH_S: Final = 0.003
 """So long at most other tasks wait for this one, and the last call that it makes. What comes at
 shorter intervals than that, on average, comes in quick succession."""
 GAP_MAX_S: Final = 0.02

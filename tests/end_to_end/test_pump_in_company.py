@@ -134,8 +134,8 @@ def nothing_left_open() -> Iterator[None]:
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def config(**settings: Any) -> mentra_trio.Config:
-    return mentra_trio.Config(port=0, driver="pump", **settings)
+def config(driver: str = "pump", **settings: Any) -> mentra_trio.Config:
+    return mentra_trio.Config(port=0, driver=driver, **settings)
 
 
 # -- beside tasks of somebody else ----------------------------------------------------------------
@@ -154,8 +154,9 @@ async def calculate(rounds: list[int]) -> None:
         await trio.lowlevel.checkpoint()
 
 
+@pytest.mark.parametrize("driver", ["pump", "trio"])
 @pytest.mark.parametrize("busy", [False, True])
-async def test_others_go_on_under_a_flood(*, busy: bool) -> None:
+async def test_others_go_on_under_a_flood(driver: str, *, busy: bool) -> None:
     """Their own server, their deadlines, their calculations; and every event arrives."""
     app, pressed, rounds = App(PACKAGE, api_key="a key"), list[int](), list[int]()
 
@@ -165,7 +166,7 @@ async def test_others_go_on_under_a_flood(*, busy: bool) -> None:
 
     async with (
         trio.open_nursery() as own,
-        mentra_trio.open_server(config()) as server,
+        mentra_trio.open_server(config(driver)) as server,
         app.serve() as process,
     ):
         listeners = await own.start(trio.serve_tcp, echo, 0)
@@ -187,6 +188,14 @@ async def test_others_go_on_under_a_flood(*, busy: bool) -> None:
             if busy:
                 assert len(rounds) > 50
         own.cancel_scope.cancel()
+
+
+async def test_a_system_without_epoll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "epoll")
+    async with mentra_trio.open_server(config("auto")) as server, flooded(server) as flood:
+        await flood.until(lambda it: it.said > 100)
+        assert [user.user for user in server.users() if user.connected] == ["busy@x.org"]
+    assert flood.ended
 
 
 async def test_servers_do_not_know_of_each_other() -> None:

@@ -99,7 +99,7 @@ PUMP_MUTANTS: Final = (
         "a_task_that_has_something_to_do_counts_only_once_it_has_had_a_turn",
         "self._others_wait = timeout <= 0",
         "self._others_wait = False",
-        survives="it waits for two milliseconds more",
+        survives="it waits for three milliseconds more",
     ),
     slip("its_own_task_counts_as_another", "if task is not self._reader:", "if True:"),
 )

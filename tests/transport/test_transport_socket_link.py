@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -52,6 +52,18 @@ def sends(it: Linked) -> list[int]:
 @pytest.fixture
 def wire() -> Callable[[], Wire]:
     return partial(SocketWire, kind=CountingSocket)
+
+
+@pytest.fixture(params=[False, True], ids=["alone", "pump"])
+async def rig(
+    nursery: trio.Nursery,
+    facts: Facts,
+    wire: Callable[[], Wire],
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[Rig]:
+    rig = Rig(nursery, facts, wire=wire, pumped=request.param)
+    yield rig
+    rig.discard()
 
 
 async def use(it: Linked, handle: Callable[[str | bytes], CloseReason | None]) -> None:
