@@ -14,8 +14,9 @@ import trio
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
-from mentra_trio.testing.links import RecordingTelemetry, Sayable, frame_of
+from mentra_trio.testing.links import Sayable, frame_of
 from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 from mentra_trio.transport.websocket_link import WebSocketLink

@@ -49,7 +49,7 @@ from mentra_trio.sessions.desk import SUBSYSTEMS
 from mentra_trio.telemetry.counts import HttpAnswers
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import SlowTasks
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.transport.admission import ENDPOINTS, frame_counts
 from mentra_trio.wire import from_app
 

@@ -22,7 +22,8 @@ from ..sessions.directory import AppClaim, Directory
 from ..sessions.snapshots import AppSnapshot
 from ..sessions.surroundings import Surroundings
 from ..storage.memory_store import MemoryStore
-from .links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
+from .links import FakeWebhooks, MemoryLink, WebhookScript
+from .recording import RecordingTelemetry
 from .wall_clock import WallClock
 
 USER = user_id("u-1@x.org")

@@ -24,13 +24,13 @@ from ..sessions.snapshots import AppSnapshot
 from ..storage.memory_store import MemoryStore
 from .faults import SERVER, FaultPlan
 from .household import virtual_environment
-from .links import RecordingTelemetry
 from .network import MemoryNetwork
 from .playing import play
 from .processes import APP_PORT as APP_PORT
 from .processes import SERVER_PORT as SERVER_PORT
 from .processes import AppProcess as AppProcess
 from .processes import Engines, Phone, Process, R, ServableApp, ServerProcess
+from .recording import RecordingTelemetry
 from .schedule import seeded_schedule
 from .wall_clock import WallClock
 

@@ -32,7 +32,8 @@ from mentra_trio.testing.household import (
     open_household,
     virtual_environment,
 )
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.trouble import REFUSED
 
 # -- Roster.start ---------------------------------------------------------------------------

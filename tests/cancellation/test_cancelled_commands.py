@@ -39,7 +39,8 @@ from mentra_trio.testing.household import (
     open_one_app,
     open_wearer,
 )
-from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry
+from mentra_trio.testing.links import FakeWebhooks, MemoryLink
+from mentra_trio.testing.recording import RecordingTelemetry
 
 A_SERVER = AppRegistration(package=APP, url=f"http://{APP}.test", key_hash="")
 Call = Callable[[Household], Awaitable[object]]

@@ -26,8 +26,8 @@ from mentra_trio.testing.faults import (
     Reorder,
     Stall,
 )
-from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.network import BACKLOG, MemoryListener, MemoryNetwork
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.streams import MemoryStream, Travel, memory_stream_pair
 from mentra_trio.transport.accepting import EagerListener
 from mentra_trio.transport.tcp import bound_address, open_listeners

@@ -16,7 +16,7 @@ from mentra_trio.sessions.audio_queue import AudioQueue
 from mentra_trio.sessions.recogniser import Recogniser
 from mentra_trio.sessions.speech import Speech
 from mentra_trio.testing.household import open_one_app
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.scripted_transcriber import ScriptedRecogniser, ScriptedTranscriber
 
 

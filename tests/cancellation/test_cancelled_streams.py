@@ -23,8 +23,8 @@ from mentra_trio.streams.folders import open_root
 from mentra_trio.streams.opening import open_ffmpeg_streams
 from mentra_trio.streams.outputs import Destinations
 from mentra_trio.streams.rtmp import RtmpReceiver
-from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.live_streams import ScriptedIngest, ScriptedStreams
+from mentra_trio.testing.recording import RecordingTelemetry
 
 USER = user_id("u@x.org")
 

@@ -40,7 +40,8 @@ from mentra_trio.testing.household import (
     open_one_app,
     open_wearer,
 )
-from mentra_trio.testing.links import FakeWebhooks, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import FakeWebhooks, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.trouble import REFUSED
 
 OLDER = package_name("com.t.b")

@@ -20,8 +20,8 @@ from mentra_trio.clients.dialing import (
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
-from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.streams import memory_stream_pair
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade

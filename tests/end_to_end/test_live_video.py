@@ -20,7 +20,7 @@ from mentra_trio.server import open_server
 from mentra_trio.streams import ffmpeg
 from mentra_trio.streams.ffmpeg import open_ffmpeg
 from mentra_trio.streams.ffmpeg_streams import FfmpegStreams
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 
 pytestmark = pytest.mark.real_sockets
 USER = user_id("u@x.org")

@@ -16,8 +16,8 @@ from mentra_trio.domain.facts import EndpointChanged
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.endpoint import Endpoint, Turn
 from mentra_trio.testing.household import APP, virtual_environment
-from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.machine import TrioMachine, invariant, precondition, rule
+from mentra_trio.testing.recording import RecordingTelemetry
 
 LIFECYCLE: Final = Lifecycle()
 SLOT_S: Final = 1 / LIFECYCLE.release_per_s

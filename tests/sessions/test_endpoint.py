@@ -11,7 +11,7 @@ from mentra_trio.domain.breaker import BreakerState, Sign
 from mentra_trio.domain.timings import Lifecycle
 from mentra_trio.sessions.endpoint import Endpoint, Endpoints
 from mentra_trio.testing.household import APP, virtual_environment
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 
 
 def endpoints() -> Endpoints:

@@ -18,7 +18,8 @@ from mentra_trio.sessions.devices import Devices
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.telemetry.journal import Journal
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry
+from mentra_trio.testing.links import MemoryLink
+from mentra_trio.testing.recording import RecordingTelemetry
 
 LIVE, G1, UNKNOWN = "Mentra Live", "Even Realities G1", "Mentra Nex"
 CAMERA = [{"type": "CAMERA"}]

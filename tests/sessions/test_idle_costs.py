@@ -22,7 +22,8 @@ from mentra_trio.domain.facts import Fact
 from mentra_trio.domain.ids import UserId, user_id
 from mentra_trio.domain.lifecycle import StopCause
 from mentra_trio.testing.household import APP, Household, open_household, token_of
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 
 USERS: Final = 200
 

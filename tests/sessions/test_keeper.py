@@ -17,7 +17,7 @@ from mentra_trio.ports import SessionChange
 from mentra_trio.sessions.keeper import CHANGES_AT_ONCE, Keeper
 from mentra_trio.storage.memory_store import MemoryStore
 from mentra_trio.testing.household import APP, USER, open_one_app
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 
 OTHER_APP = package_name("com.t.b")
 

@@ -22,7 +22,8 @@ from mentra_trio.sessions.display import Display
 from mentra_trio.sessions.errands import Errands
 from mentra_trio.sessions.eyepiece import Eyepiece
 from mentra_trio.testing.household import APP, USER, Household, open_household, open_one_app
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import MemoryLink, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.trouble import REFUSED, BrokenSettings
 from mentra_trio.wire.parts import TextWall
 

@@ -23,7 +23,8 @@ from mentra_trio.testing.household import (
     open_one_app,
     virtual_environment,
 )
-from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.trouble import ERROR, REFUSED
 
 SICK = user_id("sick@x.org")

@@ -17,7 +17,8 @@ from mentra_trio.domain.speech import SpeechWish
 from mentra_trio.sessions.audio_queue import BYTES_MAX
 from mentra_trio.sessions.speech import Speech
 from mentra_trio.testing.household import USER, Household, open_household
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry
+from mentra_trio.testing.links import MemoryLink
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.scripted_transcriber import ScriptedTranscriber
 
 SECOND = bytes(32_000)

@@ -28,7 +28,7 @@ from mentra_trio.streams.ffmpeg_streams import (
 from mentra_trio.streams.opening import outside
 from mentra_trio.streams.outputs import LOOK_UP_S, Destinations
 from mentra_trio.streams.rtmp import RtmpReceiver
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 
 USER = user_id("u@x.org")
 Peer = trio.StapledStream[trio.abc.SendStream, MemoryReceiveStream]

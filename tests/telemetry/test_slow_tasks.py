@@ -11,7 +11,7 @@ from mentra_trio.domain.facts import SlowStep
 from mentra_trio.domain.frame_counts import FrameCounts
 from mentra_trio.telemetry.metrics import Metrics
 from mentra_trio.telemetry.slow_tasks import BOUNDS_S, SlowTasks
-from mentra_trio.testing.links import RecordingTelemetry
+from mentra_trio.testing.recording import RecordingTelemetry
 
 
 @attrs.define

@@ -19,8 +19,8 @@ from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
 from mentra_trio.testing.certification.cast import Ground
 from mentra_trio.testing.household import virtual_environment
-from mentra_trio.testing.links import RecordingTelemetry
 from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 

@@ -6,15 +6,17 @@ from mentra_trio.domain.close_reasons import APP_STOPPED
 from mentra_trio.domain.facts import Crashed
 from mentra_trio.testing.checks import assert_balanced
 from mentra_trio.testing.ledger import current_ledger, keep_ledger
-from mentra_trio.testing.links import MemoryLink, RecordingTelemetry
+from mentra_trio.testing.links import MemoryLink
 from mentra_trio.testing.network import MemoryNetwork
+from mentra_trio.testing.recording import RecordingTelemetry
 
 CRASH = Crashed(bulkhead="app session", who="com.t.a", error=ValueError("planted"))
 
 CARELESS = """
     import pytest, trio
     from mentra_trio.domain.facts import Crashed
-    from mentra_trio.testing.links import MemoryLink, RecordingTelemetry
+    from mentra_trio.testing.links import MemoryLink
+    from mentra_trio.testing.recording import RecordingTelemetry
     from mentra_trio.testing.network import MemoryNetwork
 
     async def test_crash():

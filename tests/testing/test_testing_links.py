@@ -18,7 +18,8 @@ from mentra_trio.domain.errors import InitRefused, WebhookFailed, WebhookFailure
 from mentra_trio.domain.facts import Crashed, ServerDraining, ServerStarted
 from mentra_trio.domain.ids import AppSessionId, package_name, user_id
 from mentra_trio.ports import Link, SessionCall, StopCall, Telemetry, Webhooks
-from mentra_trio.testing.links import FakeWebhooks, MemoryLink, RecordingTelemetry, WebhookScript
+from mentra_trio.testing.links import FakeWebhooks, MemoryLink, WebhookScript
+from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.wire.frames import Sound, encode_message
 from mentra_trio.wire.from_glasses import HeadPosition
 

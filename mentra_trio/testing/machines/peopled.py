@@ -20,11 +20,12 @@ from ...domain.timings import SAVE_DELAY_S, Lifecycle
 from ...ports import SessionCall
 from ...storage.memory_store import MemoryStore
 from ..household import open_household, token_of, virtual_environment
-from ..links import MemoryLink, RecordingTelemetry
+from ..links import MemoryLink
 from ..machine import TrioMachine
 from ..mortal import MortalStore, Pulse
 from ..oracle import Key, Oracle
 from ..races import RACES, RaceWatch
+from ..recording import RecordingTelemetry
 from ..sometimes import Sometimes
 from ..wall_clock import WallClock
 from .surroundings import WatchedWebhooks
