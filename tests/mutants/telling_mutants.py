@@ -49,7 +49,7 @@ TELLING_MUTANTS: Final = (
     slip("one_is_counted_where_several_were", "counts.py", "+= by", "+= 1", COUNTS),
     slip("a_counter_without_labels_begins_late", "counts.py", "{} if self.label_names else {(): 0}", "{}", COUNTS),
     slip("a_server_that_is_back_stays_down", "counts.py", "self._numbers[values] = now", "self._numbers[values] += now", COUNTS),
-    slip("reasons_of_peers_are_labels", "metrics.py", "or text == str(reason) else", "or True else", COUNTS, survives="told() has left out a peer's words before; only codes, of which the labels bound the number"),
+    slip("reasons_of_peers_are_labels", "metrics.py", "or text == str(reason) else", "or True else", COUNTS),
     slip("the_busy_are_forgotten_first", "journal.py", "        self._timelines.move_to_end(user)", "        # ", JOURNAL),
     slip("who_left_is_kept_as_if_there", "journal.py", "if timeline is None or over:", "if timeline is None:", JOURNAL),
     slip("more_is_kept_than_the_share", "journal.py", "if len(timeline) > self._share:", "if len(timeline) > 2 * self._share:", JOURNAL),

@@ -61,6 +61,19 @@ def test_long_texts_are_cut_everywhere() -> None:
         assert len(words(cut, as_given=True)) < 400
 
 
+def test_a_name_that_holds_an_address_is_masked() -> None:
+    name = "ann 192.0.2.1:5000"
+    ignored = facts.FrameIgnored(endpoint="glasses", peer=name, problem="x")
+    assert words(ignored) == f" endpoint=glasses peer={user_hash(name)} problem=x"
+
+
+def test_mail_addresses_of_others_are_masked() -> None:
+    trouble = facts.StoreTrouble(user=USER, problem="no row of 'bob@example.com' here")
+    bob = user_hash("bob@example.com")
+    assert words(trouble) == f" user={ANN} problem=\"no row of '{bob}' here\""
+    assert "bob@example.com" in words(trouble, as_given=True)
+
+
 def test_what_peers_make_up_is_not_remembered() -> None:
     made_up = [
         facts.FrameIgnored(endpoint="app", peer=f"192.0.2.1:{n}", problem=f"no type {n}")
