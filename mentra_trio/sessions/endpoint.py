@@ -9,9 +9,8 @@ Nothing here has a task of its own: whoever is first in the line watches the clo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
+from types import TracebackType
 
 import attrs
 import trio
@@ -35,6 +34,24 @@ class Turn:
     def over(self) -> None:
         """The call has come to its end, or is not made. Idempotent."""
         self._endpoint.turn_over(self)
+
+
+@attrs.frozen(eq=False)
+class Serving:
+    """``with``: an app of the server is up. An object, and no generator: every app has one."""
+
+    _endpoint: Endpoint
+
+    def __enter__(self) -> None:
+        self._endpoint.count(1)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._endpoint.count(-1)
 
 
 @attrs.define(eq=False)
@@ -120,14 +137,13 @@ class Endpoint:
         if self._served:
             self.heard(lost_at)
 
-    @contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> Serving:
         """An app of the server is up while the block runs."""
-        self._served += 1
-        try:
-            yield
-        finally:
-            self._served -= 1
+        return Serving(self)
+
+    def count(self, change: int) -> None:
+        """So many more apps of the server are up."""
+        self._served += change
 
     def _show(self) -> None:
         """Have the state follow from what is known, and say so if it changed."""
