@@ -27,11 +27,11 @@ from mentra_trio.testing.recording import RecordingTelemetry
 
 USERS: Final = 200
 
-USER_BYTES_MAX: Final = 36_000
-USER_TASKS_MAX: Final = 6
+USER_BYTES_MAX: Final = 21_000
+USER_TASKS_MAX: Final = 2
 """The session's own, and those of its connection and link."""
-APP_BYTES_MAX: Final = 41_000
-APP_TASKS_MAX: Final = 7
+APP_BYTES_MAX: Final = 24_000
+APP_TASKS_MAX: Final = 2
 TRIO_FORGETS_S: Final = 1_000
 """Trio remembers the deadlines of scopes that are over until they would have come."""
 LEFT_BYTES_MAX: Final = 500
