@@ -11,6 +11,8 @@ import attrs
 import msgspec
 import trio
 
+from mentra_trio.clients.inbox import Inbox
+from mentra_trio.concurrency.race import race
 from mentra_trio.domain.close_reasons import CloseReason
 from mentra_trio.domain.errors import LinkClosed
 from mentra_trio.domain.timings import Limits
@@ -35,6 +37,9 @@ class Caller:
     authorization: str
     token: str | None
     _link: WebSocketLink
+    farewell: CloseReason = attrs.field(default=CloseReason(1000, "test over"), init=False)
+    closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _heard: Inbox[str | bytes] = attrs.field(factory=Inbox, init=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def say(self, *messages: Sayable) -> None:
@@ -44,14 +49,14 @@ class Caller:
     async def hear(self) -> Any:
         """The next frame: JSON for text, bytes as they are."""
         with trio.fail_after(60):
-            frame = await self._link.receive()
+            frame = await self._heard.take()
         return frame if isinstance(frame, bytes) else json.loads(frame)
 
     async def until_gone(self) -> CloseReason:
         """Read to the end, and say how it ended."""
         try:
             while True:
-                await self._link.receive()
+                await self._heard.take()
         except LinkClosed as closed:
             return closed.reason
 
@@ -64,14 +69,25 @@ class Caller:
         return init
 
     async def close(self, code: int, text: str = "") -> None:
-        await self._link.close(CloseReason(code, text))
+        self.farewell = CloseReason(code, text)
         self.leave()
+        await self.closed.wait()
 
     def leave(self) -> None:
         """End the connection without a word, if it is still there."""
         self._over.set()
 
     async def served(self) -> None:
+        """Read, so that a close is answered; until the test has had enough of it."""
+        await race(self._read, self._over.wait)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._heard.put(await self._link.receive())
+        except LinkClosed as closed:
+            reason = closed.reason
+        self._heard.end(lambda: LinkClosed(reason))
         await self._over.wait()
 
 
@@ -135,7 +151,8 @@ class StubCloud:
             )
             self._send.send_nowait(caller)
             await caller.served()
-            await link.close(CloseReason(1000, "test over"))
+            await link.close(caller.farewell)
+            caller.closed.set()
 
     async def answer_http(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a plain request as ``routes`` say, and take note of it."""

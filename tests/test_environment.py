@@ -33,11 +33,11 @@ def test_it_is_the_time_that_the_clock_shows(steps: list[tuple[int, timezone]]) 
 def test_it_is_written_once_for_each_millisecond() -> None:
     now = NOON
     environment = Environment(utcnow=lambda: now)
-    first = environment.stamp()
+    first = environment.stamp().encoded
     now = NOON + timedelta(microseconds=999)
-    assert environment.stamp() is first
+    assert environment.stamp().encoded is first
     now = NOON + timedelta(microseconds=1000)
-    assert environment.stamp() is not first
+    assert environment.stamp().encoded != first
 
 
 @pytest.mark.parametrize("fold", [0, 1])
