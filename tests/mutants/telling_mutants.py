@@ -39,7 +39,7 @@ TELLING_MUTANTS: Final = (
     slip("the_event_of_a_fact_hides_that_of_the_line", "log_fields.py", "_RENAMED.get(name, name), _w", "name, _w", FIELDS),
     slip("peers_are_remembered", "log_fields.py", "return text_word(name, _without_user_name", "return known_word(name, _without_user_name", FIELDS),
     slip("sentences_are_remembered", "log_fields.py", "    return text_word(name, text)\n", "    return known_word(name, text)\n", FIELDS),
-    slip("mail_addresses_are_shown", "log_fields.py", 'if "@" in text:', "if False:", LINES),
+    slip("mail_addresses_are_shown", "log_fields.py", 'if "@" in text:', "if False:", FIELDS),
     slip("users_are_shown_in_sentences", "log_fields.py", "if user and user in text:", "if not user:", LINES),
     slip("a_name_like_an_address_is_shown", "log_fields.py", "if _ADDRESS.fullmatch(text):", "if _ADDRESS.search(text):", FIELDS),
     slip("users_are_given_as_they_are", "log_fields.py", "return _given if as_given else _user", "return _given", LINES),
