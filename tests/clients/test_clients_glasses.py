@@ -117,7 +117,7 @@ async def test_what_the_user_does_reaches_the_server(
         async def serve() -> None:
             caller = await accept(cloud)
             heard.extend([await caller.hear() for _ in range(8)])
-            assert await caller._link.receive() == "not json"
+            assert await caller._heard.take() == "not json"
             assert await caller.hear() == b"\0\1"
             heard.append(await caller.hear())
             caller.leave()
