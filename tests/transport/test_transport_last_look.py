@@ -76,6 +76,10 @@ class Use:
             self.it.link.wake()
 
 
+def ended(reason: CloseReason, at: float) -> tuple[CloseReason, object]:
+    return reason, pytest.approx(at)
+
+
 @pytest.fixture(params=[False, True], ids=["late", "woken"])
 def woken(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
@@ -94,7 +98,7 @@ async def test_what_came_while_the_loop_stood_still_is_a_sign_of_life(
         assert use.outcome is None
         assert use.heard == ["one", "two"]
         await trio.sleep(5)
-        assert use.outcome == (DEAD, pytest.approx(2 * SILENCE_S + 5))
+        assert use.outcome == ended(DEAD, 2 * SILENCE_S + 5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -140,7 +144,7 @@ async def test_who_said_nothing_is_dead(
         await trio.testing.wait_all_tasks_blocked()
         use.stand_still(woken=woken)
         await trio.sleep(1)
-        assert use.outcome == (DEAD, pytest.approx(SILENCE_S + 5))
+        assert use.outcome == ended(DEAD, SILENCE_S + 5)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ async def test_the_end_that_came_while_the_loop_stood_still_is_told_as_it_was(
             use.theirs.shutdown(socket.SHUT_WR)
         use.stand_still(woken=woken)
         await trio.sleep(1)
-        assert use.outcome == (reason, pytest.approx(SILENCE_S + 5))
+        assert use.outcome == ended(reason, SILENCE_S + 5)
 
 
 async def test_what_waits_is_no_reason_to_refuse_a_newer_link(
@@ -186,6 +190,6 @@ async def test_what_waits_is_no_reason_to_refuse_a_newer_link(
         use.offers.offer("a newer link")
         use.stand_still(woken=False)
         await trio.sleep(1)
-        assert use.outcome == (SUPERSEDED, pytest.approx(SILENCE_S + 5))
+        assert use.outcome == ended(SUPERSEDED, SILENCE_S + 5)
         assert use.heard == ["one", "stop"]
         use.offers.refuse(APP_STOPPED)
