@@ -13,6 +13,7 @@ from domain_mutants import DOMAIN_MUTANTS
 from door_mutants import DOOR_MUTANTS
 from frame_mutants import FRAME_MUTANTS
 from link_mutants import LINK_MUTANTS
+from pulse_mutants import PULSE_MUTANTS
 from pump_mutants import PUMP_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
@@ -30,4 +31,5 @@ MUTANTS: Final = (
     *FRAME_MUTANTS,
     *DOOR_MUTANTS,
     *PUMP_MUTANTS,
+    *PULSE_MUTANTS,
 )
