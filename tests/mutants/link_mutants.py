@@ -252,6 +252,27 @@ LINK_MUTANTS: Final = (
         "            self._queue(encode_frame(PONG, payload))\n",
         SENT,
     ),
+    on_any(
+        "close_returns_before_the_last_word_is_sent",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._reader.close is not None and self._listening is None:\n",
+        LINK,
+        SENT,
+    ),
+    on_any(
+        "close_returns_while_a_session_listens",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._reader.close is not None and not self.unsent_bytes:\n",
+        LINK,
+        LISTENING,
+        CANCELLED,
+    ),
+    on_any(
+        "a_link_that_waits_for_nothing_is_closed_without_a_word",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._listening is None and not self.unsent_bytes:\n",
+        LINK,
+    ),
     # -- the use of a link ---------------------------------------------------------------
     in_use(
         "a_zombie_link_looks_alive",

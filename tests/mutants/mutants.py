@@ -17,6 +17,7 @@ from pulse_mutants import PULSE_MUTANTS
 from pump_mutants import PUMP_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
+from storage_mutants import STORAGE_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
@@ -32,4 +33,5 @@ MUTANTS: Final = (
     *DOOR_MUTANTS,
     *PUMP_MUTANTS,
     *PULSE_MUTANTS,
+    *STORAGE_MUTANTS,
 )
