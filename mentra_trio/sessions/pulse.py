@@ -58,23 +58,21 @@ class Pulse:
                 await self._sooner.wait()
             with trio.move_on_at(self._beats[0].at):
                 await self._sooner.wait()
-            while self._ask_some():
-                await trio.lowlevel.checkpoint()
+            self._ask_some()
 
     def _put(self, beat: Beat) -> None:
         heappush(self._beats, beat)
         if self._beats[0] is beat:
             self._sooner.set()
 
-    def _ask_some(self) -> bool:
-        """Ask those whose time it is, or nearly; whether there are too many for one turn."""
+    def _ask_some(self) -> None:
+        """Ask those whose time it is, or nearly; of many the others have the next turn."""
         now = trio.current_time()
         for _ in range(PINGS_AT_ONCE):
             if not self._beats or self._beats[0].at > now + PING_SLACK_S:
-                return False
+                return
             beat = heappop(self._beats)
             if beat.liveness is not None:
                 beat.liveness.ask()
                 beat.at = max(beat.at, now) + beat.liveness.interval
                 heappush(self._beats, beat)
-        return True

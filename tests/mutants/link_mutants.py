@@ -16,6 +16,8 @@ LINK: Final = "transport/test_transport_websocket_link.py"
 CANCELLED: Final = "cancellation/test_cancelled_links.py"
 USE: Final = "sessions/test_link_service.py"
 HEARTBEAT: Final = "sessions/test_heartbeat.py"
+PULSE: Final = "sessions/test_pulse.py"
+LAST_LOOK: Final = "transport/test_transport_last_look.py"
 
 
 def on_socket(name: str, old: str, new: str, *tests: str) -> Mutant:
@@ -51,8 +53,8 @@ LINK_MUTANTS: Final = (
     ),
     on_socket(
         "every_frame_is_sent_at_once",
-        "        if not self._noted:\n            self._note()\n",
-        "        self.flush()\n",
+        "        self._frames.append(frame)\n        self.counts.sent += 1\n        if not self._noted:\n            self._note()\n",
+        "        self._frames.append(frame)\n        self.counts.sent += 1\n        self.flush()\n",
         SENT,
     ),
     on_socket(
@@ -80,6 +82,24 @@ LINK_MUTANTS: Final = (
         SENT,
     ),
     on_socket(
+        "what_came_while_the_loop_stood_still_is_no_sign_of_life",
+        "        verdict = self._read_once(handle, trio.current_time())\n        return None if verdict is _MORE else verdict\n",
+        "        return None\n",
+        LAST_LOOK,
+    ),
+    on_socket(
+        "the_last_look_ends_the_link_where_there_is_much",
+        "        return None if verdict is _MORE else verdict\n",
+        "        return verdict\n",
+        LAST_LOOK,
+    ),
+    on_socket(
+        "the_last_look_does_not_tell_the_end",
+        "        return None if verdict is _MORE else verdict\n",
+        "        return None\n",
+        LAST_LOOK,
+    ),
+    on_socket(
         "what_is_sent_still_counts",
         "        self.unsent_bytes -= sent\n",
         "",
@@ -87,8 +107,8 @@ LINK_MUTANTS: Final = (
     ),
     on_socket(
         "a_blocked_link_is_blocked_for_ever",
-        "            self._blocked = False\n            self.flush()\n            with trio.CancelScope() as self._resting:\n",
-        "            self.flush()\n            with trio.CancelScope() as self._resting:\n",
+        "            self._blocked = False\n            self.flush()\n            if self._blocked:\n",
+        "            self.flush()\n            if self._blocked:\n",
         SENT,
     ),
     on_socket(
@@ -161,8 +181,8 @@ LINK_MUTANTS: Final = (
     # -- every link ----------------------------------------------------------------------
     on_any(
         "a_handler_that_raises_leaves_others_unsent",
-        "        finally:\n            self._outbound.release()\n        return None\n",
-        "        except ValueError:\n            raise\n        self._outbound.release()\n        return None\n",
+        "        finally:\n            outbound.release()\n        return self._end\n",
+        "        except ValueError:\n            raise\n        outbound.release()\n        return self._end\n",
         ERRORS,
     ),
     on_any(
@@ -173,8 +193,8 @@ LINK_MUTANTS: Final = (
     ),
     on_any(
         "who_was_woken_is_told_that_the_link_is_over",
-        "        return self._end\n\n    def wake",
-        "        return self._end or LINK_LOST\n\n    def wake",
+        "        return self._end or self._last_look(handle)\n",
+        "        return self._end or LINK_LOST\n",
         LISTENING,
     ),
     on_any(
@@ -232,25 +252,46 @@ LINK_MUTANTS: Final = (
         "            self._queue(encode_frame(PONG, payload))\n",
         SENT,
     ),
+    on_any(
+        "close_returns_before_the_last_word_is_sent",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._reader.close is not None and self._listening is None:\n",
+        LINK,
+        SENT,
+    ),
+    on_any(
+        "close_returns_while_a_session_listens",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._reader.close is not None and not self.unsent_bytes:\n",
+        LINK,
+        LISTENING,
+        CANCELLED,
+    ),
+    on_any(
+        "a_link_that_waits_for_nothing_is_closed_without_a_word",
+        "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
+        "        if self._listening is None and not self.unsent_bytes:\n",
+        LINK,
+    ),
     # -- the use of a link ---------------------------------------------------------------
     in_use(
         "a_zombie_link_looks_alive",
-        "        if now >= heard + self.silence or not self._proved(now, heard):\n",
-        "        if not self._proved(now, heard):\n",
+        "        return now < heard + self.silence and self._proved(now, heard)\n",
+        "        return self._proved(now, heard)\n",
         HEARTBEAT,
         realistic=True,
     ),
     in_use(
-        "pings_pile_up",
-        "            self._ping_at = now + self.interval\n            self.link.ping()\n        return True\n",
-        "            self._ping_at += self.interval / 2\n            self.link.ping()\n        return True\n",
-        HEARTBEAT,
+        "a_sign_of_life_does_not_put_off_the_look",
+        "        self.link.ping()\n        self.link.prolong(self.look_at)\n",
+        "        self.link.ping()\n",
+        PULSE,
     ),
     in_use(
-        "who_talks_is_not_pinged",
-        "        if now >= self._ping_at:\n",
-        "        if now >= self._ping_at and now >= heard + self.interval:\n",
-        USE,
+        "the_peer_of_a_link_that_is_over_is_pinged",
+        "        pulse.end(beat)\n",
+        "        pass\n",
+        PULSE,
     ),
     in_use(
         "a_dead_link_is_believed",

@@ -13,10 +13,12 @@ from domain_mutants import DOMAIN_MUTANTS
 from door_mutants import DOOR_MUTANTS
 from frame_mutants import FRAME_MUTANTS
 from link_mutants import LINK_MUTANTS
+from pulse_mutants import PULSE_MUTANTS
 from pump_mutants import PUMP_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
 from telling_mutants import TELLING_MUTANTS
+from storage_mutants import STORAGE_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
@@ -32,4 +34,6 @@ MUTANTS: Final = (
     *DOOR_MUTANTS,
     *PUMP_MUTANTS,
     *TELLING_MUTANTS,
+    *PULSE_MUTANTS,
+    *STORAGE_MUTANTS,
 )

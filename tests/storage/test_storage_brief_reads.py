@@ -12,7 +12,7 @@ import trio
 
 from mentra_trio.domain.errors import StoreFailed
 from mentra_trio.domain.ids import UserId
-from mentra_trio.storage.database import Job
+from mentra_trio.storage.database import BUSY_S, Job
 from mentra_trio.storage.sqlite_store import DATABASE_NAME, open_sqlite_store
 from mentra_trio.storage.writer import ThreadRunner, thread_runner
 
@@ -91,3 +91,13 @@ async def test_a_brief_read_is_a_checkpoint(tmp_path: Path) -> None:
     async with open_sqlite_store(tmp_path / DATABASE_NAME) as store:
         with trio.testing.assert_checkpoints():
             await store.user_settings(USER)
+
+
+async def test_the_event_loop_waits_for_no_lock(tmp_path: Path) -> None:
+    def patience_ms(database: sqlite3.Connection) -> int:
+        milliseconds: int = database.execute("PRAGMA busy_timeout").fetchone()[0]
+        return milliseconds
+
+    async with thread_runner(tmp_path / DATABASE_NAME) as runner:
+        assert await runner.run(Job(patience_ms, writes=False, brief=True)) == 0
+        assert await runner.run(Job(patience_ms, writes=False)) == 1_000 * BUSY_S
