@@ -14,7 +14,16 @@ from typing import Any, Final
 
 import attrs
 import trio
-from trio.lowlevel import checkpoint, wait_readable, wait_writable
+from trio.lowlevel import (
+    Abort,
+    Task,
+    checkpoint,
+    current_task,
+    reschedule,
+    wait_readable,
+    wait_task_rescheduled,
+    wait_writable,
+)
 
 from ..concurrency.loan import Loan
 from ..concurrency.race import race
@@ -46,8 +55,8 @@ class SocketLink(WebSocketLink):
     """Whether the peer takes no more now: then only the connection's task writes."""
     _finished: bool = attrs.field(default=False, init=False)
     _broken: bool = attrs.field(default=False, init=False)
-    _work: trio.Event | None = attrs.field(default=None, init=False)
-    """Set when the connection's task, while it is lent, has something to do."""
+    _resting: Task | None = attrs.field(default=None, init=False)
+    """The connection's task, while the link is lent and it has nothing to do."""
     _sending: trio.CancelScope | None = attrs.field(default=None, init=False)
     """In which that task waits until the peer takes more."""
 
@@ -225,8 +234,9 @@ class SocketLink(WebSocketLink):
     # -- the connection's task -------------------------------------------------------------
 
     def _stir(self) -> None:
-        if self._work is not None:
-            self._work.set()
+        if self._resting is not None:
+            task, self._resting = self._resting, None
+            reschedule(task)
         if self._sending is not None:
             self._sending.cancel("something else to do")
 
@@ -241,10 +251,14 @@ class SocketLink(WebSocketLink):
                     await wait_writable(self._socket.sock)
                 self._sending = None
             else:
-                self._work = trio.Event()
-                await self._work.wait()
-        self._work = None
+                # Until `_stir`: what an event would do, of which every idle link would have one.
+                self._resting = current_task()
+                await wait_task_rescheduled(self._rest_no_more)
         return reason
+
+    def _rest_no_more(self, _: object) -> Abort:
+        self._resting = None
+        return Abort.SUCCEEDED
 
     async def _hear(self) -> None:
         if self._blocked:
