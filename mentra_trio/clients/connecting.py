@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 import trio
 
+from ..transport.plain_socket import PlainSocket
 from .refusals import UpgradeRefused, tls_problem
 
 Dial = Callable[[str, int], Awaitable[trio.abc.Stream]]
@@ -100,8 +101,11 @@ def reset(stream: trio.abc.Stream) -> None:
     """
     while isinstance(stream, trio.SSLStream):
         stream = stream.transport_stream
-    if isinstance(stream, trio.SocketStream):
-        lingering = struct.pack("ii", 1, 0)  # on, for no time: a close sends RST
+    lingering = struct.pack("ii", 1, 0)  # on, for no time: a close sends RST
+    if isinstance(stream, PlainSocket):
+        stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
+        stream.close()
+    elif isinstance(stream, trio.SocketStream):
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, lingering)
         stream.socket.close()
     elif isinstance(stream, Cuttable):

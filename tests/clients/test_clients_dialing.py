@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from mentra_trio.domain.timings import Limits
 from mentra_trio.testing.network import MemoryNetwork
 from mentra_trio.testing.recording import RecordingTelemetry
 from mentra_trio.testing.streams import memory_stream_pair
+from mentra_trio.transport.plain_socket import PlainSocket
 from mentra_trio.transport.port import Port
 from mentra_trio.transport.upgrade import Upgrade
 
@@ -272,6 +274,19 @@ async def test_only_streams_that_we_know_can_be_cut() -> None:
         stapled = trio.StapledStream(client, client)
         with pytest.raises(TypeError, match="cannot reset a StapledStream"):
             reset(stapled)
+
+
+async def test_a_reset_of_an_accepted_connection() -> None:
+    from mentra_trio.clients.dialing import reset
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        client = await trio.open_tcp_stream(*listening.getsockname())
+        accepted, _ = listening.accept()
+    accepted.setblocking(False)
+    reset(PlainSocket(accepted, "somebody"))
+    async with client:
+        with pytest.raises(trio.BrokenResourceError):
+            await client.receive_some()
 
 
 async def test_a_close_without_a_code(cloud: StubCloud, autojump_clock: object) -> None:

@@ -55,6 +55,8 @@ REACTIONS: Final = MappingProxyType(
         "RESTARTING": COMES_BACK,
         "CRASHED": COMES_BACK,
         "TOO_BIG": COMES_BACK,
+        "PROTOCOL_ERROR": COMES_BACK,
+        "NOT_UTF8": COMES_BACK,
         "BAD_INIT": ZOMBIE,
         "BAD_API_KEY": ZOMBIE,
         "STALE_TOKEN": ZOMBIE,

@@ -159,14 +159,20 @@ async def test_while_its_user_may_still_come_an_app_of_v3_is_parked(
     assert await peer.frame() == (TEXT, b"welcome")
 
 
-async def test_a_parked_app_is_answered_and_may_leave_early(
-    rig: Rig, doorman: Doorman, autojump_clock: Any
-) -> None:
+async def parked(rig: Rig, doorman: Doorman) -> Peer:
+    """An app whose user is not here yet."""
     doorman.here = False
     peer = rig.connect()
     await peer.open("/app-ws", *HEADERS)
     await peer.send(said(type="reconnect", sessionId=SESSION))
     assert (await heard(peer))["type"] == "reconnect_deferred"
+    return peer
+
+
+async def test_a_parked_app_is_answered_and_may_leave_early(
+    rig: Rig, doorman: Doorman, autojump_clock: Any
+) -> None:
+    peer = await parked(rig, doorman)
     for number in range(3):
         await trio.sleep(5)
         await peer.send(frame(PING, b"%d" % number))
@@ -183,11 +189,7 @@ async def test_a_parked_app_is_answered_and_may_leave_early(
 async def test_what_a_parked_app_says_is_kept_for_its_session(
     rig: Rig, doorman: Doorman, autojump_clock: Any
 ) -> None:
-    doorman.here = False
-    peer = rig.connect()
-    await peer.open("/app-ws", *HEADERS)
-    await peer.send(said(type="reconnect", sessionId=SESSION))
-    assert (await heard(peer))["type"] == "reconnect_deferred"
+    peer = await parked(rig, doorman)
     await peer.send(frame(TEXT, b"early") + frame(TEXT, b"end"))
     await trio.sleep(1)
     doorman.arrived.set()
