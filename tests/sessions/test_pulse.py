@@ -26,7 +26,7 @@ DEAD: Final = CloseReason(1011, "silent")
 INTERVAL_S: Final = 10
 SILENCE_S: Final = 25
 IN_A_TURN: Final = 64
-"""Of so many links the pings take well below a millisecond: so long may others wait."""
+"""So many may be pinged at most before others have their turn."""
 Asked = list[tuple[float, str]]
 
 
