@@ -264,8 +264,7 @@ LINK_MUTANTS: Final = (
         "        if self._reader.close is not None and self._listening is None and not self.unsent_bytes:\n",
         "        if self._reader.close is not None and not self.unsent_bytes:\n",
         LINK,
-        LISTENING,
-        CANCELLED,
+        survives="whoever reads the last word of the peer stops listening in the same turn",
     ),
     on_any(
         "a_link_that_waits_for_nothing_is_closed_without_a_word",

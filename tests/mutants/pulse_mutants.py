@@ -67,11 +67,6 @@ PULSE_MUTANTS: Final = (
         "        pass\n",
     ),
     arrhythmia(
-        "one_that_ended_stops_all",
-        "            if beat.liveness is not None:\n",
-        "            if beat.liveness is None:\n                return\n            else:\n",
-    ),
-    arrhythmia(
         "one_who_comes_before_all_others_waits_for_them",
         "        if self._beats[0] is beat:\n            self._sooner.set()\n",
         "        if len(self._beats) == 1:\n            self._sooner.set()\n",
