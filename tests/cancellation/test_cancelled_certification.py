@@ -123,7 +123,7 @@ async def test_a_certification(autojump_clock: MockClock) -> None:
         certificate = await certify(scene.ground, lifecycles=[WHOLE])
         assert certificate.survived, certificate
 
-    moments = await cancel_at_every_moment(scene, call, Scene.is_whole, every=11)
+    moments = await cancel_at_every_moment(scene, call, Scene.is_whole, every=3)
     assert moments > 300
 
 

@@ -124,7 +124,7 @@ DOES: Final[dict[str, Callable[[World], Awaitable[None]]]] = {
 @pytest.mark.parametrize("name", DOES)
 @cancels(Process.start)
 async def test_a_process_that_starts_or_ends(name: str, autojump_clock: MockClock) -> None:
-    every = 13 if "server" in name else 1 if name == "app is stopped" else 3
+    every = 1 if name in {"server starts again", "app is stopped"} else 3
     assert await cancel_at_every_moment(world, DOES[name], everybody_is_well, every=every) > 0
 
 

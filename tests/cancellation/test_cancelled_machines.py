@@ -78,4 +78,4 @@ async def nothing_is_left(machine: Watched) -> None:
     WatchedWebhooks.health,
 )
 async def test_the_world_of_a_machine(autojump_clock: MockClock) -> None:
-    assert await cancel_at_every_moment(machine, live, nothing_is_left, every=8) > 200
+    assert await cancel_at_every_moment(machine, live, nothing_is_left, every=3) > 200

@@ -151,7 +151,7 @@ async def test_a_raw_request(function: Callable[..., object], autojump_clock: Mo
             await ask(world, RAW[function])
 
     brief = function in {HttpConnection.answer, HttpConnection.next_request}
-    every = 2 if brief else 5
+    every = 1 if brief else 5
     assert await cancel_at_every_moment(outside, call, a_new_world_works, every=every) > 10
 
 

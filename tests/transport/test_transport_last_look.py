@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import attrs
@@ -39,7 +40,6 @@ class Use:
     it: Linked
     clock: MockClock
     heard: list[str | bytes] = attrs.field(factory=list)
-    verdicts: dict[str | bytes, CloseReason] = attrs.field(factory=dict)
     outcome: tuple[CloseReason, float] | None = None
     offers: Offers[object, CloseReason] = attrs.field(factory=lambda: Offers(SUPERSEDED))
 
@@ -63,7 +63,7 @@ class Use:
 
     def _handle(self, frame: str | bytes) -> CloseReason | None:
         self.heard.append(frame)
-        return self.verdicts.get(frame)
+        return APP_STOPPED if frame == "stop" else None
 
     def stand_still(self, *, woken: bool) -> None:
         """Let more time pass than the peer may be silent, in one step of one task.
@@ -74,6 +74,15 @@ class Use:
         self.clock.jump(SILENCE_S + 5)
         if woken:
             self.it.link.wake()
+
+
+@asynccontextmanager
+async def in_use(rig: Rig, nursery: trio.Nursery, clock: MockClock) -> AsyncIterator[Use]:
+    async with linked(rig) as it:
+        use = Use(it, clock)
+        nursery.start_soon(use.run)
+        await trio.testing.wait_all_tasks_blocked()
+        yield use
 
 
 def ended(reason: CloseReason, at: float) -> tuple[CloseReason, object]:
@@ -88,10 +97,7 @@ def woken(request: pytest.FixtureRequest) -> bool:
 async def test_what_came_while_the_loop_stood_still_is_a_sign_of_life(
     rig: Rig, nursery: trio.Nursery, woken: bool, autojump_clock: MockClock
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock)
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.theirs.send(frame(TEXT, b"one") + frame(TEXT, b"two"))
         use.stand_still(woken=woken)
         await trio.sleep(SILENCE_S - 0.1)
@@ -105,10 +111,7 @@ async def test_what_came_while_the_loop_stood_still_is_a_sign_of_life(
 async def test_a_pong_or_a_part_of_a_frame_is_one_too(
     rig: Rig, nursery: trio.Nursery, size: int, woken: bool, autojump_clock: MockClock
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock)
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.theirs.send(frame(PONG)[:size])
         use.stand_still(woken=woken)
         await trio.sleep(SILENCE_S - 0.1)
@@ -123,10 +126,7 @@ async def test_a_pong_or_a_part_of_a_frame_is_one_too(
 async def test_a_great_deal_that_waits_is_heard_whole_and_in_order(
     rig: Rig, nursery: trio.Nursery, frames: int, woken: bool, autojump_clock: MockClock
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock)
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.theirs.send(b"".join(frame(TEXT, b"%d" % number) for number in range(frames)))
         use.stand_still(woken=woken)
         await trio.sleep(SILENCE_S - 0.1)
@@ -138,10 +138,7 @@ async def test_a_great_deal_that_waits_is_heard_whole_and_in_order(
 async def test_who_said_nothing_is_dead(
     rig: Rig, nursery: trio.Nursery, woken: bool, autojump_clock: MockClock
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock)
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.stand_still(woken=woken)
         await trio.sleep(1)
         assert use.outcome == ended(DEAD, SILENCE_S + 5)
@@ -167,10 +164,7 @@ async def test_the_end_that_came_while_the_loop_stood_still_is_told_as_it_was(
     woken: bool,
     autojump_clock: MockClock,
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock, verdicts={"stop": APP_STOPPED})
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.theirs.send(last_words)
         if then_gone:
             use.theirs.shutdown(socket.SHUT_WR)
@@ -182,10 +176,7 @@ async def test_the_end_that_came_while_the_loop_stood_still_is_told_as_it_was(
 async def test_what_waits_is_no_reason_to_refuse_a_newer_link(
     rig: Rig, nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    async with linked(rig) as it:
-        use = Use(it, autojump_clock, verdicts={"stop": APP_STOPPED})
-        nursery.start_soon(use.run)
-        await trio.testing.wait_all_tasks_blocked()
+    async with in_use(rig, nursery, autojump_clock) as use:
         use.theirs.send(frame(TEXT, b"one") + frame(TEXT, b"stop"))
         use.offers.offer("a newer link")
         use.stand_still(woken=False)
