@@ -17,8 +17,8 @@ from pulse_mutants import PULSE_MUTANTS
 from pump_mutants import PUMP_MUTANTS
 from session_mutants import SESSION_MUTANTS
 from speech_mutants import SPEECH_MUTANTS
-from telling_mutants import TELLING_MUTANTS
 from storage_mutants import STORAGE_MUTANTS
+from telling_mutants import TELLING_MUTANTS
 
 MUTANTS: Final = (
     *DOMAIN_MUTANTS,
