@@ -29,6 +29,8 @@ class Stamp:
 
     text: str = attrs.field(default="", init=False)
     encoded: bytes = attrs.field(default=b"", init=False)
+    good_until: float = attrs.field(default=0.0, init=False)
+    """Until then another clock vouches for it; see ``Environment.stamp``."""
     _begins: datetime = attrs.field(default=_LONG_AGO, init=False)
     _ends: datetime = attrs.field(default=_LONG_AGO, init=False)
     """The first and the last microsecond of the second."""
@@ -73,8 +75,19 @@ class Environment:
         return self.stamp().text
 
     def stamp(self) -> Stamp:
-        """Now, as the wire writes it. Good for this turn: the next call changes it."""
-        return self._stamp.at(self.utcnow())
+        """Now, as the wire writes it. Good for this turn: the next call changes it.
+
+        The machine's wall clock is not asked again while a quicker clock says that the
+        millisecond lasts.
+        """
+        if self.utcnow is not _utcnow:
+            return self._stamp.at(self.utcnow())
+        ticks = time.perf_counter()
+        if ticks >= self._stamp.good_until:
+            moment = _utcnow()
+            self._stamp.at(moment)
+            self._stamp.good_until = ticks + (999 - moment.microsecond % 1000) / 1e6
+        return self._stamp
 
 
 def wire_time(moment: datetime) -> str:

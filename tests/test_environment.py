@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -48,3 +49,12 @@ def test_an_hour_that_comes_twice_is_told_apart(fold: int) -> None:
     environment.timestamp()
     now = now.replace(fold=fold)
     assert environment.timestamp() == f"2026-10-25T0{fold}:30:00.000Z"
+
+
+def test_the_clock_of_the_machine_is_asked_once_in_a_millisecond_and_believed() -> None:
+    environment = Environment()
+    for _ in range(3):
+        before = wire_time(datetime.now(UTC))
+        told = environment.timestamp()
+        assert before <= told <= wire_time(datetime.now(UTC))
+        time.sleep(0.0015)  # the test is of the real clock

@@ -28,6 +28,8 @@ _SHALLOW_SIZE: Final = 2 * DEPTH_MAX
 _ENCODER: Final = msgspec.json.Encoder()
 _TYPE_FIRST: Final = '{"type":"'
 _TYPE_AT: Final = len(_TYPE_FIRST)
+_BEGINNING: Final = _TYPE_AT + 5
+"""So many characters tell of nearly every frame that its type is known."""
 _plain: Final = msgspec.json.Decoder().decode
 _HEAD: Final = msgspec.json.Decoder(Unrecognized)
 _WHERE: Final = re.compile(r"^(?P<what>.*) - at `(?P<path>\$[^`]*)`$", re.DOTALL)
@@ -57,14 +59,18 @@ def _decoder(union: Any) -> Callable[[str | bytes], Any]:
     """
     read: Final = msgspec.json.Decoder(union).decode
     known: Final = frozenset(member.__struct_config__.tag for member in get_args(union))
+    begins: Final = frozenset(f'{_TYPE_FIRST}{tag}"'[:_BEGINNING] for tag in known)
 
     def decode(data: str | bytes) -> Any:
         try:
             if isinstance(data, bytes):
                 data = data.decode()  # msgspec does not look into text that it skips
-            message = _HEAD.decode(data) if _is_unknown(data, known) else read(data)
-            if type(message) is Unrecognized and message.type in known:
+            if data[:_BEGINNING] in begins or not _is_unknown(data, known):
                 message = read(data)
+            else:
+                message = _HEAD.decode(data)
+                if message.type in known:
+                    message = read(data)
         except UnicodeError as error:
             _refuse(error)
         except _UNREADABLE as error:

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from ..domain.close_reasons import NOT_UTF8, PROTOCOL_ERROR, TOO_BIG, CloseReason
+from .masking import KEY_BYTES, unmask
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -32,14 +33,12 @@ _SMALL_MAX: Final = 125
 """The longest payload whose length is in the second byte; no control frame has a longer one."""
 _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
-_KEY_BYTES: Final = 4
 _WHOLE_TEXT: Final = _FIN | TEXT
 _WHOLE: Final = (_WHOLE_TEXT, _FIN | BINARY)
 _KNOWN: Final = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 _NOT_SIMPLE: Final = 1 << 64
 """In the place of a length: a frame that the quick way does not take."""
 _REASON_BYTES_MAX: Final = 123
-_UNMASKED_AT_ONCE: Final = 4_096
 
 _NEVER_SENT: Final = frozenset({1005, 1006, 1015})  # RFC 6455, 7.4.1
 _NO_CODE: Final = CloseReason(1005, "")
@@ -119,22 +118,6 @@ class Sound:
         if self._encoded is None:
             self._encoded = header(BINARY, len(self.payload)) + self.payload
         return self._encoded
-
-
-def _unmasked(key: bytes | bytearray, data: bytes | bytearray, start: int, stop: int) -> bytes:
-    """What the client meant from ``start`` to ``stop``: one XOR of two integers."""
-    size = stop - start
-    if size <= _UNMASKED_AT_ONCE:
-        pattern = (key * (size // _KEY_BYTES + 1))[:size]
-        number = int.from_bytes(data[start:stop], "little") ^ int.from_bytes(pattern, "little")
-        return number.to_bytes(size, "little")
-    # Of many, each as long as a cache likes: one of megabytes fills memory several times over.
-    pieces, last = [], stop - size % _UNMASKED_AT_ONCE
-    long_key = int.from_bytes(key * (_UNMASKED_AT_ONCE // _KEY_BYTES), "little")
-    for at in range(start, last, _UNMASKED_AT_ONCE):
-        number = int.from_bytes(data[at : at + _UNMASKED_AT_ONCE], "little") ^ long_key
-        pieces.append(number.to_bytes(_UNMASKED_AT_ONCE, "little"))
-    return b"".join([*pieces, _unmasked(key, data, last, stop)])
 
 
 def _may_be_sent(code: int) -> bool:
@@ -249,7 +232,6 @@ class FrameReader:
         """Take frames from the start of ``data``; where the first that was not taken begins."""
         at, end = 0, len(data)
         room = -1 if self._fragments else self._limit
-        number = int.from_bytes
         for _ in range(frames_max):
             if end - at >= 8:  # whole messages first: nearly all frames are; tiny ones can wait
                 first, size, body = data[at], data[at + 1] ^ _MASKED, at + 6
@@ -259,12 +241,7 @@ class FrameReader:
                     body = at + 8
                 stop = body + size
                 if stop <= end and size <= room and first in _WHOLE:
-                    if size <= _UNMASKED_AT_ONCE:
-                        pattern = (data[body - 4 : body] * (size + 3 >> 2))[:size]
-                        unmasked = number(data[body:stop], "little") ^ number(pattern, "little")
-                        payload = unmasked.to_bytes(size, "little")
-                    else:
-                        payload = _unmasked(data[body - 4 : body], data, body, stop)
+                    payload = unmask(data[body:stop], data[body - KEY_BYTES : body])
                     messages.append(payload.decode() if first == _WHOLE_TEXT else payload)
                     self._limit = room = self.message_max
                     at = stop
@@ -286,7 +263,7 @@ class FrameReader:
         stop = body + size
         if self.failure is not None or len(data) - at < self._wanted:
             return at
-        payload = _unmasked(data[body - _KEY_BYTES : body], data, body, stop)
+        payload = unmask(data[body:stop], data[body - KEY_BYTES : body])
         opcode = data[at] & 0x0F
         if opcode >= CLOSE:
             self._take_control(opcode, payload)
@@ -307,7 +284,7 @@ class FrameReader:
         if self._is_nonsense(first, size):
             self.failure = PROTOCOL_ERROR
             return at, 0
-        body = at + 2 + _KEY_BYTES
+        body = at + 2 + KEY_BYTES
         if size > _SMALL_MAX:
             width, least = (2, _LENGTH_16) if size == _LENGTH_16 else (8, 1 << 16)
             self._wanted = 2 + width

@@ -222,16 +222,6 @@ FRAME_MUTANTS: Final = (
     ),
     # -- masks and pings -----------------------------------------------------------------------
     misread(
-        "a_key_is_used_backwards",
-        "pattern = (data[body - 4 : body] * (size + 3 >> 2))[:size]",
-        "pattern = (data[body - 4 : body][::-1] * (size + 3 >> 2))[:size]",
-    ),
-    misread(
-        "the_end_of_a_long_payload_stays_masked",
-        "*pieces, _unmasked(key, data, last, stop)",
-        "*pieces, bytes(data[last:stop])",
-    ),
-    misread(
         "pongs_are_answered",
         "        if opcode == PING:\n",
         "        if opcode != CLOSE:\n",
