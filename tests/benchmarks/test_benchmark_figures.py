@@ -69,7 +69,7 @@ def test_who_cannot_keep_the_pace_is_saturated(behind: dict[str, float], cell: s
 
 
 def test_who_has_few_files_has_fewer_users() -> None:
-    assert fitting(workload("W5b"), 20_000).options["users"] == 9_800
+    assert fitting(workload("W5b"), 20_000).options["users"] == 8_550
     assert fitting(workload("W5b"), 65_536) is workload("W5b")
 
 

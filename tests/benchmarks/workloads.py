@@ -157,8 +157,12 @@ def growing(users: int, events_per_s: float) -> Workload:
 
 
 def fitting(one: Workload, files: int) -> Workload:
-    """``one`` with as many users as a process may have open files for."""
-    most = (files - FILES_TO_SPARE) // (1 + one.apps)
-    if one.connections <= files - FILES_TO_SPARE or most <= 0:
+    """``one`` with as many users as a process may have open files for.
+
+    Our server keeps one in eight for other things than peers (``transport.tcp``).
+    """
+    room = files - files // 8 - FILES_TO_SPARE
+    most = room // (1 + one.apps)
+    if one.connections <= room or most <= 0:
         return one
     return attrs.evolve(one, options=one.options | {"users": most})
