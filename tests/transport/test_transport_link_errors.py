@@ -109,6 +109,7 @@ async def test_a_crash_among_cancelled_tasks_is_a_crash(
     assert await peer.close_code() == (CRASHED.code, CRASHED.text)
     await peer.send(close_frame(1011))
     assert await peer.rest() == b""
+    await trio.testing.wait_all_tasks_blocked()
     assert len(facts.crashes) == 1
     facts.all.clear()
 
