@@ -193,12 +193,9 @@ class AppAdmission:
         )
         link.push(encode(deferred))
         with trio.move_on_after(PARKED_S):
-            gone = await race(link.until_gone, partial(self._until_here, claim))
+            gone = await race(link.until_gone, partial(self.directory.until_here, claim))
             if gone is not None:
                 raise LinkClosed(gone)
-
-    async def _until_here(self, claim: AppClaim) -> None:
-        await self.directory.until_here(claim)
 
     def _rejects(self, link: WebSocketLink, refused: InitRefused) -> bool:
         """Answer a ``reconnect`` of SDK v3 that is refused; whether it may still say who it is.

@@ -128,11 +128,9 @@ class SocketLink(WebSocketLink):
     def _queue(self, frame: bytes) -> bool:
         if self._failure is not None:
             return False
-        unsent = self.unsent_bytes + len(frame)
-        limits = self.limits
-        if unsent > limits.outbox_bytes or len(self._frames) >= limits.outbox_frames:
+        if not self._has_room(len(frame)):
             return self._make_room(frame)
-        self.unsent_bytes = unsent
+        self.unsent_bytes += len(frame)
         self._frames.append(frame)
         if not self._noted:
             self._note()

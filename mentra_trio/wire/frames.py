@@ -48,14 +48,6 @@ _SMALL_HEADERS: Final = tuple(
     for opcode in range(PONG + 1)
 )
 
-_TEXT_HEADERS: Final = tuple(
-    bytes((_FIN | TEXT, size))
-    if size <= _SMALL_MAX
-    else bytes((_FIN | TEXT, _LENGTH_16, size >> 8, size & 0xFF))
-    for size in range(4_096)
-)
-"""Of texts of the usual sizes."""
-
 _Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
@@ -66,6 +58,10 @@ def header(opcode: int, size: int) -> bytes:
     if size < 1 << 16:
         return bytes((_FIN | opcode, _LENGTH_16, size >> 8, size & 0xFF))
     return bytes((_FIN | opcode, _LENGTH_64)) + size.to_bytes(8, "big")
+
+
+_TEXT_HEADERS: Final = tuple(header(TEXT, size) for size in range(4_096))
+"""Of texts of the usual sizes."""
 
 
 def text_header(size: int) -> bytes:

@@ -150,8 +150,8 @@ LINK_MUTANTS: Final = (
     ),
     on_socket(
         "the_outbox_is_not_bounded_in_frames",
-        "unsent > limits.outbox_bytes or len(self._frames) >= limits.outbox_frames:",
-        "unsent > limits.outbox_bytes:",
+        "        return fits and len(self._frames) < limits.outbox_frames\n",
+        "        return fits\n",
         LIMITS,
     ),
     on_socket(
